@@ -1,0 +1,335 @@
+/* Chunks -> arrays: frames are decoded each on its own, from wherever the
+ * pieces hold them, straight to where the spans want them. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "error.h"
+#include "format.h"
+#include "frame.h"
+#include "libflac.h"
+#include "samples.h"
+#include "threads.h"
+
+#define JOB_SAMPLES 65536
+#define MARK_EVERY 256 /* frames between the positions that are remembered */
+
+/* A job: frames from number frame of span span on, until its samples are up. */
+typedef struct {
+    int64_t span, frame;
+} start;
+
+typedef struct {
+    fc_decoder *decoder;
+    void *block; /* a frame's samples, where they cannot go straight out */
+} worker;
+
+typedef struct {
+    const uint8_t *head;
+    fc_header header;
+    const fc_piece *pieces;
+    int64_t n_pieces;
+    const fc_span *spans;
+    int64_t n_spans;
+    const fc_view *out;
+    const uint8_t *exceptions; /* NULL where there are none */
+    int64_t n_exceptions;
+    int64_t *marks; /* position of every MARK_EVERY-th frame, without stream headers */
+    start *starts;
+    int64_t n_starts;
+    worker *workers;
+    int n_threads;
+} decoding;
+
+/* What a frame's samples go through on their way out. */
+typedef struct {
+    const decoding *shared;
+    worker *w;
+    int64_t stream;
+    int64_t first;        /* the first sample that is wanted, in the stream */
+    int64_t skip, count;  /* in the frame: samples before it; samples wanted */
+    uint8_t *out;
+} delivery;
+
+/* -- finding bytes ------------------------------------------------------------ */
+
+static const uint8_t *find_bytes(const decoding *d, int64_t offset, int64_t size) {
+    int64_t lo = 0, hi = d->n_pieces;
+    while (hi - lo > 1) {
+        int64_t mid = (lo + hi) / 2;
+        if (d->pieces[mid].offset <= offset) lo = mid;
+        else hi = mid;
+    }
+    if (!d->n_pieces) return NULL;
+    const fc_piece *piece = d->pieces + lo;
+    if (offset < piece->offset || offset - piece->offset > piece->size
+        || size > piece->size - (offset - piece->offset))
+        return NULL;
+    return piece->bytes + (offset - piece->offset);
+}
+
+static int mark_positions(decoding *d) {
+    int64_t frames = d->header.n_streams * d->header.n_frames, position = 0;
+    d->marks = malloc((size_t)(frames / MARK_EVERY + 1) * sizeof *d->marks);
+    if (!d->marks) return FC_ERR_MEMORY;
+    for (int64_t g = 0; g < frames; g++) {
+        if (g % MARK_EVERY == 0) d->marks[g / MARK_EVERY] = position;
+        position += fc_frame_bytes(d->head, &d->header, g);
+    }
+    return FC_OK;
+}
+
+static int64_t position_of(const decoding *d, int64_t stream, int64_t frame) {
+    int64_t g = stream * d->header.n_frames + frame;
+    int64_t position = d->marks[g / MARK_EVERY];
+    for (int64_t i = g - g % MARK_EVERY; i < g; i++)
+        position += fc_frame_bytes(d->head, &d->header, i);
+    return d->header.head_size + FC_STREAM_HEADER_SIZE * (stream + 1) + position;
+}
+
+/* -- spans --------------------------------------------------------------------- */
+
+static fc_span span_of(const decoding *d, int64_t i) {
+    if (d->spans) return d->spans[i];
+    int64_t offset = d->out->stream_offsets ? d->out->stream_offsets[i] : i * d->out->stream_stride;
+    return (fc_span){i, 0, d->header.stream_size, offset};
+}
+
+static int check_spans(const decoding *d, fc_error *error) {
+    for (int64_t i = 0; d->spans && i < d->n_spans; i++) {
+        const fc_span *s = d->spans + i;
+        if (s->stream < 0 || s->stream >= d->header.n_streams || s->start < 0 || s->count < 1
+            || s->count > d->header.stream_size - s->start)
+            return fc_fail_at(error, FC_ERR_ARGUMENT, s->stream, -1, s->start);
+    }
+    return FC_OK;
+}
+
+static int64_t last_frame(const decoding *d, const fc_span *span) {
+    return (span->start + span->count - 1) / d->header.frame_size;
+}
+
+/* The frames of all spans, in order, cut into jobs; counts them where
+ * starts is NULL. */
+static int64_t cut_jobs(const decoding *d, start *starts) {
+    int64_t n = 0, frames_a_job = JOB_SAMPLES / fc_frame_samples(&d->header, 0), left = 0;
+    if (frames_a_job < 1) frames_a_job = 1;
+    for (int64_t i = 0; i < d->n_spans; i++) {
+        fc_span span = span_of(d, i);
+        int64_t frame = span.start / d->header.frame_size, end = last_frame(d, &span) + 1;
+        while (frame < end) {
+            if (!left) {
+                if (starts) starts[n] = (start){i, frame};
+                n++;
+                left = frames_a_job;
+            }
+            int64_t step = end - frame < left ? end - frame : left;
+            frame += step;
+            left -= step;
+        }
+    }
+    return n;
+}
+
+/* -- exceptions ------------------------------------------------------------------ */
+
+/* The first exception that ends after sample of stream. */
+static int64_t find_exception(const decoding *d, int64_t stream, int64_t sample) {
+    int64_t lo = 0, hi = d->n_exceptions;
+    while (lo < hi) {
+        int64_t mid = (lo + hi) / 2;
+        fc_exception e = fc_read_exception(d->exceptions + FC_EXCEPTION_SIZE * mid);
+        if (e.stream < stream || (e.stream == stream && (int64_t)(e.start + e.length) <= sample))
+            lo = mid + 1;
+        else
+            hi = mid;
+    }
+    return lo;
+}
+
+static void apply_exceptions(const decoding *d, const delivery *to, void *block) {
+    int size = fc_item_size(d->header.dtype);
+    int64_t end = to->first + to->count;
+    for (int64_t i = find_exception(d, to->stream, to->first); i < d->n_exceptions; i++) {
+        fc_exception e = fc_read_exception(d->exceptions + FC_EXCEPTION_SIZE * i);
+        if (e.stream != to->stream || (int64_t)e.start >= end) return;
+        int64_t from = (int64_t)e.start > to->first ? (int64_t)e.start : to->first;
+        int64_t until = (int64_t)(e.start + e.length) < end ? (int64_t)(e.start + e.length) : end;
+        fc_fill_bits(d->header.dtype, e.bits, until - from,
+                     (uint8_t *)block + (from - to->first) * size);
+    }
+}
+
+/* -- decoding ----------------------------------------------------------------------- */
+
+static void deliver(void *context, const int32_t *const *channel) {
+    delivery *to = context;
+    const decoding *d = to->shared;
+    const fc_header *h = &d->header;
+    void *block = fc_store_target(d->out, h->dtype, to->out);
+    if (!block) block = to->w->block;
+    fc_from_channels(h->dtype, h->mode, fc_stream_offset(d->head, h, to->stream),
+                     fc_stream_quanta(d->head, h, to->stream), channel[0] + to->skip,
+                     channel[1] ? channel[1] + to->skip : NULL, to->count, block);
+    if (d->n_exceptions) apply_exceptions(d, to, block);
+    if (block == to->w->block) fc_store_block(d->out, h->dtype, to->out, to->count, block);
+}
+
+static int check_frame_header(const fc_header *h, const uint8_t *bytes, int64_t size,
+                              int64_t number, int64_t samples, fc_frame_header *frame) {
+    if (!fc_read_frame_header(bytes, (size_t)size, frame)) return 0;
+    int channels = fc_may_be_wide(h->dtype, h->mode) ? 2 : 1;
+    return frame->number == number && frame->samples == samples && frame->bits
+        && frame->channels <= channels;
+}
+
+/* The frame of a stream that holds sample; where its bytes begin. */
+static int decode_frame(decoding *d, worker *w, const fc_span *span, int64_t number,
+                        int64_t position, fc_error *error) {
+    const fc_header *h = &d->header;
+    int64_t samples = fc_frame_samples(h, number), begin = number * h->frame_size;
+    int64_t size = fc_frame_bytes(d->head, h, span->stream * h->n_frames + number);
+    const uint8_t *bytes = find_bytes(d, position, size);
+    if (!bytes) return fc_fail_at(error, FC_ERR_MISSING_PIECE, span->stream, number, begin);
+    fc_frame_header frame;
+    if (!check_frame_header(h, bytes, size, number, samples, &frame))
+        return fc_fail_at(error, FC_ERR_FRAME_HEADER, span->stream, number, begin);
+    int64_t first = span->start > begin ? span->start : begin;
+    int64_t end = span->start + span->count;
+    if (end > begin + samples) end = begin + samples;
+    uint8_t *out = (uint8_t *)d->out->data + span->out_offset
+        + (first - span->start) * d->out->sample_stride;
+    delivery to = {d, w, span->stream, first, first - begin, end - first, out};
+    int code = fc_decode_frame(w->decoder, bytes, (size_t)size, frame.channels, samples, deliver,
+                               &to);
+    return code ? fc_fail_at(error, code, span->stream, number, begin) : FC_OK;
+}
+
+static int decode_job(void *context, int thread, int64_t job, fc_error *error) {
+    decoding *d = context;
+    start from = d->starts[job];
+    start until = job + 1 < d->n_starts ? d->starts[job + 1] : (start){d->n_spans, 0};
+    for (int64_t i = from.span; i < d->n_spans && i <= until.span; i++) {
+        fc_span span = span_of(d, i);
+        int64_t frame = i == from.span ? from.frame : span.start / d->header.frame_size;
+        int64_t end = i == until.span ? until.frame : last_frame(d, &span) + 1;
+        if (frame >= end) continue;
+        int64_t position = position_of(d, span.stream, frame);
+        for (; frame < end; frame++) {
+            if (decode_frame(d, d->workers + thread, &span, frame, position, error))
+                return error->code;
+            position += fc_frame_bytes(d->head, &d->header,
+                                       span.stream * d->header.n_frames + frame);
+        }
+    }
+    return FC_OK;
+}
+
+/* -- checks before ---------------------------------------------------------------------- */
+
+static int check_expectation(const fc_header *h, const fc_expect *expect, fc_error *error) {
+    if (!expect) return FC_OK;
+    if (h->dtype != expect->dtype)
+        return fc_fail_values(error, FC_ERR_DTYPE, h->dtype, expect->dtype);
+    if (h->n_streams != expect->n_streams || h->stream_size != expect->stream_size) {
+        fc_fail_values(error, FC_ERR_SHAPE, h->n_streams, expect->n_streams);
+        error->sample = h->stream_size;
+        return error->code;
+    }
+    return FC_OK;
+}
+
+/* The one piece that is all of a chunk has the declared length. */
+static int check_length(const decoding *d, fc_error *error) {
+    if (d->n_pieces != 1 || d->pieces[0].offset != 0) return FC_OK;
+    int64_t size = d->pieces[0].size, want = d->header.chunk_size;
+    if (size < want) return fc_fail_values(error, FC_ERR_TRUNCATED, size, want);
+    if (size > want) return fc_fail_values(error, FC_ERR_TRAILING, size, want);
+    return FC_OK;
+}
+
+static int check_pieces(const decoding *d, fc_error *error) {
+    int64_t end = 0;
+    for (int64_t i = 0; i < d->n_pieces; i++) {
+        if (d->pieces[i].offset < end || d->pieces[i].size < 0)
+            return fc_fail(error, FC_ERR_ARGUMENT);
+        end = d->pieces[i].offset + d->pieces[i].size;
+    }
+    return FC_OK;
+}
+
+static int find_exceptions(decoding *d, fc_error *error) {
+    const fc_header *h = &d->header;
+    if (!h->exceptions_size) return FC_OK;
+    d->exceptions = find_bytes(d, h->head_size + h->streams_size, h->exceptions_size);
+    if (!d->exceptions) return fc_fail(error, FC_ERR_MISSING_PIECE);
+    d->n_exceptions = h->exceptions_size / FC_EXCEPTION_SIZE;
+    return fc_check_exceptions(d->exceptions, h, error);
+}
+
+static int check_all(decoding *d, int64_t head_size, const fc_expect *expect, fc_error *error) {
+    int code = fc_read_header(d->head, head_size, &d->header, error);
+    if (!code) code = check_expectation(&d->header, expect, error);
+    if (!code) code = check_pieces(d, error);
+    if (!code) code = check_length(d, error);
+    if (!code) code = fc_check_head(d->head, head_size, error);
+    if (!code) code = find_exceptions(d, error);
+    if (!code && !d->spans) d->n_spans = d->header.n_streams;
+    return code ? code : check_spans(d, error);
+}
+
+/* -- memory ------------------------------------------------------------------------------ */
+
+static int make_worker(const decoding *d, worker *w) {
+    w->decoder = fc_new_decoder();
+    w->block = malloc((size_t)fc_frame_samples(&d->header, 0) * 8);
+    return w->decoder && w->block ? FC_OK : FC_ERR_MEMORY;
+}
+
+static int make_workers(decoding *d) {
+    d->n_starts = cut_jobs(d, NULL);
+    if (d->n_threads > d->n_starts) d->n_threads = (int)d->n_starts;
+    d->starts = malloc((size_t)d->n_starts * sizeof *d->starts + 1);
+    d->workers = calloc((size_t)d->n_threads + 1, sizeof *d->workers);
+    if (!d->starts || !d->workers || mark_positions(d)) return FC_ERR_MEMORY;
+    cut_jobs(d, d->starts);
+    for (int i = 0; i < d->n_threads; i++)
+        if (make_worker(d, d->workers + i)) return FC_ERR_MEMORY;
+    return FC_OK;
+}
+
+static void free_decoding(decoding *d) {
+    for (int i = 0; d->workers && i < d->n_threads; i++) {
+        fc_delete_decoder(d->workers[i].decoder);
+        free(d->workers[i].block);
+    }
+    free(d->workers);
+    free(d->starts);
+    free(d->marks);
+}
+
+/* -- */
+
+/* A damaged frame is best reported by its place, so frames come first. */
+static int check_streams(const decoding *d, fc_error *error) {
+    const fc_header *h = &d->header;
+    const uint8_t *streams = find_bytes(d, h->head_size, h->streams_size);
+    if (d->spans) return FC_OK;
+    if (!streams) return fc_fail(error, FC_ERR_MISSING_PIECE);
+    uint32_t crc = fc_crc32c(0, streams, h->streams_size);
+    if (crc == h->streams_crc) return FC_OK;
+    return fc_fail_values(error, FC_ERR_STREAMS_CHECKSUM, crc, h->streams_crc);
+}
+
+int fc_decode(const uint8_t *head, int64_t head_size, const fc_piece *pieces, int64_t n_pieces,
+              const fc_expect *expect, const fc_span *spans, int64_t n_spans, const fc_view *out,
+              int32_t n_threads, fc_error *error) {
+    decoding d = {.head = head, .pieces = pieces, .n_pieces = n_pieces, .spans = spans,
+                  .n_spans = n_spans, .out = out, .n_threads = fc_usable_threads(n_threads)};
+    int code = check_all(&d, head_size, expect, error);
+    if (code) return code;
+    if (make_workers(&d)) code = fc_fail(error, FC_ERR_MEMORY);
+    if (!code) code = fc_run_jobs(d.n_threads, d.n_starts, decode_job, NULL, &d, error);
+    if (!code) code = check_streams(&d, error);
+    free_decoding(&d);
+    return code;
+}

@@ -1,0 +1,466 @@
+/* Arrays -> chunks. Three steps: scan the streams for their ranges and plan
+ * how to store each; encode frames, by jobs of neighbouring ones, each job's
+ * bytes appended in order; write what only then is known. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "error.h"
+#include "format.h"
+#include "frame.h"
+#include "libflac.h"
+#include "samples.h"
+#include "threads.h"
+
+#define SCAN_BLOCK 16384   /* samples; sums are taken over these blocks in order */
+#define JOB_SAMPLES 131072 /* what one job is worth */
+#define MAX_JOB_FRAMES 8192
+
+/* A stream's plan in a byte: width, channels, care. */
+#define KIND_WIDTH 7
+#define KIND_TWO 8
+#define KIND_CAREFUL 16
+#define KIND_OTHERS 32
+static const uint8_t widths[] = {8, 12, 16, 20, 24, 32};
+
+/* What one thread works with. */
+typedef struct {
+    struct encoding *shared;
+    fc_encoders *encoders;
+    int32_t *low, *high;
+    void *loaded, *held; /* samples copied out of a strided input; without NaN */
+    uint8_t *bytes;      /* the job's frames in the order in which they came */
+    size_t n_bytes;
+    struct {
+        size_t at, size;
+    } *frames; /* the job's frames in their own order */
+    int64_t first; /* the job's first frame, among all of the chunk */
+    fc_exceptions exceptions;
+} worker;
+
+typedef struct encoding {
+    const fc_view *samples;
+    const fc_encode_options *options;
+    fc_header header;
+    uint64_t *offsets;
+    uint8_t *kinds;
+    double *quanta;       /* NULL where all streams have the header's */
+    fc_stats *scans;      /* of the blocks of the stream that is being scanned */
+    int64_t scan_stream;
+    uint8_t **scan_scratch; /* a block for each thread */
+    int64_t streams_a_job, frames_a_job;
+    int n_threads;
+    worker *workers;
+    uint8_t *chunk;
+    int64_t written;
+    fc_exceptions exceptions;
+} encoding;
+
+/* -- checking options ------------------------------------------------------ */
+
+static int check_options(const fc_encode_options *o, fc_error *error) {
+    if (!fc_item_size(o->dtype)) return fc_fail_values(error, FC_ERR_DTYPE, o->dtype, -1);
+    if (o->n_streams < 0 || o->stream_size < 0 || o->level < 0 || o->level > FC_MAX_LEVEL
+        || o->frame_size < FC_MIN_FRAME_SIZE || o->frame_size > FC_MAX_FRAME_SIZE
+        || o->flags & ~FC_FLAG_BIG_ENDIAN)
+        return fc_fail(error, FC_ERR_ARGUMENT);
+    if (!o->n_streams || !o->stream_size) return fc_fail(error, FC_ERR_EMPTY);
+    if (o->quanta_rule < FC_QUANTA_NONE || o->quanta_rule > FC_QUANTA_RANGE
+        || (o->quanta_rule != FC_QUANTA_NONE && !fc_is_float(o->dtype)))
+        return fc_fail(error, FC_ERR_ARGUMENT);
+    int wants_parameters = o->quanta_rule == FC_QUANTA_GIVEN || o->quanta_rule == FC_QUANTA_PRECISION;
+    if (wants_parameters && o->n_parameters != 1 && o->n_parameters != o->n_streams)
+        return fc_fail_values(error, FC_ERR_ARGUMENT, o->n_parameters, o->n_streams);
+    return FC_OK;
+}
+
+static double parameter_of(const fc_encode_options *o, int64_t stream) {
+    if (o->quanta_rule != FC_QUANTA_GIVEN && o->quanta_rule != FC_QUANTA_PRECISION) return 0;
+    return o->parameters[o->n_parameters == 1 ? 0 : stream];
+}
+
+/* -- scanning and planning --------------------------------------------------- */
+
+static void scan_block(encoding *e, int thread, int64_t stream, int64_t first, fc_stats *stats) {
+    int64_t left = e->options->stream_size - first;
+    int64_t count = left < SCAN_BLOCK ? left : SCAN_BLOCK;
+    const void *block = fc_load_block(e->samples, e->options->dtype, stream, first, count,
+                                      e->scan_scratch[thread]);
+    fc_scan_block(e->options->dtype, e->options->quanta_rule, block, count, stats);
+}
+
+static int64_t find_largest(encoding *e, int thread, int64_t stream, double magnitude) {
+    for (int64_t first = 0; first < e->options->stream_size; first += SCAN_BLOCK) {
+        fc_stats s;
+        scan_block(e, thread, stream, first, &s);
+        if (!s.n || (s.max < magnitude && -s.min < magnitude)) continue;
+        int64_t left = e->options->stream_size - first;
+        int64_t count = left < SCAN_BLOCK ? left : SCAN_BLOCK;
+        const void *block = fc_load_block(e->samples, e->options->dtype, stream, first, count,
+                                          e->scan_scratch[thread]);
+        return first + fc_find_largest(e->options->dtype, block, count);
+    }
+    return -1;
+}
+
+static uint8_t kind_of(const fc_plan *plan) {
+    uint8_t width = 0;
+    while (widths[width] != plan->bits) width++;
+    return (uint8_t)(width | (plan->channels == 2 ? KIND_TWO : 0)
+                     | (plan->careful ? KIND_CAREFUL : 0) | (plan->others ? KIND_OTHERS : 0));
+}
+
+static int plan_stream(encoding *e, int thread, int64_t stream, const fc_stats *stats,
+                       fc_error *error) {
+    fc_plan plan;
+    const fc_encode_options *o = e->options;
+    int code = fc_plan_stream(o->dtype, o->quanta_rule, parameter_of(o, stream), stats, &plan,
+                              error);
+    if (code) {
+        error->stream = stream;
+        if (code == FC_ERR_QUANTA_TOO_FINE) {
+            double most = stats->max > -stats->min ? stats->max : -stats->min;
+            error->sample = find_largest(e, thread, stream, most);
+        }
+        return code;
+    }
+    e->offsets[stream] = plan.offset;
+    e->kinds[stream] = kind_of(&plan);
+    if (e->quanta) e->quanta[stream] = plan.quanta;
+    if (!e->quanta && o->quanta_rule != FC_QUANTA_NONE && !stream) e->header.quanta = plan.quanta;
+    return FC_OK;
+}
+
+static int scan_streams(void *context, int thread, int64_t job, fc_error *error) {
+    encoding *e = context;
+    int64_t end = (job + 1) * e->streams_a_job;
+    if (end > e->options->n_streams) end = e->options->n_streams;
+    for (int64_t stream = job * e->streams_a_job; stream < end; stream++) {
+        fc_stats all, more;
+        scan_block(e, thread, stream, 0, &all);
+        for (int64_t first = SCAN_BLOCK; first < e->options->stream_size; first += SCAN_BLOCK) {
+            scan_block(e, thread, stream, first, &more);
+            fc_merge_stats(&all, &more);
+        }
+        if (plan_stream(e, thread, stream, &all, error)) return error->code;
+    }
+    return FC_OK;
+}
+
+static int scan_one_block(void *context, int thread, int64_t job, fc_error *error) {
+    encoding *e = context;
+    (void)error;
+    scan_block(e, thread, e->scan_stream, job * SCAN_BLOCK, e->scans + job);
+    return FC_OK;
+}
+
+/* For fewer streams than threads: all threads on one stream after another. */
+static int scan_by_blocks(encoding *e, fc_error *error) {
+    int64_t n_blocks = (e->options->stream_size + SCAN_BLOCK - 1) / SCAN_BLOCK;
+    e->scans = malloc((size_t)n_blocks * sizeof *e->scans);
+    if (!e->scans) return fc_fail(error, FC_ERR_MEMORY);
+    for (int64_t stream = 0; stream < e->options->n_streams; stream++) {
+        e->scan_stream = stream;
+        fc_run_jobs(e->n_threads, n_blocks, scan_one_block, NULL, e, error);
+        for (int64_t i = 1; i < n_blocks; i++) fc_merge_stats(e->scans, e->scans + i);
+        if (plan_stream(e, 0, stream, e->scans, error)) return error->code;
+    }
+    return FC_OK;
+}
+
+static int scan(encoding *e, fc_error *error) {
+    int64_t n = e->options->n_streams;
+    if (n < e->n_threads) return scan_by_blocks(e, error);
+    e->streams_a_job = 1 + JOB_SAMPLES / e->options->stream_size;
+    return fc_run_jobs(e->n_threads, (n + e->streams_a_job - 1) / e->streams_a_job, scan_streams,
+                       NULL, e, error);
+}
+
+/* -- encoding frames ----------------------------------------------------------- */
+
+static int64_t largest_block(const fc_header *h) {
+    return h->n_frames > 1 ? h->frame_size : h->stream_size;
+}
+
+/* A frame from libFLAC, tagged with its place in the job. */
+static int take_frame(void *context, int64_t tag, const uint8_t *frame, size_t size) {
+    worker *w = context;
+    int64_t number = (w->first + tag) % w->shared->header.n_frames;
+    size_t written = fc_renumber_frame(frame, size, number, w->bytes + w->n_bytes);
+    if (!written) return FC_ERR_ENCODER;
+    w->frames[tag].at = w->n_bytes;
+    w->frames[tag].size = written;
+    w->n_bytes += written;
+    return FC_OK;
+}
+
+static int encode_small_block(worker *w, const int32_t *const *channel, const fc_plan *plan,
+                              int64_t samples, int64_t number, int64_t tag) {
+    size_t written = fc_write_verbatim_frame(channel, plan->channels, plan->bits, samples, number,
+                                             w->bytes + w->n_bytes);
+    w->frames[tag].at = w->n_bytes;
+    w->frames[tag].size = written;
+    w->n_bytes += written;
+    return FC_OK;
+}
+
+static fc_plan plan_of(const encoding *e, int64_t stream) {
+    uint8_t kind = e->kinds[stream];
+    return (fc_plan){.offset = e->offsets[stream],
+                     .quanta = e->quanta ? e->quanta[stream] : e->header.quanta,
+                     .bits = widths[kind & KIND_WIDTH],
+                     .channels = kind & KIND_TWO ? 2 : 1,
+                     .careful = kind & KIND_CAREFUL,
+                     .others = kind & KIND_OTHERS};
+}
+
+static int encode_frame(worker *w, int64_t tag, fc_error *error) {
+    encoding *e = w->shared;
+    const fc_header *h = &e->header;
+    int64_t stream = (w->first + tag) / h->n_frames, number = (w->first + tag) % h->n_frames;
+    int64_t first = number * h->frame_size, samples = fc_frame_samples(h, number);
+    fc_plan plan = plan_of(e, stream);
+    const void *block = fc_load_block(e->samples, h->dtype, stream, first, samples, w->loaded);
+    int code = fc_to_channels(h->dtype, h->mode, &plan, block, samples, w->low, w->high, w->held,
+                              stream, first, &w->exceptions, error);
+    if (code) return code;
+    const int32_t *channel[2] = {w->low, w->high};
+    if (samples < FC_MIN_FRAME_SIZE)
+        code = encode_small_block(w, channel, &plan, samples, number, tag);
+    else
+        code = fc_encode_block(w->encoders, channel, plan.channels, plan.bits, samples, tag);
+    return code ? fc_fail_at(error, code, stream, number, -1) : FC_OK;
+}
+
+static int64_t job_frames(const encoding *e, int64_t job) {
+    int64_t all = e->header.n_streams * e->header.n_frames;
+    int64_t left = all - job * e->frames_a_job;
+    return left < e->frames_a_job ? left : e->frames_a_job;
+}
+
+static int encode_job(void *context, int thread, int64_t job, fc_error *error) {
+    encoding *e = context;
+    worker *w = e->workers + thread;
+    w->first = job * e->frames_a_job;
+    w->n_bytes = 0;
+    w->exceptions.n = 0;
+    int64_t n = job_frames(e, job);
+    for (int64_t tag = 0; tag < n; tag++)
+        if (encode_frame(w, tag, error)) return error->code;
+    int code = fc_flush_encoders(w->encoders);
+    return code ? fc_fail_at(error, code, w->first / e->header.n_frames, -1, -1) : FC_OK;
+}
+
+static int append_job(void *context, int thread, int64_t job, fc_error *error) {
+    encoding *e = context;
+    worker *w = e->workers + thread;
+    int64_t n = job_frames(e, job);
+    for (int64_t tag = 0; tag < n; tag++) {
+        int64_t g = w->first + tag;
+        if (g % e->header.n_frames == 0) e->written += FC_STREAM_HEADER_SIZE;
+        memcpy(e->chunk + e->written, w->bytes + w->frames[tag].at, w->frames[tag].size);
+        e->written += (int64_t)w->frames[tag].size;
+        fc_put32(e->chunk + fc_sizes_at(&e->header) + 4 * g, (uint32_t)w->frames[tag].size);
+    }
+    for (int64_t i = 0; i < w->exceptions.n; i++)
+        if (fc_add_exception(&e->exceptions, w->exceptions.items[i], error)) return error->code;
+    return FC_OK;
+}
+
+/* -- memory ------------------------------------------------------------------------ */
+
+static void free_worker(worker *w) {
+    fc_delete_encoders(w->encoders);
+    free(w->low);
+    free(w->high);
+    free(w->loaded);
+    free(w->held);
+    free(w->bytes);
+    free(w->frames);
+    free(w->exceptions.items);
+}
+
+static int make_worker(encoding *e, worker *w) {
+    const fc_header *h = &e->header;
+    size_t block = (size_t)largest_block(h);
+    int wide = fc_may_be_wide(h->dtype, h->mode);
+    w->shared = e;
+    w->encoders = fc_new_encoders(e->options->level, take_frame, w);
+    w->low = malloc(block * 4);
+    w->high = malloc(block * 4);
+    w->loaded = malloc(block * (size_t)fc_item_size(h->dtype));
+    w->held = malloc(block * (size_t)fc_item_size(h->dtype));
+    w->bytes = malloc((size_t)e->frames_a_job * fc_frame_bound((int64_t)block, 1 + wide, 32));
+    w->frames = malloc((size_t)e->frames_a_job * sizeof *w->frames);
+    return w->encoders && w->low && w->high && w->loaded && w->held && w->bytes && w->frames
+        ? FC_OK
+        : FC_ERR_MEMORY;
+}
+
+static void free_encoding(encoding *e) {
+    for (int i = 0; e->workers && i < e->n_threads; i++) free_worker(e->workers + i);
+    for (int i = 0; e->scan_scratch && i < e->n_threads; i++) free(e->scan_scratch[i]);
+    free(e->workers);
+    free(e->scan_scratch);
+    free(e->scans);
+    free(e->offsets);
+    free(e->kinds);
+    free(e->quanta);
+    free(e->exceptions.items);
+    free(e->chunk);
+}
+
+static int make_plans(encoding *e) {
+    const fc_encode_options *o = e->options;
+    size_t n = (size_t)o->n_streams;
+    e->offsets = malloc(n * sizeof *e->offsets);
+    e->kinds = malloc(n);
+    if (e->header.flags & FC_FLAG_QUANTA) e->quanta = malloc(n * sizeof *e->quanta);
+    e->scan_scratch = calloc((size_t)e->n_threads, sizeof *e->scan_scratch);
+    if (!e->offsets || !e->kinds || (e->header.flags & FC_FLAG_QUANTA && !e->quanta)
+        || !e->scan_scratch)
+        return FC_ERR_MEMORY;
+    for (int i = 0; i < e->n_threads; i++)
+        if (!(e->scan_scratch[i] = malloc(SCAN_BLOCK * 8))) return FC_ERR_MEMORY;
+    return FC_OK;
+}
+
+/* The most bytes that header, index and streams can take. Most of it is
+ * never touched, and so never becomes memory. */
+static size_t chunk_bound(const encoding *e) {
+    const fc_header *h = &e->header;
+    size_t bound = (size_t)h->head_size;
+    for (int64_t stream = 0; stream < h->n_streams; stream++) {
+        fc_plan plan = plan_of(e, stream);
+        int64_t last = fc_frame_samples(h, h->n_frames - 1);
+        bound += FC_STREAM_HEADER_SIZE + fc_frame_bound(last, plan.channels, plan.bits)
+            + (size_t)(h->n_frames - 1) * fc_frame_bound(h->frame_size, plan.channels, plan.bits);
+    }
+    return bound;
+}
+
+static int make_workers(encoding *e) {
+    int64_t frames = JOB_SAMPLES / largest_block(&e->header);
+    e->frames_a_job = frames < 1 ? 1 : frames > MAX_JOB_FRAMES ? MAX_JOB_FRAMES : frames;
+    int64_t all = e->header.n_streams * e->header.n_frames;
+    if (e->frames_a_job > all) e->frames_a_job = all;
+    e->workers = calloc((size_t)e->n_threads, sizeof *e->workers);
+    if (!e->workers) return FC_ERR_MEMORY;
+    for (int i = 0; i < e->n_threads; i++)
+        if (make_worker(e, e->workers + i)) return FC_ERR_MEMORY;
+    e->chunk = malloc(chunk_bound(e));
+    return e->chunk ? FC_OK : FC_ERR_MEMORY;
+}
+
+/* -- the chunk --------------------------------------------------------------------- */
+
+static void begin_header(encoding *e) {
+    const fc_encode_options *o = e->options;
+    int quantized = o->quanta_rule != FC_QUANTA_NONE;
+    int uniform = o->n_streams == 1 || (o->quanta_rule == FC_QUANTA_GIVEN && o->n_parameters == 1);
+    e->header = (fc_header){
+        .version = FC_FORMAT_VERSION,
+        .dtype = o->dtype,
+        .mode = quantized                ? FC_MODE_QUANTIZED
+            : fc_is_float(o->dtype)      ? FC_MODE_LOSSLESS
+                                         : FC_MODE_INTEGER,
+        .flags = o->flags | (quantized && !uniform ? FC_FLAG_QUANTA : 0),
+        .n_streams = o->n_streams,
+        .stream_size = o->stream_size,
+        .frame_size = o->frame_size};
+}
+
+/* The index's offsets and quanta, once it is known whether it has them. */
+static int settle_header(encoding *e, fc_error *error) {
+    fc_header *h = &e->header;
+    for (int64_t s = 0; s < h->n_streams && !(h->flags & FC_FLAG_OFFSETS); s++)
+        if (e->offsets[s]) h->flags |= FC_FLAG_OFFSETS;
+    return fc_derive(h, error);
+}
+
+static void write_index(encoding *e) {
+    const fc_header *h = &e->header;
+    for (int64_t s = 0; s < h->n_streams; s++) {
+        uint8_t *offset = e->chunk + fc_offsets_at(h) + h->offset_width * s;
+        if (h->offset_width == 8) fc_put64(offset, e->offsets[s]);
+        if (h->offset_width == 4) fc_put32(offset, (uint32_t)e->offsets[s]);
+        if (e->quanta) {
+            uint64_t bits;
+            memcpy(&bits, e->quanta + s, 8);
+            fc_put64(e->chunk + fc_quanta_at(h) + 8 * s, bits);
+        }
+    }
+}
+
+static void write_stream_headers(encoding *e) {
+    const fc_header *h = &e->header;
+    uint8_t *at = e->chunk + h->head_size;
+    for (int64_t s = 0; s < h->n_streams; s++) {
+        uint32_t smallest = UINT32_MAX, largest = 0;
+        int64_t size = FC_STREAM_HEADER_SIZE;
+        for (int64_t f = 0; f < h->n_frames; f++) {
+            uint32_t bytes = fc_frame_bytes(e->chunk, h, s * h->n_frames + f);
+            if (bytes < smallest) smallest = bytes;
+            if (bytes > largest) largest = bytes;
+            size += bytes;
+        }
+        fc_plan plan = plan_of(e, s);
+        fc_write_stream_header(at, h, plan.bits, plan.channels, smallest, largest);
+        at += size;
+    }
+}
+
+static int write_exceptions(encoding *e, fc_error *error) {
+    fc_header *h = &e->header;
+    h->exceptions_size = FC_EXCEPTION_SIZE * e->exceptions.n;
+    h->chunk_size = e->written + h->exceptions_size;
+    uint8_t *chunk = realloc(e->chunk, (size_t)h->chunk_size);
+    if (!chunk) return fc_fail(error, FC_ERR_MEMORY);
+    e->chunk = chunk;
+    for (int64_t i = 0; i < e->exceptions.n; i++)
+        fc_write_exception(chunk + e->written + FC_EXCEPTION_SIZE * i, e->exceptions.items + i);
+    h->exceptions_crc = fc_crc32c(0, chunk + e->written, h->exceptions_size);
+    return FC_OK;
+}
+
+static int finish_chunk(encoding *e, fc_error *error) {
+    fc_header *h = &e->header;
+    write_index(e);
+    write_stream_headers(e);
+    h->streams_size = e->written - h->head_size;
+    h->streams_crc = fc_crc32c(0, e->chunk + h->head_size, h->streams_size);
+    if (write_exceptions(e, error)) return error->code;
+    fc_write_head(e->chunk, h);
+    return FC_OK;
+}
+
+static int encode(encoding *e, fc_error *error) {
+    fc_header derived = e->header;
+    if (fc_derive(&derived, error)) return error->code;
+    if (make_plans(e)) return fc_fail(error, FC_ERR_MEMORY);
+    if (scan(e, error) || settle_header(e, error)) return error->code;
+    if (make_workers(e)) return fc_fail(error, FC_ERR_MEMORY);
+    e->written = e->header.head_size;
+    int64_t frames = e->header.n_streams * e->header.n_frames;
+    int64_t jobs = (frames + e->frames_a_job - 1) / e->frames_a_job;
+    int code = fc_run_jobs(e->n_threads, jobs, encode_job, append_job, e, error);
+    return code ? code : finish_chunk(e, error);
+}
+
+int fc_encode(const fc_view *samples, const fc_encode_options *options, uint8_t **chunk,
+              int64_t *chunk_size, fc_error *error) {
+    int code = check_options(options, error);
+    if (code) return code;
+    encoding e = {.samples = samples, .options = options,
+                  .n_threads = fc_usable_threads(options->n_threads)};
+    begin_header(&e);
+    code = encode(&e, error);
+    if (!code) {
+        *chunk = e.chunk;
+        *chunk_size = e.header.chunk_size;
+        e.chunk = NULL;
+    }
+    free_encoding(&e);
+    return code;
+}
+
+void fc_free(void *memory) { free(memory); }

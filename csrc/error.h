@@ -1,0 +1,13 @@
+/* Filling in an fc_error, for the files of the core. */
+#ifndef FC_ERROR_H
+#define FC_ERROR_H
+
+#include "flaccodec.h"
+
+/* Each sets *error and returns its code, so that callers can return it. */
+int fc_fail(fc_error *error, int code);
+int fc_fail_values(fc_error *error, int code, int64_t got, int64_t want);
+int fc_fail_at(fc_error *error, int code, int64_t stream, int64_t frame,
+               int64_t sample);
+
+#endif

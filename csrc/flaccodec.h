@@ -1,0 +1,220 @@
+/* flaccodec: packed FLAC chunks <-> numbers.
+ *
+ * This header is the whole C interface. docs/format.md describes the bytes.
+ *
+ * A chunk holds n_streams streams of stream_size samples. All sizes are in
+ * bytes unless a name says samples. Every function that can fail returns an
+ * fc_code and fills *error, which must not be NULL; on failure outputs that
+ * the function allocates are left untouched, and the caller's output array
+ * holds unspecified values.
+ *
+ * All functions may be called from any number of threads at once. None keeps
+ * a pointer that it was given. In a child forked from a process that used
+ * threads, everything runs on one thread.
+ */
+#ifndef FLACCODEC_H
+#define FLACCODEC_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* cffi: begin (build_ffi.py reads the declarations from here to the end mark) */
+
+#define FC_FORMAT_VERSION 1
+#define FC_HEADER_SIZE 64      /* bytes of the fixed header */
+#define FC_STREAM_HEADER_SIZE 42 /* "fLaC" and its STREAMINFO block */
+#define FC_MIN_FRAME_SIZE 16   /* samples; FLAC's smallest block but the last */
+#define FC_MAX_FRAME_SIZE 65535
+#define FC_MAX_LEVEL 8
+
+typedef enum fc_code {
+    FC_OK = 0,
+    FC_ERR_MEMORY = 1,
+    FC_ERR_ARGUMENT = 2,
+    FC_ERR_EMPTY = 3,
+    FC_ERR_TOO_LARGE = 4,
+    FC_ERR_QUANTA = 5,
+    FC_ERR_QUANTA_TOO_FINE = 6,
+    FC_ERR_ENCODER = 7,
+    FC_ERR_TRUNCATED = 16,
+    FC_ERR_TRAILING = 17,
+    FC_ERR_MAGIC = 18,
+    FC_ERR_VERSION = 19,
+    FC_ERR_RESERVED = 20,
+    FC_ERR_HEADER = 21,
+    FC_ERR_HEAD_CHECKSUM = 22,
+    FC_ERR_DTYPE = 23,
+    FC_ERR_SHAPE = 24,
+    FC_ERR_INDEX = 25,
+    FC_ERR_FRAME_HEADER = 26,
+    FC_ERR_FRAME = 27,
+    FC_ERR_STREAMS_CHECKSUM = 28,
+    FC_ERR_EXCEPTIONS = 29,
+    FC_ERR_MISSING_PIECE = 30
+} fc_code;
+
+/* What went wrong and where. stream, frame and sample are -1 where they do
+ * not apply; sample counts from the start of its stream. got and want carry
+ * the two sides of a disagreement; for FC_ERR_QUANTA_TOO_FINE, value is the
+ * smallest quanta that would do. */
+typedef struct fc_error {
+    int32_t code;
+    int64_t stream;
+    int64_t frame;
+    int64_t sample;
+    int64_t got;
+    int64_t want;
+    double value;
+} fc_error;
+
+typedef enum fc_dtype {
+    FC_INT8 = 1,
+    FC_INT16 = 2,
+    FC_INT32 = 3,
+    FC_INT64 = 4,
+    FC_UINT8 = 5,
+    FC_UINT16 = 6,
+    FC_UINT32 = 7,
+    FC_UINT64 = 8,
+    FC_FLOAT32 = 9,
+    FC_FLOAT64 = 10
+} fc_dtype;
+
+/* How samples become integers, as the header stores it. */
+typedef enum fc_mode {
+    FC_MODE_INTEGER = 0,
+    FC_MODE_QUANTIZED = 1,
+    FC_MODE_LOSSLESS = 2
+} fc_mode;
+
+/* Where the quanta of a quantized float chunk come from. */
+typedef enum fc_quanta_rule {
+    FC_QUANTA_NONE = 0,      /* integers, or floats without loss */
+    FC_QUANTA_GIVEN = 1,     /* parameters are quanta */
+    FC_QUANTA_PRECISION = 2, /* quanta = RMS about the mean / 10**parameter */
+    FC_QUANTA_RANGE = 3      /* quanta = (max - min) / 2**30; no parameters */
+} fc_quanta_rule;
+
+/* Header flags. */
+#define FC_FLAG_OFFSETS 1    /* the index has an offset for each stream */
+#define FC_FLAG_QUANTA 2     /* the index has quanta for each stream */
+#define FC_FLAG_BIG_ENDIAN 4 /* the array written was big-endian (a hint) */
+
+/* A 2-d array of samples in the caller's memory: stream s begins at data +
+ * (stream_offsets ? stream_offsets[s] : s * stream_stride), its samples are
+ * sample_stride bytes apart; strides may be negative. byte_swapped tells
+ * that samples are not in the machine's byte order. */
+typedef struct fc_view {
+    void *data;
+    const int64_t *stream_offsets;
+    int64_t stream_stride;
+    int64_t sample_stride;
+    int32_t byte_swapped;
+} fc_view;
+
+typedef struct fc_encode_options {
+    int32_t dtype;      /* fc_dtype */
+    int32_t level;      /* 0 to FC_MAX_LEVEL, libFLAC's presets */
+    int64_t n_streams;
+    int64_t stream_size; /* samples */
+    int64_t frame_size;  /* samples, FC_MIN_FRAME_SIZE to FC_MAX_FRAME_SIZE */
+    int32_t quanta_rule; /* fc_quanta_rule */
+    int32_t flags;       /* FC_FLAG_BIG_ENDIAN or 0 */
+    const double *parameters; /* for the rule: one for all streams, or one each */
+    int64_t n_parameters;     /* 0, 1 or n_streams */
+    int32_t n_threads;        /* at least 1; never changes the bytes */
+} fc_encode_options;
+
+/* The header of a chunk, parsed. */
+typedef struct fc_header {
+    int32_t version;
+    int32_t dtype;
+    int32_t mode;
+    int32_t flags;
+    int64_t n_streams;
+    int64_t stream_size;
+    int64_t frame_size;
+    int64_t n_frames;      /* of each stream */
+    double quanta;         /* of all streams; 0 where the index has them */
+    int64_t offset_width;  /* bytes of an offset in the index, 0, 4 or 8 */
+    int64_t head_size;     /* header and index */
+    int64_t streams_size;
+    int64_t exceptions_size;
+    int64_t chunk_size;    /* all of it */
+    uint32_t streams_crc;
+    uint32_t exceptions_crc;
+    uint32_t head_crc;
+} fc_header;
+
+/* What the caller knows of a chunk before it has seen it. */
+typedef struct fc_expect {
+    int32_t dtype;
+    int64_t n_streams;
+    int64_t stream_size;
+} fc_expect;
+
+/* count samples of a stream from start, decoded to out->data + out_offset
+ * bytes on, sample_stride apart. */
+typedef struct fc_span {
+    int64_t stream;
+    int64_t start;
+    int64_t count;
+    int64_t out_offset;
+} fc_span;
+
+/* size bytes of a chunk, from its byte offset on. */
+typedef struct fc_piece {
+    const uint8_t *bytes;
+    int64_t offset;
+    int64_t size;
+} fc_piece;
+
+/* The name of a code ("FC_ERR_FRAME") and one sentence about it. Static. */
+const char *fc_code_name(int code);
+const char *fc_code_text(int code);
+
+/* Encodes the streams of *samples into a new chunk. *chunk is for the caller
+ * to give to fc_free. Takes no memory beyond the chunk but about 4 MiB a
+ * thread, and reads the samples twice: once for their range, once to encode. */
+int fc_encode(const fc_view *samples, const fc_encode_options *options,
+              uint8_t **chunk, int64_t *chunk_size, fc_error *error);
+
+void fc_free(void *memory);
+
+/* Parses a header. Needs FC_HEADER_SIZE bytes; looks at no others. Success
+ * means that the fields are of this version and agree with one another; it
+ * allocates nothing and does not know yet whether bytes back the sizes. */
+int fc_read_header(const uint8_t *bytes, int64_t size, fc_header *header,
+                   fc_error *error);
+
+/* Checks header and index (head_size bytes) against their checksum, and the
+ * sizes of the frames against streams_size. */
+int fc_check_head(const uint8_t *head, int64_t size, fc_error *error);
+
+/* The largest head_size of a chunk with this shape and mode; what to fetch
+ * where nothing of the chunk is known yet. -1 where no chunk can be so. */
+int64_t fc_head_bound(int32_t dtype, int64_t n_streams, int64_t stream_size,
+                      int64_t frame_size);
+
+/* Decodes spans of a chunk into *out.
+ *
+ * head holds at least header and index. pieces (sorted by offset, without
+ * overlap) hold the frames that the spans need and, where the header tells
+ * of exceptions, those; one piece at offset 0 is a whole chunk, whose length
+ * must be the declared one. With spans NULL every stream is decoded whole to
+ * where *out says, and the checksum over all streams is verified as well.
+ * expect, where not NULL, is compared before anything is allocated.
+ *
+ * Each frame is verified by FLAC's CRCs, its number, block size and length;
+ * the lowest stream and frame that fails is the one reported. */
+int fc_decode(const uint8_t *head, int64_t head_size, const fc_piece *pieces,
+              int64_t n_pieces, const fc_expect *expect, const fc_span *spans,
+              int64_t n_spans, const fc_view *out, int32_t n_threads,
+              fc_error *error);
+
+/* CRC-32C (Castagnoli) of size bytes, going on from crc (0 at the start). */
+uint32_t fc_crc32c(uint32_t crc, const uint8_t *bytes, int64_t size);
+
+/* cffi: end */
+
+#endif

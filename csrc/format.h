@@ -1,0 +1,73 @@
+/* The bytes of a chunk around its FLAC frames: docs/format.md in C. */
+#ifndef FC_FORMAT_H
+#define FC_FORMAT_H
+
+#include <stddef.h>
+
+#include "flaccodec.h"
+
+#define FC_EXCEPTION_SIZE 24
+#define FC_EXCEPTION_MAX_RUN UINT32_MAX
+
+/* Samples whose value is stored as it is: length samples of stream from
+ * start, each with these bits. */
+typedef struct fc_exception {
+    uint32_t stream;
+    uint32_t length;
+    uint64_t start;
+    uint64_t bits;
+} fc_exception;
+
+void fc_put16(uint8_t *at, uint16_t value);
+void fc_put32(uint8_t *at, uint32_t value);
+void fc_put64(uint8_t *at, uint64_t value);
+uint16_t fc_get16(const uint8_t *at);
+uint32_t fc_get32(const uint8_t *at);
+uint64_t fc_get64(const uint8_t *at);
+double fc_get_double(const uint8_t *at);
+void fc_put_double(uint8_t *at, double value);
+
+int fc_is_float(int dtype);
+int fc_item_size(int dtype); /* bytes of a sample; 0 for an unknown dtype */
+
+/* Fills in the fields of header that follow from the others (n_frames,
+ * offset_width, head_size); FC_ERR_TOO_LARGE where a chunk cannot be so. */
+int fc_derive(fc_header *header, fc_error *error);
+
+/* Writes the header with the checksum over it and the index behind it. */
+void fc_write_head(uint8_t *head, const fc_header *header);
+
+/* The parts of an index. */
+static inline int64_t fc_offsets_at(const fc_header *h) {
+    (void)h;
+    return FC_HEADER_SIZE;
+}
+static inline int64_t fc_quanta_at(const fc_header *h) {
+    return FC_HEADER_SIZE + h->offset_width * h->n_streams;
+}
+static inline int64_t fc_sizes_at(const fc_header *h) {
+    return fc_quanta_at(h) + (h->flags & FC_FLAG_QUANTA ? 8 * h->n_streams : 0);
+}
+static inline uint32_t fc_frame_bytes(const uint8_t *head, const fc_header *h, int64_t g) {
+    return fc_get32(head + fc_sizes_at(h) + 4 * g);
+}
+uint64_t fc_stream_offset(const uint8_t *head, const fc_header *h, int64_t stream);
+double fc_stream_quanta(const uint8_t *head, const fc_header *h, int64_t stream);
+
+/* Samples of frame number frame of any stream. */
+static inline int64_t fc_frame_samples(const fc_header *h, int64_t frame) {
+    int64_t left = h->stream_size - frame * h->frame_size;
+    return left < h->frame_size ? left : h->frame_size;
+}
+
+/* Writes the FC_STREAM_HEADER_SIZE bytes that go before a stream's frames. */
+void fc_write_stream_header(uint8_t *at, const fc_header *h, int bits, int channels,
+                            uint32_t smallest_frame, uint32_t largest_frame);
+
+void fc_write_exception(uint8_t *at, const fc_exception *exception);
+fc_exception fc_read_exception(const uint8_t *at);
+
+/* Checks a table of exceptions: order, ranges, the checksum of the header. */
+int fc_check_exceptions(const uint8_t *table, const fc_header *h, fc_error *error);
+
+#endif

@@ -1,0 +1,633 @@
+#include "samples.h"
+
+#include <float.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "error.h"
+
+/* Loops that gain from wider vectors are compiled twice, chosen at load. */
+#if defined(__x86_64__) && defined(__GLIBC__) && defined(__GNUC__) && !defined(FC_NO_CLONES)
+#define WIDE_LOOP __attribute__((target_clones("avx2", "default")))
+#else
+#define WIDE_LOOP
+#endif
+
+#define SIGN64 (UINT64_C(1) << 63)
+#define LANES 16
+
+/* -- moving samples ------------------------------------------------------ */
+
+static int is_direct(const fc_view *view, int size, const uint8_t *at) {
+    return !view->byte_swapped && view->sample_stride == size && (uintptr_t)at % size == 0;
+}
+
+#define MOVE(bits, swap)                                                            \
+    static void move##bits(uint8_t *to, int64_t to_stride, const uint8_t *from,     \
+                           int64_t from_stride, int64_t count, int swapped) {       \
+        for (int64_t i = 0; i < count; i++, to += to_stride, from += from_stride) { \
+            uint##bits##_t item;                                                    \
+            memcpy(&item, from, bits / 8);                                          \
+            if (swapped) item = swap(item);                                         \
+            memcpy(to, &item, bits / 8);                                            \
+        }                                                                           \
+    }
+#define KEEP(item) (item)
+MOVE(8, KEEP)
+MOVE(16, __builtin_bswap16)
+MOVE(32, __builtin_bswap32)
+MOVE(64, __builtin_bswap64)
+
+static void move(int size, uint8_t *to, int64_t to_stride, const uint8_t *from,
+                 int64_t from_stride, int64_t count, int swapped) {
+    switch (size) {
+    case 1: move8(to, to_stride, from, from_stride, count, swapped); break;
+    case 2: move16(to, to_stride, from, from_stride, count, swapped); break;
+    case 4: move32(to, to_stride, from, from_stride, count, swapped); break;
+    default: move64(to, to_stride, from, from_stride, count, swapped);
+    }
+}
+
+const void *fc_load_block(const fc_view *view, int dtype, int64_t stream, int64_t first,
+                          int64_t count, void *scratch) {
+    int size = fc_item_size(dtype);
+    const uint8_t *at = view->data;
+    at += view->stream_offsets ? view->stream_offsets[stream] : stream * view->stream_stride;
+    at += first * view->sample_stride;
+    if (is_direct(view, size, at)) return at;
+    move(size, scratch, size, at, view->sample_stride, count, view->byte_swapped);
+    return scratch;
+}
+
+void *fc_store_target(const fc_view *view, int dtype, uint8_t *at) {
+    return is_direct(view, fc_item_size(dtype), at) ? at : NULL;
+}
+
+void fc_store_block(const fc_view *view, int dtype, uint8_t *at, int64_t count,
+                    const void *block) {
+    int size = fc_item_size(dtype);
+    move(size, at, view->sample_stride, block, size, count, view->byte_swapped);
+}
+
+/* -- exceptions ---------------------------------------------------------- */
+
+static int grow(fc_exceptions *list, fc_error *error) {
+    int64_t room = list->room ? 2 * list->room : 64;
+    fc_exception *items = realloc(list->items, (size_t)room * sizeof *items);
+    if (!items) return fc_fail(error, FC_ERR_MEMORY);
+    list->items = items;
+    list->room = room;
+    return FC_OK;
+}
+
+int fc_add_exception(fc_exceptions *list, fc_exception e, fc_error *error) {
+    fc_exception *last = list->n ? list->items + list->n - 1 : NULL;
+    if (last && last->stream == e.stream && last->start + last->length == e.start
+        && last->bits == e.bits && e.length <= FC_EXCEPTION_MAX_RUN - last->length) {
+        last->length += e.length;
+        return FC_OK;
+    }
+    if (list->n == list->room && grow(list, error)) return error->code;
+    list->items[list->n++] = e;
+    return FC_OK;
+}
+
+/* -- the order of floats as integers -------------------------------------- */
+
+/* Both maps keep the order of the values and undo themselves. */
+static inline int32_t order32(int32_t bits) { return bits ^ (int32_t)((uint32_t)(bits >> 31) >> 1); }
+static inline int64_t order64(int64_t bits) { return bits ^ (int64_t)((uint64_t)(bits >> 63) >> 1); }
+
+/* -- scanning -------------------------------------------------------------- */
+
+#define SCAN_INTEGERS(name, type, lowest, highest, ordered)                      \
+    WIDE_LOOP static void scan_##name(const type *x, int64_t count, fc_stats *s) { \
+        type lo = highest, hi = lowest;                                          \
+        for (int64_t i = 0; i < count; i++) {                                    \
+            type v = x[i];                                                       \
+            lo = v < lo ? v : lo;                                                \
+            hi = v > hi ? v : hi;                                                \
+        }                                                                        \
+        s->n = count;                                                            \
+        s->lo = ordered(lo);                                                     \
+        s->hi = ordered(hi);                                                     \
+    }
+#define PLAIN(v) ((int64_t)(v))
+#define UNSIGNED64(v) ((int64_t)((v) ^ SIGN64))
+SCAN_INTEGERS(int8, int8_t, INT8_MIN, INT8_MAX, PLAIN)
+SCAN_INTEGERS(int16, int16_t, INT16_MIN, INT16_MAX, PLAIN)
+SCAN_INTEGERS(int32, int32_t, INT32_MIN, INT32_MAX, PLAIN)
+SCAN_INTEGERS(int64, int64_t, INT64_MIN, INT64_MAX, PLAIN)
+SCAN_INTEGERS(uint8, uint8_t, 0, UINT8_MAX, PLAIN)
+SCAN_INTEGERS(uint16, uint16_t, 0, UINT16_MAX, PLAIN)
+SCAN_INTEGERS(uint32, uint32_t, 0, UINT32_MAX, PLAIN)
+SCAN_INTEGERS(uint64, uint64_t, 0, UINT64_MAX, UNSIGNED64)
+
+#define SCAN_BITS(bits)                                                            \
+    WIDE_LOOP static void scan_bits##bits(const int##bits##_t *x, int64_t count,   \
+                                          fc_stats *s) {                           \
+        int##bits##_t lo = INT##bits##_MAX, hi = INT##bits##_MIN;                  \
+        for (int64_t i = 0; i < count; i++) {                                      \
+            int##bits##_t v = order##bits(x[i]);                                   \
+            lo = v < lo ? v : lo;                                                  \
+            hi = v > hi ? v : hi;                                                  \
+        }                                                                          \
+        s->n = count;                                                              \
+        s->lo = lo;                                                                \
+        s->hi = hi;                                                                \
+    }
+SCAN_BITS(32)
+SCAN_BITS(64)
+
+/* Lanes of their own, since a compiler may not reorder a float reduction. */
+#define SCAN_FLOATS(type, limit, absolute)                                          \
+    WIDE_LOOP static void scan_##type(const type *x, int64_t count, fc_stats *s) {  \
+        type lo[LANES], hi[LANES];                                                  \
+        int32_t others[LANES] = {0};                                                \
+        int64_t n_other = 0, i = 0;                                                 \
+        for (int j = 0; j < LANES; j++) lo[j] = limit, hi[j] = -limit;              \
+        for (; i + LANES <= count; i += LANES)                                      \
+            for (int j = 0; j < LANES; j++) {                                       \
+                type v = x[i + j];                                                  \
+                int finite = absolute(v) <= limit;                                  \
+                lo[j] = finite & (v < lo[j]) ? v : lo[j];                           \
+                hi[j] = finite & (v > hi[j]) ? v : hi[j];                           \
+                others[j] += !finite;                                               \
+            }                                                                       \
+        for (; i < count; i++) {                                                    \
+            type v = x[i];                                                          \
+            if (!(absolute(v) <= limit)) {                                          \
+                n_other++;                                                          \
+                continue;                                                           \
+            }                                                                       \
+            if (v < lo[0]) lo[0] = v;                                               \
+            if (v > hi[0]) hi[0] = v;                                               \
+        }                                                                           \
+        s->min = lo[0];                                                             \
+        s->max = hi[0];                                                             \
+        for (int j = 0; j < LANES; j++) {                                           \
+            if (lo[j] < s->min) s->min = lo[j];                                     \
+            if (hi[j] > s->max) s->max = hi[j];                                     \
+            n_other += others[j];                                                   \
+        }                                                                           \
+        s->n = count - n_other;                                                     \
+        s->n_other = n_other;                                                       \
+    }                                                                               \
+    static void spread_##type(const type *x, int64_t count, fc_stats *s) {          \
+        double sum = 0;                                                             \
+        for (int64_t i = 0; i < count; i++) sum += isfinite(x[i]) ? x[i] / (double)s->n : 0; \
+        s->mean = sum;                                                              \
+        for (int64_t i = 0; i < count; i++) {                                       \
+            double d = isfinite(x[i]) ? x[i] - sum : 0;                             \
+            s->m2 += d * d;                                                         \
+        }                                                                           \
+    }
+SCAN_FLOATS(float, FLT_MAX, fabsf)
+SCAN_FLOATS(double, DBL_MAX, fabs)
+
+static void scan_quantized(int dtype, int rule, const void *block, int64_t count, fc_stats *s) {
+    if (dtype == FC_FLOAT32) {
+        scan_float(block, count, s);
+        if (rule == FC_QUANTA_PRECISION && s->n) spread_float(block, count, s);
+    } else {
+        scan_double(block, count, s);
+        if (rule == FC_QUANTA_PRECISION && s->n) spread_double(block, count, s);
+    }
+}
+
+void fc_scan_block(int dtype, int rule, const void *block, int64_t count, fc_stats *s) {
+    memset(s, 0, sizeof *s);
+    switch (dtype) {
+    case FC_INT8: scan_int8(block, count, s); return;
+    case FC_INT16: scan_int16(block, count, s); return;
+    case FC_INT32: scan_int32(block, count, s); return;
+    case FC_INT64: scan_int64(block, count, s); return;
+    case FC_UINT8: scan_uint8(block, count, s); return;
+    case FC_UINT16: scan_uint16(block, count, s); return;
+    case FC_UINT32: scan_uint32(block, count, s); return;
+    case FC_UINT64: scan_uint64(block, count, s); return;
+    }
+    if (rule != FC_QUANTA_NONE)
+        scan_quantized(dtype, rule, block, count, s);
+    else if (dtype == FC_FLOAT32)
+        scan_bits32(block, count, s);
+    else
+        scan_bits64(block, count, s);
+}
+
+/* Means and squares by Chan, Golub and LeVeque's update (1979). */
+static void merge_spread(fc_stats *a, const fc_stats *b) {
+    double n = (double)(a->n + b->n), apart = b->mean - a->mean;
+    a->m2 += b->m2 + apart * apart * ((double)a->n * (double)b->n / n);
+    a->mean += apart * ((double)b->n / n);
+}
+
+void fc_merge_stats(fc_stats *a, const fc_stats *b) {
+    int64_t others = a->n_other + b->n_other;
+    if (!b->n || !a->n) {
+        if (b->n) *a = *b;
+        a->n_other = others;
+        return;
+    }
+    merge_spread(a, b);
+    a->n += b->n;
+    a->n_other = others;
+    a->lo = b->lo < a->lo ? b->lo : a->lo;
+    a->hi = b->hi > a->hi ? b->hi : a->hi;
+    a->min = b->min < a->min ? b->min : a->min;
+    a->max = b->max > a->max ? b->max : a->max;
+}
+
+#define FIND_LARGEST(type)                                                      \
+    static int64_t largest_##type(const type *x, int64_t count) {               \
+        int64_t best = -1;                                                      \
+        for (int64_t i = 0; i < count; i++)                                     \
+            if (isfinite(x[i]) && (best < 0 || fabs(x[i]) > fabs(x[best]))) best = i; \
+        return best;                                                            \
+    }
+FIND_LARGEST(float)
+FIND_LARGEST(double)
+
+int64_t fc_find_largest(int dtype, const void *block, int64_t count) {
+    return dtype == FC_FLOAT32 ? largest_float(block, count) : largest_double(block, count);
+}
+
+/* -- planning ---------------------------------------------------------------- */
+
+/* FLAC's sample sizes that a frame header can tell. */
+static int width_of(int64_t lo, int64_t hi) {
+    static const int widths[] = {8, 12, 16, 20, 24, 32};
+    for (int i = 0; i < 6; i++)
+        if (lo >= -(INT64_C(1) << (widths[i] - 1)) && hi < INT64_C(1) << (widths[i] - 1))
+            return widths[i];
+    return 64;
+}
+
+/* Integers lo to hi, without the offset or about the middle of the range,
+ * whichever is narrower. */
+static void plan_width(int64_t lo, int64_t hi, fc_plan *plan) {
+    uint64_t range = (uint64_t)hi - (uint64_t)lo, half = range / 2 + (range & 1);
+    int plain = width_of(lo, hi);
+    int centred = range > UINT32_MAX ? 64 : width_of(-(int64_t)half, (int64_t)(range / 2));
+    plan->offset = centred < plain ? (uint64_t)lo + half : 0;
+    plan->bits = centred < plain ? centred : plain;
+    plan->channels = plan->bits == 64 ? 2 : 1;
+    if (plan->channels == 2) plan->bits = 32;
+}
+
+/* uint64 is scanned as v - 2**63; a stream that needs no offset there is
+ * one of small values, as in any other type. */
+static void plan_uint64(const fc_stats *s, fc_plan *plan) {
+    uint64_t hi = (uint64_t)s->hi ^ SIGN64;
+    if (hi <= INT64_MAX) {
+        plan_width((int64_t)((uint64_t)s->lo ^ SIGN64), (int64_t)hi, plan);
+        return;
+    }
+    plan_width(s->lo, s->hi, plan);
+    if (plan->channels == 1) plan->offset ^= SIGN64;
+}
+
+/* The integer nearest to x / quanta, whose magnitude is below 2**63. */
+static int64_t quantize_exactly(double x, double quanta) {
+    double nearest = rint(x / quanta);
+    double rest = fma(-nearest, quanta, x);
+    int64_t k = (int64_t)nearest;
+    if (fabs(rest) > 0.5 * quanta) {
+        double more = rint(rest / quanta);
+        k += (int64_t)(more != 0 ? more : copysign(1, rest));
+    }
+    return k;
+}
+
+static double largest_magnitude(const fc_stats *s) {
+    return fmax(fabs(s->min), fabs(s->max));
+}
+
+/* A stream whose values are all one: any quanta that divide it will do. */
+static double quanta_of_constant(const fc_stats *s) {
+    double value = largest_magnitude(s);
+    return value > 0 ? value : 1;
+}
+
+static double choose_quanta(int rule, double parameter, const fc_stats *s) {
+    if (rule == FC_QUANTA_GIVEN) return parameter;
+    if (!s->n || s->min == s->max) return quanta_of_constant(s);
+    if (rule == FC_QUANTA_RANGE) return ldexp(s->max, -30) - ldexp(s->min, -30);
+    return sqrt(s->m2 / (double)s->n) / pow(10, parameter);
+}
+
+/* Whether a sample could fail to come back within half a quantum, or to be
+ * quantized to itself when it is written again: where quanta are not well
+ * above the rounding of the dtype, or the restored value overflows. */
+static int needs_care(int dtype, double quanta, const fc_stats *s) {
+    double k = largest_magnitude(s) / quanta + 1;
+    if (dtype == FC_FLOAT32)
+        return k >= 0x1p22 || quanta < 0x1p-100 || k * quanta > (double)FLT_MAX;
+    return k >= 0x1p50 || quanta < 0x1p-900 || k * quanta > DBL_MAX;
+}
+
+static int plan_quantized(int dtype, int rule, double parameter, const fc_stats *s,
+                          fc_plan *plan, fc_error *error) {
+    double quanta = choose_quanta(rule, parameter, s);
+    plan->quanta = quanta;
+    plan->others = s->n_other > 0;
+    if (!isfinite(quanta) || quanta <= 0) {
+        fc_fail(error, FC_ERR_QUANTA);
+        error->value = quanta;
+        return error->code;
+    }
+    if (!s->n) return plan_width(0, 0, plan), FC_OK;
+    if (largest_magnitude(s) / quanta >= 0x1p63) {
+        fc_fail(error, FC_ERR_QUANTA_TOO_FINE);
+        error->value = nextafter(ldexp(largest_magnitude(s), -63), INFINITY) * (1 + 0x1p-50);
+        return error->code;
+    }
+    plan_width(quantize_exactly(s->min, quanta), quantize_exactly(s->max, quanta), plan);
+    plan->careful = needs_care(dtype, quanta, s);
+    return FC_OK;
+}
+
+int fc_plan_stream(int dtype, int rule, double parameter, const fc_stats *s, fc_plan *plan,
+                   fc_error *error) {
+    memset(plan, 0, sizeof *plan);
+    if (rule != FC_QUANTA_NONE)
+        return plan_quantized(dtype, rule, parameter, s, plan, error);
+    if (dtype == FC_UINT64)
+        plan_uint64(s, plan);
+    else
+        plan_width(s->lo, s->hi, plan);
+    return FC_OK;
+}
+
+int fc_may_be_wide(int dtype, int mode) {
+    return mode == FC_MODE_QUANTIZED || fc_item_size(dtype) == 8;
+}
+
+/* -- quantizing ---------------------------------------------------------------- */
+
+/* Rounds to the nearest integer, ties to even, for magnitudes below 2**51:
+ * the sum has no bits left for a fraction. */
+#define ROUNDER 0x1.8p52
+
+/* One channel, no care needed. Returns whether some quotient lay half way
+ * between integers: rounding may have put it there, and then the nearest
+ * integer is not certain. */
+#define QUANTIZE(type)                                                               \
+    WIDE_LOOP static int quantize_##type(const type *x, int64_t count, double quanta, \
+                                         double offset, int32_t *out) {              \
+        int ties = 0;                                                                \
+        for (int64_t i = 0; i < count; i++) {                                        \
+            double quotient = (double)x[i] / quanta;                                 \
+            double k = (quotient + ROUNDER) - ROUNDER;                               \
+            ties |= fabs(quotient - k) == 0.5;                                       \
+            out[i] = (int32_t)(k - offset);                                          \
+        }                                                                            \
+        return ties;                                                                 \
+    }
+QUANTIZE(float)
+QUANTIZE(double)
+
+static double sample_at(int dtype, const void *block, int64_t i) {
+    return dtype == FC_FLOAT32 ? (double)((const float *)block)[i] : ((const double *)block)[i];
+}
+
+static uint64_t bits_at(int dtype, const void *block, int64_t i) {
+    uint64_t wide;
+    uint32_t narrow;
+    if (dtype == FC_FLOAT32)
+        return memcpy(&narrow, (const float *)block + i, 4), narrow;
+    return memcpy(&wide, (const double *)block + i, 8), wide;
+}
+
+static double restored(int dtype, int64_t k, double quanta) {
+    double value = (double)k * quanta;
+    return dtype == FC_FLOAT32 ? (double)(float)value : value;
+}
+
+static double half_step(int dtype, double y) {
+    y = fabs(y);
+    if (dtype == FC_FLOAT32) return ((double)nextafterf((float)y, INFINITY) - y) / 2;
+    return (nextafter(y, INFINITY) - y) / 2;
+}
+
+/* Whether k gives back x as promised, and itself when written again. */
+static int keeps_promise(int dtype, double x, int64_t k, double quanta) {
+    double y = restored(dtype, k, quanta);
+    if (!isfinite(y) || fabs(x - y) > quanta / 2 + half_step(dtype, y)) return 0;
+    if (fabs(y) / quanta >= 0x1p63) return 0;
+    return restored(dtype, quantize_exactly(y, quanta), quanta) == y;
+}
+
+static int64_t clamp(int64_t k, const fc_plan *plan) {
+    if (plan->channels == 2) return k;
+    int64_t lo = (int64_t)(plan->offset - (UINT64_C(1) << (plan->bits - 1)));
+    int64_t hi = (int64_t)(plan->offset + (UINT64_C(1) << (plan->bits - 1)) - 1);
+    return k < lo ? lo : k > hi ? hi : k;
+}
+
+static void split(uint64_t value, int64_t i, int32_t *low, int32_t *high, int channels) {
+    low[i] = (int32_t)(uint32_t)value;
+    if (channels == 2) high[i] = (int32_t)(uint32_t)(value >> 32);
+}
+
+/* One exception for sample i of a block. */
+static int except(int dtype, const void *block, int64_t i, int64_t stream, int64_t first,
+                  fc_exceptions *exceptions, fc_error *error) {
+    fc_exception e = {(uint32_t)stream, 1, (uint64_t)(first + i), bits_at(dtype, block, i)};
+    return fc_add_exception(exceptions, e, error);
+}
+
+/* held is block with finite values in place of the others. */
+static int quantize_slowly(int dtype, const fc_plan *plan, const void *block, const void *held,
+                           int64_t count, int32_t *low, int32_t *high, int64_t stream,
+                           int64_t first, fc_exceptions *exceptions, fc_error *error) {
+    for (int64_t i = 0; i < count; i++) {
+        double x = sample_at(dtype, held, i);
+        int64_t k = clamp(quantize_exactly(x, plan->quanta), plan);
+        split((uint64_t)k - plan->offset, i, low, high, plan->channels);
+        int kept = isfinite(sample_at(dtype, block, i))
+            && (!plan->careful || keeps_promise(dtype, x, k, plan->quanta));
+        if (!kept && except(dtype, block, i, stream, first, exceptions, error))
+            return error->code;
+    }
+    return FC_OK;
+}
+
+/* Lists the samples of a block that are not finite. */
+static int list_others(int dtype, const void *block, int64_t count, int64_t stream,
+                       int64_t first, fc_exceptions *exceptions, fc_error *error) {
+    for (int64_t i = 0; i < count; i++) {
+        if (isfinite(sample_at(dtype, block, i))) continue;
+        if (except(dtype, block, i, stream, first, exceptions, error)) return error->code;
+    }
+    return FC_OK;
+}
+
+/* Holds the last finite value through samples that are not, the first one
+ * before it, so that they cost nothing in the residual. */
+#define HOLD(type)                                                           \
+    static void hold_##type(const type *x, int64_t count, type *out, type idle) { \
+        type held = idle;                                                    \
+        for (int64_t i = 0; i < count; i++)                                  \
+            if (isfinite(x[i])) {                                            \
+                held = x[i];                                                 \
+                break;                                                       \
+            }                                                                \
+        for (int64_t i = 0; i < count; i++) out[i] = held = isfinite(x[i]) ? x[i] : held; \
+    }
+HOLD(float)
+HOLD(double)
+
+static const void *hold(int dtype, const fc_plan *plan, const void *block, int64_t count,
+                        void *scratch) {
+    double idle = restored(dtype, (int64_t)plan->offset, plan->quanta);
+    if (!isfinite(idle)) idle = 0;
+    if (dtype == FC_FLOAT32)
+        hold_float(block, count, scratch, (float)idle);
+    else
+        hold_double(block, count, scratch, idle);
+    return scratch;
+}
+
+static int quantize_block(int dtype, const fc_plan *plan, const void *block, int64_t count,
+                          int32_t *low, int32_t *high, void *scratch, int64_t stream,
+                          int64_t first, fc_exceptions *exceptions, fc_error *error) {
+    const void *held = plan->others ? hold(dtype, plan, block, count, scratch) : block;
+    int slow = plan->careful || plan->channels == 2;
+    if (!slow) {
+        double offset = (double)(int64_t)plan->offset;
+        slow = dtype == FC_FLOAT32 ? quantize_float(held, count, plan->quanta, offset, low)
+                                   : quantize_double(held, count, plan->quanta, offset, low);
+    }
+    if (slow)
+        return quantize_slowly(dtype, plan, block, held, count, low, high, stream, first,
+                               exceptions, error);
+    if (!plan->others) return FC_OK;
+    return list_others(dtype, block, count, stream, first, exceptions, error);
+}
+
+/* -- converting ---------------------------------------------------------------- */
+
+#define NARROW(type)                                                                  \
+    WIDE_LOOP static void narrow_##type(const type *x, int64_t count, uint64_t offset, \
+                                        int32_t *out) {                               \
+        for (int64_t i = 0; i < count; i++)                                           \
+            out[i] = (int32_t)((uint32_t)x[i] - (uint32_t)offset);                    \
+    }                                                                                 \
+    WIDE_LOOP static void widen_##type(const int32_t *c, int64_t count, uint64_t offset, \
+                                       type *out) {                                   \
+        for (int64_t i = 0; i < count; i++)                                           \
+            out[i] = (type)((uint32_t)c[i] + (uint32_t)offset);                       \
+    }
+NARROW(int8_t)
+NARROW(int16_t)
+NARROW(int32_t)
+NARROW(uint8_t)
+NARROW(uint16_t)
+
+/* uint32_t is done as int32_t: the same arithmetic modulo 2**32. */
+
+static void split_block(const uint64_t *x, int64_t count, const fc_plan *plan, int ordered,
+                        int32_t *low, int32_t *high) {
+    for (int64_t i = 0; i < count; i++) {
+        uint64_t value = ordered ? (uint64_t)order64((int64_t)x[i]) : x[i];
+        split(value - plan->offset, i, low, high, plan->channels);
+    }
+}
+
+WIDE_LOOP static void order_block(const int32_t *x, int64_t count, uint64_t offset, int32_t *out) {
+    for (int64_t i = 0; i < count; i++)
+        out[i] = (int32_t)((uint32_t)order32(x[i]) - (uint32_t)offset);
+}
+
+int fc_to_channels(int dtype, int mode, const fc_plan *plan, const void *block, int64_t count,
+                   int32_t *low, int32_t *high, void *scratch, int64_t stream, int64_t first,
+                   fc_exceptions *exceptions, fc_error *error) {
+    if (mode == FC_MODE_QUANTIZED)
+        return quantize_block(dtype, plan, block, count, low, high, scratch, stream, first,
+                              exceptions, error);
+    switch (dtype) {
+    case FC_INT8: narrow_int8_t(block, count, plan->offset, low); break;
+    case FC_INT16: narrow_int16_t(block, count, plan->offset, low); break;
+    case FC_UINT8: narrow_uint8_t(block, count, plan->offset, low); break;
+    case FC_UINT16: narrow_uint16_t(block, count, plan->offset, low); break;
+    case FC_INT32:
+    case FC_UINT32: narrow_int32_t(block, count, plan->offset, low); break;
+    case FC_FLOAT32: order_block(block, count, plan->offset, low); break;
+    default: split_block(block, count, plan, dtype == FC_FLOAT64, low, high);
+    }
+    return FC_OK;
+}
+
+static uint64_t join(const int32_t *low, const int32_t *high, int64_t i, uint64_t offset) {
+    if (!high) return (uint64_t)(int64_t)low[i] + offset;
+    return ((uint64_t)(uint32_t)high[i] << 32 | (uint32_t)low[i]) + offset;
+}
+
+static void join_block(const int32_t *low, const int32_t *high, int64_t count, uint64_t offset,
+                       int ordered, uint64_t *out) {
+    for (int64_t i = 0; i < count; i++) {
+        uint64_t value = join(low, high, i, offset);
+        out[i] = ordered ? (uint64_t)order64((int64_t)value) : value;
+    }
+}
+
+WIDE_LOOP static void unorder_block(const int32_t *c, int64_t count, uint64_t offset, int32_t *out) {
+    for (int64_t i = 0; i < count; i++)
+        out[i] = order32((int32_t)((uint32_t)c[i] + (uint32_t)offset));
+}
+
+/* near: the sums are exact as doubles, so that this is restored(). */
+#define RESTORE(type)                                                                   \
+    WIDE_LOOP static void restore_near_##type(const int32_t *c, int64_t count,          \
+                                              double offset, double quanta, type *out) { \
+        for (int64_t i = 0; i < count; i++)                                             \
+            out[i] = (type)(((double)c[i] + offset) * quanta);                          \
+    }                                                                                   \
+    static void restore_##type(const int32_t *low, const int32_t *high, int64_t count,  \
+                               uint64_t offset, double quanta, type *out) {             \
+        int64_t signed_offset = (int64_t)offset;                                        \
+        if (!high && signed_offset < INT64_C(1) << 52 && signed_offset > -(INT64_C(1) << 52)) { \
+            restore_near_##type(low, count, (double)signed_offset, quanta, out);        \
+            return;                                                                     \
+        }                                                                               \
+        for (int64_t i = 0; i < count; i++)                                             \
+            out[i] = (type)((double)(int64_t)join(low, high, i, offset) * quanta);      \
+    }
+RESTORE(float)
+RESTORE(double)
+
+void fc_from_channels(int dtype, int mode, uint64_t offset, double quanta, const int32_t *low,
+                      const int32_t *high, int64_t count, void *out) {
+    switch (dtype) {
+    case FC_INT8: widen_int8_t(low, count, offset, out); break;
+    case FC_INT16: widen_int16_t(low, count, offset, out); break;
+    case FC_UINT8: widen_uint8_t(low, count, offset, out); break;
+    case FC_UINT16: widen_uint16_t(low, count, offset, out); break;
+    case FC_INT32:
+    case FC_UINT32: widen_int32_t(low, count, offset, out); break;
+    case FC_INT64:
+    case FC_UINT64: join_block(low, high, count, offset, 0, out); break;
+    case FC_FLOAT32:
+        if (mode == FC_MODE_QUANTIZED)
+            restore_float(low, high, count, offset, quanta, out);
+        else
+            unorder_block(low, count, offset, out);
+        break;
+    default:
+        if (mode == FC_MODE_QUANTIZED)
+            restore_double(low, high, count, offset, quanta, out);
+        else
+            join_block(low, high, count, offset, 1, out);
+    }
+}
+
+void fc_fill_bits(int dtype, uint64_t bits, int64_t count, void *out) {
+    uint32_t narrow = (uint32_t)bits;
+    for (int64_t i = 0; i < count; i++)
+        if (dtype == FC_FLOAT32)
+            memcpy((uint8_t *)out + 4 * i, &narrow, 4);
+        else
+            memcpy((uint8_t *)out + 8 * i, &bits, 8);
+}

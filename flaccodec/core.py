@@ -1,0 +1,589 @@
+"""The one module that calls the C library.
+
+Arrays and bytes go in and out without copies; error codes become exceptions
+here and nowhere else. A chunk holds *streams*, runs along the last axis of an
+array; ``docs/format.md`` has its bytes.
+"""
+
+from __future__ import annotations
+
+import enum
+import sys
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from flaccodec import _native
+from flaccodec.exceptions import (
+    ChecksumError,
+    ChunkMismatchError,
+    ChunkTooLargeError,
+    ConfigurationError,
+    CorruptChunkError,
+    EmptyArrayError,
+    EncoderError,
+    FlacCodecError,
+    FrameError,
+    NotAChunkError,
+    QuantaError,
+    QuantaTooFineError,
+    TruncatedChunkError,
+    UnknownVersionError,
+    UnsupportedDtypeError,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+_ffi: Any = _native.ffi
+_lib: Any = _native.lib
+
+FORMAT_VERSION: int = _lib.FC_FORMAT_VERSION
+HEADER_SIZE: int = _lib.FC_HEADER_SIZE
+STREAM_HEADER_SIZE: int = _lib.FC_STREAM_HEADER_SIZE
+MIN_FRAME_SIZE: int = _lib.FC_MIN_FRAME_SIZE
+MAX_FRAME_SIZE: int = _lib.FC_MAX_FRAME_SIZE
+MAX_LEVEL: int = _lib.FC_MAX_LEVEL
+DEFAULT_LEVEL = 5
+DEFAULT_FRAME_SIZE = 4096
+
+Buffer = bytes | bytearray | memoryview | npt.NDArray[Any]
+"""What chunks are read from: anything with contiguous bytes."""
+
+_DTYPE_CODES: dict[str, int] = {
+    "int8": _lib.FC_INT8,
+    "int16": _lib.FC_INT16,
+    "int32": _lib.FC_INT32,
+    "int64": _lib.FC_INT64,
+    "uint8": _lib.FC_UINT8,
+    "uint16": _lib.FC_UINT16,
+    "uint32": _lib.FC_UINT32,
+    "uint64": _lib.FC_UINT64,
+    "float32": _lib.FC_FLOAT32,
+    "float64": _lib.FC_FLOAT64,
+}
+_DTYPES = {code: np.dtype(name) for name, code in _DTYPE_CODES.items()}
+
+SPAN_DTYPE = np.dtype(
+    [("stream", "=i8"), ("start", "=i8"), ("count", "=i8"), ("out_offset", "=i8")]
+)
+"""A row of `decode_spans`: samples of a stream, and the byte of the output they go to."""
+
+
+class QuantaRule(enum.IntEnum):
+    """Where the quanta of a chunk come from; the C header explains each."""
+
+    NONE = _lib.FC_QUANTA_NONE
+    GIVEN = _lib.FC_QUANTA_GIVEN
+    PRECISION = _lib.FC_QUANTA_PRECISION
+    RANGE = _lib.FC_QUANTA_RANGE
+
+
+# -- dtypes ---------------------------------------------------------------------
+
+
+def _advice(dtype: np.dtype[Any]) -> str:
+    if dtype.kind == "f":
+        return "convert it with astype('float32') or astype('float64')"
+    if dtype.kind == "c":
+        return "store real and imaginary part as two float arrays, or as a further axis of one"
+    if dtype.kind == "b":
+        return "convert it with astype('uint8')"
+    if dtype.kind in "mM":
+        return "store its integers, view('int64')"
+    if dtype.kind == "V" and dtype.names:
+        return "store each field as an array of its own"
+    return "use another codec for it"
+
+
+def check_dtype(dtype: npt.DTypeLike) -> np.dtype[Any]:
+    """Check that FLAC can hold a dtype.
+
+    Raises
+    ------
+    UnsupportedDtypeError
+        Where it cannot; the message says what to do instead.
+    """
+    dtype = np.dtype(dtype)
+    if dtype.newbyteorder("=").name in _DTYPE_CODES:
+        return dtype
+    raise UnsupportedDtypeError(
+        f"dtype must be one of {', '.join(_DTYPE_CODES)}. Got {dtype}: {_advice(dtype)}."
+    )
+
+
+def _code_of(dtype: np.dtype[Any]) -> int:
+    return _DTYPE_CODES[check_dtype(dtype).newbyteorder("=").name]
+
+
+# -- errors ---------------------------------------------------------------------
+
+
+def _place(error: Any) -> str:
+    parts = [
+        f"{name} {value:,}"
+        for name, value in (
+            ("stream", error.stream),
+            ("frame", error.frame),
+            ("sample", error.sample),
+        )
+        if value >= 0
+    ]
+    return f" (at {', '.join(parts)})" if parts else ""
+
+
+def _dtype_name(code: int) -> str:
+    return str(_DTYPES.get(code, f"code {code}"))
+
+
+def _mismatch(error: Any, expect: Any) -> ChunkMismatchError:
+    if error.code == _lib.FC_ERR_DTYPE:
+        return ChunkMismatchError(
+            f"expected a chunk of {_dtype_name(error.want)}. Got one of {_dtype_name(error.got)}."
+        )
+    return ChunkMismatchError(
+        f"expected a chunk of {expect.n_streams:,} streams of {expect.stream_size:,} samples. "
+        f"Got one of {error.got:,} streams of {error.sample:,} samples."
+    )
+
+
+_SIMPLE: dict[int, type[FlacCodecError]] = {
+    _lib.FC_ERR_ARGUMENT: EncoderError,
+    _lib.FC_ERR_EMPTY: EmptyArrayError,
+    _lib.FC_ERR_TOO_LARGE: ChunkTooLargeError,
+    _lib.FC_ERR_QUANTA: QuantaError,
+    _lib.FC_ERR_ENCODER: EncoderError,
+    _lib.FC_ERR_TRUNCATED: TruncatedChunkError,
+    _lib.FC_ERR_TRAILING: CorruptChunkError,
+    _lib.FC_ERR_MAGIC: NotAChunkError,
+    _lib.FC_ERR_VERSION: UnknownVersionError,
+    _lib.FC_ERR_RESERVED: UnknownVersionError,
+    _lib.FC_ERR_HEADER: CorruptChunkError,
+    _lib.FC_ERR_HEAD_CHECKSUM: ChecksumError,
+    _lib.FC_ERR_INDEX: CorruptChunkError,
+    _lib.FC_ERR_STREAMS_CHECKSUM: ChecksumError,
+    _lib.FC_ERR_EXCEPTIONS: ChecksumError,
+    _lib.FC_ERR_MISSING_PIECE: TruncatedChunkError,
+}
+
+_CHECKSUMS = (
+    _lib.FC_ERR_HEAD_CHECKSUM,
+    _lib.FC_ERR_STREAMS_CHECKSUM,
+)
+
+
+def _details(error: Any) -> str:
+    if error.code in _CHECKSUMS:
+        return f": expected CRC-32C {error.want:#010x}. Got {error.got:#010x}"
+    if error.code == _lib.FC_ERR_QUANTA:
+        return f". Got {error.value!r}"
+    if error.code == _lib.FC_ERR_VERSION:
+        return f": expected {error.want}. Got {error.got}; a later flaccodec may read it"
+    if error.code == _lib.FC_ERR_RESERVED:
+        return "; a later flaccodec may read it"
+    if error.got >= 0 and error.want >= 0 and error.code != _lib.FC_ERR_EXCEPTIONS:
+        return f": expected {error.want:,}. Got {error.got:,}"
+    return ""
+
+
+def _exception(error: Any, expect: Any = None) -> Exception:
+    code = error.code
+    if code == _lib.FC_ERR_MEMORY:
+        return MemoryError("flaccodec could not allocate memory")
+    if code in (_lib.FC_ERR_DTYPE, _lib.FC_ERR_SHAPE):
+        return _mismatch(error, expect)
+    text = _ffi.string(_lib.fc_code_text(code)).decode()
+    message = f"{text}{_place(error)}{_details(error)}."
+    if code == _lib.FC_ERR_QUANTA_TOO_FINE:
+        message = (
+            f"quanta are too fine: {message} The smallest quanta that would do are {error.value!r}."
+        )
+        return QuantaTooFineError(message, error.stream, error.sample, error.value)
+    if code in (_lib.FC_ERR_FRAME, _lib.FC_ERR_FRAME_HEADER):
+        return FrameError(message, error.stream, error.frame)
+    return _SIMPLE[code](message)
+
+
+# -- arrays and bytes for C -------------------------------------------------------
+
+
+def _single_stride(array: npt.NDArray[Any]) -> int | None:
+    """Return the stride from stream to stream, None where there is no single one."""
+    shape, strides = array.shape[:-1], array.strides[:-1]
+    long_axes = [(n, s) for n, s in zip(shape, strides, strict=True) if n != 1]
+    if not long_axes:
+        return 0
+    for (_, outer), (n, inner) in zip(long_axes[:-1], long_axes[1:], strict=True):
+        if outer != n * inner:
+            return None
+    return long_axes[-1][1]
+
+
+def _stream_offsets(array: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
+    offsets = np.zeros((), dtype=np.int64)
+    for n, stride in zip(array.shape[:-1], array.strides[:-1], strict=True):
+        offsets = np.add.outer(offsets, np.arange(n, dtype=np.int64) * stride)
+    return np.ascontiguousarray(offsets.ravel())
+
+
+def _address(array: npt.NDArray[Any]) -> Any:
+    return _ffi.cast("void *", array.__array_interface__["data"][0])
+
+
+def _is_big_endian(dtype: np.dtype[Any]) -> bool:
+    order = dtype.byteorder
+    return order == ">" or (order == "=" and sys.byteorder == "big")
+
+
+def _view(array: npt.NDArray[Any]) -> tuple[Any, list[Any]]:
+    """Describe an array of one axis or more to C; and what must outlive the description."""
+    stride = _single_stride(array)
+    view = _ffi.new("fc_view *")
+    keep: list[Any] = [array]
+    view.data = _address(array)
+    view.sample_stride = array.strides[-1]
+    view.byte_swapped = not array.dtype.isnative
+    if stride is None:
+        offsets = _stream_offsets(array)
+        keep.append(offsets)
+        view.stream_offsets = _ffi.cast("int64_t *", _address(offsets))
+    else:
+        view.stream_stride = stride
+    return view, keep
+
+
+def stream_shape(shape: Sequence[int]) -> tuple[int, int]:
+    """Return (number of streams, samples in each) of an array of this shape."""
+    if len(shape) == 0:
+        return 1, 1
+    n_streams = 1
+    for n in shape[:-1]:
+        n_streams *= int(n)
+    return n_streams, int(shape[-1])
+
+
+def _bytes_of(chunk: Buffer) -> tuple[Any, int]:
+    data = _ffi.from_buffer("uint8_t[]", chunk)
+    return data, len(data)
+
+
+def _expectation(dtype: np.dtype[Any], shape: Sequence[int]) -> Any:
+    expect = _ffi.new("fc_expect *")
+    expect.dtype = _code_of(dtype)
+    expect.n_streams, expect.stream_size = stream_shape(shape)
+    return expect
+
+
+# -- encoding -----------------------------------------------------------------------
+
+
+def encode_chunk(
+    array: npt.NDArray[Any],
+    *,
+    level: int = DEFAULT_LEVEL,
+    frame_size: int = DEFAULT_FRAME_SIZE,
+    rule: QuantaRule = QuantaRule.NONE,
+    parameters: npt.ArrayLike | None = None,
+    keep_byte_order: bool = False,
+    num_threads: int = 1,
+) -> npt.NDArray[np.uint8]:
+    """Encode an array as one chunk.
+
+    Parameters
+    ----------
+    array : ndarray
+        Shape (..., stream_size), any layout and byte order, one of the dtypes of
+        `check_dtype`. It is not copied.
+    level : int
+        libFLAC's preset, 0 (fast) to 8 (small).
+    frame_size : int
+        Samples of a FLAC frame, the least that can be decoded on its own; 16 to 65535.
+    rule : QuantaRule
+        How floats become integers; NONE for integers, and for floats kept bit for bit.
+    parameters : array_like, optional
+        Quanta in the units of the data (rule GIVEN) or decimal digits (PRECISION): one
+        number, or one for each stream.
+    keep_byte_order : bool
+        Note in the header that the array was big-endian, for readers that hand out
+        bytes instead of arrays.
+    num_threads : int
+        At least 1. Does not change the bytes.
+
+    Returns
+    -------
+    ndarray of uint8
+        The chunk, in memory of its own.
+
+    Raises
+    ------
+    FlacCodecError
+        One of its kinds; nothing is returned in part.
+    """
+    if array.ndim == 0:
+        array = array.reshape(1)
+    options = _ffi.new("fc_encode_options *")
+    options.dtype = _code_of(array.dtype)
+    options.level = level
+    options.n_streams, options.stream_size = stream_shape(array.shape)
+    options.frame_size = frame_size
+    options.quanta_rule = int(rule)
+    if keep_byte_order and _is_big_endian(array.dtype):
+        options.flags = _lib.FC_FLAG_BIG_ENDIAN
+    values = np.atleast_1d(np.asarray(0.0 if parameters is None else parameters, dtype=np.float64))
+    values = np.ascontiguousarray(values.ravel())
+    options.parameters = _ffi.cast("double *", _address(values))
+    options.n_parameters = values.size
+    options.n_threads = num_threads
+    view, keep = _view(array)
+    chunk, size, error = _ffi.new("uint8_t **"), _ffi.new("int64_t *"), _ffi.new("fc_error *")
+    if _lib.fc_encode(view, options, chunk, size, error):
+        raise _exception(error)
+    del keep
+    owned = _ffi.gc(chunk[0], _lib.fc_free, size[0])
+    return np.frombuffer(_ffi.buffer(owned, size[0]), dtype=np.uint8)
+
+
+# -- decoding -----------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class ChunkHeader:
+    """What the first bytes of a chunk tell.
+
+    Attributes
+    ----------
+    dtype : numpy.dtype
+        Of the samples; big-endian where the array written was so and this was noted.
+    lossless : bool
+        Whether samples come back bit for bit.
+    n_streams, stream_size : int
+        Streams, and samples in each.
+    frame_size, n_frames : int
+        Samples of each frame but a stream's last; frames of each stream.
+    head_size, streams_size, exceptions_size, chunk_size : int
+        Bytes of header and index, of the FLAC streams, of the exceptions, of all.
+    sizes_at : int
+        Where in the chunk the index has the sizes of the frames, 32 bits each.
+    """
+
+    dtype: np.dtype[Any]
+    lossless: bool
+    n_streams: int
+    stream_size: int
+    frame_size: int
+    n_frames: int
+    head_size: int
+    streams_size: int
+    exceptions_size: int
+    chunk_size: int
+    sizes_at: int
+
+
+def read_header(chunk: Buffer) -> ChunkHeader:
+    """Parse a chunk's header, its first 64 bytes; the rest is not looked at.
+
+    Raises
+    ------
+    CorruptChunkError
+        Where these bytes are no header, or one of an unknown version.
+    """
+    data, size = _bytes_of(chunk)
+    header, error = _ffi.new("fc_header *"), _ffi.new("fc_error *")
+    if _lib.fc_read_header(data, size, header, error):
+        raise _exception(error)
+    dtype = _DTYPES[header.dtype]
+    if header.flags & _lib.FC_FLAG_BIG_ENDIAN:
+        dtype = dtype.newbyteorder(">")
+    frames = header.n_streams * header.n_frames
+    return ChunkHeader(
+        dtype=dtype,
+        lossless=header.mode != _lib.FC_MODE_QUANTIZED,
+        n_streams=header.n_streams,
+        stream_size=header.stream_size,
+        frame_size=header.frame_size,
+        n_frames=header.n_frames,
+        head_size=header.head_size,
+        streams_size=header.streams_size,
+        exceptions_size=header.exceptions_size,
+        chunk_size=header.chunk_size,
+        sizes_at=header.head_size - 4 * frames,
+    )
+
+
+def check_head(head: Buffer) -> None:
+    """Check header and index against their checksum.
+
+    Raises
+    ------
+    CorruptChunkError
+        Where they do not match, or the index contradicts the header.
+    """
+    data, size = _bytes_of(head)
+    error = _ffi.new("fc_error *")
+    if _lib.fc_check_head(data, size, error):
+        raise _exception(error)
+
+
+def check_expected(header: ChunkHeader, dtype: np.dtype[Any], shape: Sequence[int]) -> None:
+    """Check that a chunk is what an array of this dtype and shape was encoded to.
+
+    Raises
+    ------
+    ChunkMismatchError
+        Where it is not.
+    """
+    expect = _expectation(dtype, shape)
+    error = _ffi.new("fc_error *")
+    got = _code_of(header.dtype)
+    if got != expect.dtype:
+        error.code, error.got, error.want = _lib.FC_ERR_DTYPE, got, expect.dtype
+        raise _mismatch(error, expect)
+    if (header.n_streams, header.stream_size) != (expect.n_streams, expect.stream_size):
+        error.code, error.got, error.sample = (
+            _lib.FC_ERR_SHAPE,
+            header.n_streams,
+            header.stream_size,
+        )
+        raise _mismatch(error, expect)
+
+
+def head_bound(dtype: npt.DTypeLike, shape: Sequence[int], frame_size: int) -> int:
+    """Return the most bytes that header and index take for an array of this kind."""
+    n_streams, stream_size = stream_shape(shape)
+    return int(_lib.fc_head_bound(_code_of(np.dtype(dtype)), n_streams, stream_size, frame_size))
+
+
+def _decode(
+    head: Buffer,
+    pieces: Sequence[tuple[int, Buffer]],
+    expect: Any,
+    spans: npt.NDArray[np.void] | None,
+    out: npt.NDArray[Any],
+    num_threads: int,
+) -> None:
+    head_data, head_size = _bytes_of(head)
+    c_pieces = _ffi.new("fc_piece[]", len(pieces))
+    keep: list[Any] = []
+    for c_piece, (offset, piece) in zip(c_pieces, pieces, strict=True):
+        data, size = _bytes_of(piece)
+        c_piece.bytes, c_piece.offset, c_piece.size = data, offset, size
+        keep.append(data)
+    c_spans, n_spans = _ffi.NULL, 0
+    if spans is not None:
+        spans = np.ascontiguousarray(spans, dtype=SPAN_DTYPE)
+        c_spans, n_spans = _ffi.cast("fc_span *", _address(spans)), len(spans)
+    view, keep_view = _view(out)
+    error = _ffi.new("fc_error *")
+    code = _lib.fc_decode(
+        head_data,
+        head_size,
+        c_pieces,
+        len(pieces),
+        expect,
+        c_spans,
+        n_spans,
+        view,
+        num_threads,
+        error,
+    )
+    del keep, keep_view
+    if code:
+        raise _exception(error, expect)
+
+
+def decode_chunk(
+    chunk: Buffer, out: npt.NDArray[Any] | None = None, *, num_threads: int = 1
+) -> npt.NDArray[Any]:
+    """Decode a whole chunk.
+
+    Parameters
+    ----------
+    chunk : bytes-like
+        All of a chunk.
+    out : ndarray, optional
+        Where to: shape (..., stream_size), any layout, the chunk's dtype in either byte
+        order. By default a new array of shape (n_streams, stream_size).
+    num_threads : int
+        At least 1.
+
+    Returns
+    -------
+    ndarray
+        `out`.
+
+    Raises
+    ------
+    ChunkMismatchError
+        `out` is of another dtype or shape.
+    CorruptChunkError
+        The chunk is damaged; `out` then holds unspecified values.
+    """
+    if out is None:
+        header = read_header(chunk)
+        data, size = _bytes_of(chunk)
+        if size < header.chunk_size:
+            raise TruncatedChunkError(
+                f"the chunk is cut short: expected {header.chunk_size:,} bytes. Got {size:,}."
+            )
+        del data
+        out = np.empty((header.n_streams, header.stream_size), dtype=header.dtype)
+    if not out.flags.writeable:
+        raise ConfigurationError("out must be writeable. Got a read-only array.")
+    target = out.reshape(1) if out.ndim == 0 else out
+    _decode(chunk, [(0, chunk)], _expectation(out.dtype, out.shape), None, target, num_threads)
+    return out
+
+
+def decode_spans(
+    head: Buffer,
+    pieces: Sequence[tuple[int, Buffer]],
+    spans: npt.NDArray[np.void],
+    out: npt.NDArray[Any],
+    *,
+    num_threads: int = 1,
+) -> None:
+    """Decode parts of streams from parts of a chunk.
+
+    Parameters
+    ----------
+    head : bytes-like
+        Header and index of the chunk, or more.
+    pieces : sequence of (int, bytes-like)
+        Parts of the chunk with their byte offsets in it, in order, that hold the frames
+        of the spans and, where there are any, all exceptions.
+    spans : ndarray of SPAN_DTYPE, shape (n,)
+        What to decode, and to where: samples go to the memory of `out`, its last axis'
+        stride apart.
+    out : ndarray
+        One axis or more, of the chunk's dtype in either byte order.
+    num_threads : int
+        At least 1.
+
+    Raises
+    ------
+    CorruptChunkError
+        The chunk is damaged; `out` then holds unspecified values.
+    """
+    _check_spans(spans, out)
+    _decode(head, pieces, _ffi.NULL, spans, out, num_threads)
+
+
+def _check_spans(spans: npt.NDArray[np.void], out: npt.NDArray[Any]) -> None:
+    """Keep a planner's mistake from becoming a write beyond `out`."""
+    if len(spans) == 0:
+        return
+    step = out.strides[-1]
+    low, high = np.lib.array_utils.byte_bounds(out)
+    base = out.__array_interface__["data"][0]
+    first = spans["out_offset"] + base
+    last = first + (spans["count"] - 1) * step
+    if min(first.min(), last.min()) < low or max(first.max(), last.max()) + out.itemsize > high:
+        raise ConfigurationError("spans must lie within out")
+
+
+def crc32c(data: Buffer, crc: int = 0) -> int:
+    """Return the CRC-32C of bytes, going on from `crc`."""
+    c_data, size = _bytes_of(data)
+    return int(_lib.fc_crc32c(crc, c_data, size))

@@ -1,0 +1,98 @@
+"""What flaccodec raises.
+
+Every class is a ``ValueError``, so that code which knows nothing of flaccodec
+catches them as it would numpy's. Out of memory stays ``MemoryError``.
+"""
+
+from __future__ import annotations
+
+
+class FlacCodecError(ValueError):
+    """The root of the tree."""
+
+
+class ConfigurationError(FlacCodecError):
+    """An option has a value that it cannot have, or options contradict."""
+
+
+class UnsupportedDtypeError(FlacCodecError):
+    """FLAC cannot hold arrays of this dtype; the message says what could."""
+
+
+class EmptyArrayError(FlacCodecError):
+    """An array without samples cannot be encoded."""
+
+
+class ChunkTooLargeError(FlacCodecError):
+    """The array has more streams, samples or frames than a chunk can hold."""
+
+
+class QuantaError(FlacCodecError):
+    """Quanta are not positive and finite."""
+
+
+class QuantaTooFineError(QuantaError):
+    """A sample is more than 2**63 quanta from zero.
+
+    Attributes
+    ----------
+    stream, sample : int
+        Where the sample is.
+    smallest : float
+        The smallest quanta that would do, in the units of the data.
+    """
+
+    def __init__(self, message: str, stream: int, sample: int, smallest: float) -> None:
+        super().__init__(message)
+        self.stream = stream
+        self.sample = sample
+        self.smallest = smallest
+
+    def __reduce__(self) -> tuple[type, tuple[str, int, int, float]]:
+        return type(self), (self.args[0], self.stream, self.sample, self.smallest)
+
+
+class ChunkMismatchError(FlacCodecError):
+    """A chunk is sound, but not of the dtype or shape that its reader wants."""
+
+
+class CorruptChunkError(FlacCodecError):
+    """A chunk's bytes are not as they were written."""
+
+
+class TruncatedChunkError(CorruptChunkError):
+    """A chunk is cut short."""
+
+
+class NotAChunkError(CorruptChunkError):
+    """These bytes do not begin as a chunk does."""
+
+
+class UnknownVersionError(CorruptChunkError):
+    """A chunk of a format version, or with a header bit, that this one does not know."""
+
+
+class ChecksumError(CorruptChunkError):
+    """A part of a chunk does not match its checksum."""
+
+
+class FrameError(CorruptChunkError):
+    """A FLAC frame is damaged.
+
+    Attributes
+    ----------
+    stream, frame : int
+        Which one, from 0.
+    """
+
+    def __init__(self, message: str, stream: int, frame: int) -> None:
+        super().__init__(message)
+        self.stream = stream
+        self.frame = frame
+
+    def __reduce__(self) -> tuple[type, tuple[str, int, int]]:
+        return type(self), (self.args[0], self.stream, self.frame)
+
+
+class EncoderError(FlacCodecError):
+    """libFLAC's encoder failed, or was called in a way that it cannot be."""

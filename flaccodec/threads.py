@@ -1,0 +1,116 @@
+"""How many threads coding uses.
+
+The doors that others call side by side (Zarr, numcodecs) code a chunk on one
+thread; what is called once for all of an array uses all processors. Each is
+changed by `set_num_threads`, for a block of code by `num_threads`, or by the
+environment variable ``FLACCODEC_NUM_THREADS``. The number never changes the
+bytes, and OpenMP's own settings are left alone.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import operator
+import os
+import threading
+from typing import TYPE_CHECKING
+
+from flaccodec.exceptions import ConfigurationError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+__all__ = ["get_num_threads", "num_threads", "set_num_threads"]
+
+VARIABLE = "FLACCODEC_NUM_THREADS"
+
+_lock = threading.Lock()
+_chosen: int | None = None
+
+
+def check_threads(n: int, source: str) -> int:
+    """Check a number of threads.
+
+    Raises
+    ------
+    ConfigurationError
+        Where it is not an integer of at least 1.
+    """
+    try:
+        number = operator.index(n)
+    except TypeError:
+        number = 0
+    if number < 1 or isinstance(n, bool):
+        raise ConfigurationError(f"{source} must be an integer of at least 1. Got {n!r}.")
+    return number
+
+
+def _from_environment() -> int | None:
+    text = os.environ.get(VARIABLE)
+    if text is None or not text.strip():
+        return None
+    try:
+        number = int(text)
+    except ValueError:
+        number = 0
+    return check_threads(number or text, f"environment variable {VARIABLE}")  # type: ignore[arg-type]
+
+
+def available_processors() -> int:
+    """Count the processors that this process may run on."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def resolve_threads(n: int | None, default: int) -> int:
+    """Decide on a number: `n`, else what was set, else the environment's, else `default`."""
+    if n is not None:
+        return check_threads(n, "num_threads")
+    return _chosen or _from_environment() or default
+
+
+def get_num_threads() -> int | None:
+    """Return the number that was set, by call or environment; None where none was."""
+    return _chosen or _from_environment()
+
+
+def set_num_threads(n: int | None) -> None:
+    """Set how many threads every call in this process uses to code an array or chunk.
+
+    Parameters
+    ----------
+    n : int or None
+        At least 1. None goes back to the defaults: the environment variable
+        ``FLACCODEC_NUM_THREADS``, else one thread for a Zarr or numcodecs chunk
+        and all processors for the rest.
+
+    Raises
+    ------
+    ConfigurationError
+        Where `n` is neither.
+    """
+    global _chosen
+    checked = None if n is None else check_threads(n, "num_threads")
+    with _lock:
+        _chosen = checked
+
+
+@contextlib.contextmanager
+def num_threads(n: int | None) -> Iterator[None]:
+    """Set the number of threads for the body of a ``with`` statement.
+
+    The setting is the process's, not the thread's, since Zarr codes chunks
+    on threads of its own.
+
+    Parameters
+    ----------
+    n : int or None
+        As for `set_num_threads`.
+    """
+    before = _chosen
+    set_num_threads(n)
+    try:
+        yield
+    finally:
+        set_num_threads(before)
