@@ -41,7 +41,7 @@ def check_version() -> None:
 
 
 def declarations() -> str:
-    """The interface between the marks of the header, which cffi can read."""
+    """Return the interface between the marks of the header, which cffi can read."""
     header = (HERE / "csrc" / "flaccodec.h").read_text()
     begin = header.index("*/", header.index("cffi: begin")) + 2
     text = header[begin : header.index("/* cffi: end */")]

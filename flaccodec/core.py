@@ -8,6 +8,7 @@ array; ``docs/format.md`` has its bytes.
 from __future__ import annotations
 
 import enum
+import itertools
 import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -215,7 +216,7 @@ def _single_stride(array: npt.NDArray[Any]) -> int | None:
     long_axes = [(n, s) for n, s in zip(shape, strides, strict=True) if n != 1]
     if not long_axes:
         return 0
-    for (_, outer), (n, inner) in zip(long_axes[:-1], long_axes[1:], strict=True):
+    for (_, outer), (n, inner) in itertools.pairwise(long_axes):
         if outer != n * inner:
             return None
     return long_axes[-1][1]

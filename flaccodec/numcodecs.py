@@ -1,0 +1,140 @@
+"""The numcodecs codec, for ``zarr_format=2`` arrays and for use on its own."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+try:
+    from numcodecs.abc import Codec
+    from numcodecs.compat import ensure_contiguous_ndarray, ensure_ndarray
+except ImportError as error:
+    raise ImportError(
+        "flaccodec.numcodecs needs numcodecs: pip install 'flaccodec[numcodecs]'"
+    ) from error
+
+from flaccodec import core
+from flaccodec.exceptions import ConfigurationError
+from flaccodec.options import CodecOptions
+from flaccodec.threads import resolve_threads
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+__all__ = ["Flac"]
+
+
+class Flac(Codec):  # type: ignore[misc]
+    """FLAC compression of numeric arrays.
+
+    The last axis of an array is the one along which FLAC predicts; of a
+    Fortran-ordered array it is the first. The bytes are those that `FlacCodec` writes.
+
+    Parameters
+    ----------
+    level : int, default 5
+        libFLAC's preset, 0 (fast) to 8 (small).
+    quanta : float, optional
+        For floats: values are rounded to multiples of this, so that no sample is off by
+        more than half of it. Floats without quanta and precision are kept bit for bit.
+    precision : int or float, optional
+        For floats: quanta are each stream's RMS about its mean / 10**precision, as the
+        flacarray package defines it.
+    frame_size : int, default 4096
+        Samples of a FLAC frame, 16 to 65535.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from flaccodec.numcodecs import Flac
+    >>> data = np.arange(6, dtype="int32").reshape(2, 3)
+    >>> chunk = Flac().encode(data)
+    >>> Flac().decode(chunk).reshape(2, 3)
+    array([[0, 1, 2],
+           [3, 4, 5]], dtype=int32)
+    """
+
+    codec_id = "flaccodec"
+
+    def __init__(
+        self,
+        level: int = core.DEFAULT_LEVEL,
+        quanta: float | None = None,
+        precision: int | float | None = None,
+        frame_size: int = core.DEFAULT_FRAME_SIZE,
+    ) -> None:
+        options = CodecOptions(level, quanta, precision, frame_size)
+        self.level = options.level
+        self.quanta = options.quanta
+        self.precision = options.precision
+        self.frame_size = options.frame_size
+
+    def _options(self) -> CodecOptions:
+        return CodecOptions(self.level, self.quanta, self.precision, self.frame_size)
+
+    def encode(self, buf: npt.ArrayLike) -> bytes:
+        """Encode an array.
+
+        Parameters
+        ----------
+        buf : array_like
+            Any layout and byte order, one of the dtypes that FLAC can hold.
+
+        Returns
+        -------
+        bytes
+            A chunk.
+
+        Raises
+        ------
+        FlacCodecError
+            The array cannot be encoded, or not with these options.
+        """
+        array = ensure_ndarray(buf)
+        if array.flags.f_contiguous and not array.flags.c_contiguous:
+            array = array.T
+        threads = resolve_threads(None, 1)
+        return self._options().encode(array, keep_byte_order=True, num_threads=threads).tobytes()
+
+    def decode(self, buf: core.Buffer, out: Any = None) -> npt.NDArray[Any]:
+        """Decode a chunk.
+
+        Parameters
+        ----------
+        buf : bytes-like
+            A chunk.
+        out : writeable buffer, optional
+            Contiguous, of as many bytes as the samples take.
+
+        Returns
+        -------
+        ndarray
+            The samples in one axis, in the order and byte order in which they lay in the
+            memory of the array that was encoded; or `out`.
+
+        Raises
+        ------
+        CorruptChunkError
+            The chunk is damaged.
+        """
+        chunk = ensure_contiguous_ndarray(buf).view(np.uint8)
+        threads = resolve_threads(None, 1)
+        if out is None:
+            return core.decode_chunk(chunk, num_threads=threads).reshape(-1)
+        header = core.read_header(chunk)
+        target = ensure_contiguous_ndarray(out).view(np.uint8)
+        expected = header.n_streams * header.stream_size * header.dtype.itemsize
+        if target.nbytes != expected:
+            raise ConfigurationError(
+                f"out must have {expected:,} bytes for this chunk. Got {target.nbytes:,}."
+            )
+        shape = (header.n_streams, header.stream_size)
+        core.decode_chunk(chunk, target.view(header.dtype).reshape(shape), num_threads=threads)
+        return out  # type: ignore[no-any-return]
+
+    def __repr__(self) -> str:
+        return (
+            f"Flac(level={self.level}, quanta={self.quanta}, "
+            f"precision={self.precision}, frame_size={self.frame_size})"
+        )

@@ -1,0 +1,136 @@
+"""What shapes the bytes of a chunk: the configuration that all codecs share."""
+
+from __future__ import annotations
+
+import math
+import numbers
+import operator
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from flaccodec import core
+from flaccodec.exceptions import ConfigurationError, QuantaError
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+
+def _check_integer(name: str, value: Any, low: int, high: int) -> int:
+    try:
+        number = operator.index(value)
+    except TypeError:
+        number = low - 1
+    if isinstance(value, bool) or not low <= number <= high:
+        raise ConfigurationError(f"{name} must be an integer from {low} to {high}. Got {value!r}.")
+    return number
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, numbers.Real) and not isinstance(value, bool | np.bool_)
+
+
+def _check_quanta(value: Any) -> float:
+    if not _is_number(value) or not math.isfinite(value) or not float(value) > 0:
+        raise QuantaError(f"quanta must be a positive finite number. Got {value!r}.")
+    return float(value)
+
+
+def _check_precision(value: Any) -> int | float:
+    if not _is_number(value) or not math.isfinite(value):
+        raise ConfigurationError(
+            f"precision must be a finite number of decimal digits. Got {value!r}."
+        )
+    number = float(value)
+    return int(number) if number.is_integer() else number
+
+
+@dataclass(frozen=True)
+class CodecOptions:
+    """The options of a codec, checked.
+
+    Parameters
+    ----------
+    level : int
+        libFLAC's preset, 0 (fast) to 8 (small).
+    quanta : float, optional
+        For floats: the largest error allowed is half of this, in the units of the data.
+    precision : int or float, optional
+        For floats: decimal digits of each stream's RMS to keep.
+    frame_size : int
+        Samples of a FLAC frame, 16 to 65535.
+
+    Raises
+    ------
+    ConfigurationError
+        A value is out of its range, or both quanta and precision are given.
+    QuantaError
+        Quanta are not a positive finite number.
+    """
+
+    level: int = core.DEFAULT_LEVEL
+    quanta: float | None = None
+    precision: int | float | None = None
+    frame_size: int = core.DEFAULT_FRAME_SIZE
+
+    def __post_init__(self) -> None:
+        checked = {
+            "level": _check_integer("level", self.level, 0, core.MAX_LEVEL),
+            "quanta": None if self.quanta is None else _check_quanta(self.quanta),
+            "precision": None if self.precision is None else _check_precision(self.precision),
+            "frame_size": _check_integer(
+                "frame_size", self.frame_size, core.MIN_FRAME_SIZE, core.MAX_FRAME_SIZE
+            ),
+        }
+        if self.quanta is not None and self.precision is not None:
+            raise ConfigurationError(
+                "give quanta or precision, not both. "
+                f"Got quanta={self.quanta!r} and precision={self.precision!r}."
+            )
+        for name, value in checked.items():
+            object.__setattr__(self, name, value)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return all options, defaults too, as JSON has them."""
+        return asdict(self)
+
+    def check_dtype(self, dtype: npt.DTypeLike) -> np.dtype[Any]:
+        """Check that arrays of a dtype can be encoded with these options.
+
+        Raises
+        ------
+        UnsupportedDtypeError
+            FLAC cannot hold the dtype.
+        ConfigurationError
+            Quanta or precision are given for integers.
+        """
+        checked = core.check_dtype(dtype)
+        if checked.kind != "f":
+            for name in ("quanta", "precision"):
+                if getattr(self, name) is not None:
+                    raise ConfigurationError(
+                        f"{name} is for float32 and float64; integers are stored exactly. "
+                        f"Got dtype {checked} and {name}={getattr(self, name)!r}: leave it out."
+                    )
+        return checked
+
+    def encode(
+        self, array: npt.NDArray[Any], *, keep_byte_order: bool = False, num_threads: int = 1
+    ) -> npt.NDArray[np.uint8]:
+        """Encode an array as one chunk; see `core.encode_chunk`."""
+        self.check_dtype(array.dtype)
+        rule, parameters = core.QuantaRule.NONE, None
+        if self.quanta is not None:
+            rule, parameters = core.QuantaRule.GIVEN, self.quanta
+        elif self.precision is not None:
+            rule, parameters = core.QuantaRule.PRECISION, self.precision
+        return core.encode_chunk(
+            array,
+            level=self.level,
+            frame_size=self.frame_size,
+            rule=rule,
+            parameters=parameters,
+            keep_byte_order=keep_byte_order,
+            num_threads=num_threads,
+        )

@@ -1,0 +1,272 @@
+"""Reading parts of a chunk from a Zarr store.
+
+A read fetches header and index with one ranged request, then the frames that
+its spans need, neighbouring ones together. The index is remembered: the next
+read of that chunk fetches frames and header at once, and uses them if the
+header, which has the checksum of the index and of all streams, is still the
+same.
+"""
+
+from __future__ import annotations
+
+import threading
+import weakref
+from collections import OrderedDict
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from zarr.abc.store import RangeByteRequest
+from zarr.core.common import concurrent_map
+from zarr.core.config import config
+from zarr.storage import StorePath
+
+from flaccodec import core
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+    from zarr.abc.store import ByteGetter, Store
+    from zarr.core.buffer import BufferPrototype
+
+    from flaccodec.selection import ReadPlan
+
+MERGE_GAP = 1024
+"""Bytes not asked for that are fetched to save a request; one costs about as many itself."""
+
+MAX_REQUESTS = 128
+"""Ranges that are fetched for one read; further ones are merged over larger gaps."""
+
+CACHE_BYTES = 16 * 2**20
+"""Bytes of indexes that are remembered."""
+
+Ranges = list[tuple[int, int]]
+Piece = tuple[int, "npt.NDArray[np.uint8]"]
+"""Bytes of a chunk, and where in it they begin."""
+
+Parts = tuple["npt.NDArray[np.uint8]", list[Piece]]
+"""Header and index of a chunk, and pieces of it."""
+
+
+@dataclass(frozen=True)
+class ChunkIndex:
+    """Header and index of a chunk, checked.
+
+    Attributes
+    ----------
+    head : ndarray of uint8
+        Their bytes.
+    header : core.ChunkHeader
+    positions : ndarray of int64, shape (n_streams, n_frames + 1)
+        Where in the chunk each frame begins, and each stream ends.
+    """
+
+    head: npt.NDArray[np.uint8]
+    header: core.ChunkHeader
+    positions: npt.NDArray[np.int64]
+
+    @classmethod
+    def from_head(cls, head: npt.NDArray[np.uint8]) -> ChunkIndex:
+        """Check and take in the `head_size` first bytes of a chunk."""
+        header = core.read_header(head)
+        core.check_head(head)
+        frames = header.n_streams * header.n_frames
+        sizes = head[header.sizes_at : header.head_size].view("<u4")[:frames]
+        positions = np.empty((header.n_streams, header.n_frames + 1), dtype=np.int64)
+        positions[:, 0] = core.STREAM_HEADER_SIZE
+        positions[:, 1:] = sizes.reshape(header.n_streams, header.n_frames)
+        flat = positions.reshape(-1)
+        np.cumsum(flat, out=flat)
+        positions += header.head_size
+        return cls(head, header, positions)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of memory."""
+        return int(self.head.nbytes + self.positions.nbytes)
+
+    def ranges(self, plan: ReadPlan) -> Ranges:
+        """Return the byte ranges that a plan needs, merged, in order."""
+        first, last = plan.frames(self.header.frame_size)
+        streams = plan.spans["stream"]
+        starts, stops = self.positions[streams, first], self.positions[streams, last + 1]
+        if self.header.exceptions_size:
+            end = self.header.chunk_size
+            starts = np.append(starts, end - self.header.exceptions_size)
+            stops = np.append(stops, end)
+        return merge_ranges(starts, stops)
+
+
+def merge_ranges(starts: npt.NDArray[np.int64], stops: npt.NDArray[np.int64]) -> Ranges:
+    """Merge ranges that overlap or have small gaps between, down to MAX_REQUESTS."""
+    order = np.argsort(starts, kind="stable")
+    starts, stops = starts[order], np.maximum.accumulate(stops[order])
+    gaps = starts[1:] - stops[:-1]
+    limit = MERGE_GAP
+    if np.count_nonzero(gaps > limit) >= MAX_REQUESTS:
+        limit = int(np.partition(gaps, -MAX_REQUESTS)[-MAX_REQUESTS])
+    cuts = np.flatnonzero(gaps > limit) + 1
+    begins, ends = np.append(0, cuts), np.append(cuts, len(starts)) - 1
+    return [(int(starts[b]), int(stops[e])) for b, e in zip(begins, ends, strict=True)]
+
+
+_Key = tuple[int, str]
+
+
+class IndexCache:
+    """The indexes last used, by store and path, up to a number of bytes."""
+
+    def __init__(self, max_bytes: int = CACHE_BYTES) -> None:
+        self.max_bytes = max_bytes
+        self._entries: OrderedDict[_Key, tuple[weakref.ref[Store], ChunkIndex]] = OrderedDict()
+        self._bytes = 0
+        self._lock = threading.Lock()
+
+    def get(self, at: StorePath) -> ChunkIndex | None:
+        """Return what is remembered; it may be out of date."""
+        key = id(at.store), at.path
+        with self._lock:
+            entry = self._entries.get(key)
+            if entry is None or entry[0]() is not at.store:
+                return None
+            self._entries.move_to_end(key)
+            return entry[1]
+
+    def put(self, at: StorePath, index: ChunkIndex) -> None:
+        """Remember an index, forgetting those unused for longest."""
+        try:
+            store = weakref.ref(at.store)
+        except TypeError:
+            return
+        with self._lock:
+            self._drop((id(at.store), at.path))
+            self._entries[id(at.store), at.path] = store, index
+            self._bytes += index.nbytes
+            while self._bytes > self.max_bytes:
+                self._drop(next(iter(self._entries)))
+
+    def drop(self, at: StorePath) -> None:
+        """Forget an index."""
+        with self._lock:
+            self._drop((id(at.store), at.path))
+
+    def _drop(self, key: _Key) -> None:
+        entry = self._entries.pop(key, None)
+        if entry is not None:
+            self._bytes -= entry[1].nbytes
+
+
+index_cache = IndexCache()
+
+
+class _Changed(Exception):  # noqa: N818 - not an error: the caller starts again
+    """The chunk is not the one whose index was remembered."""
+
+
+class ChunkReader:
+    """Reads parts of one chunk.
+
+    Parameters
+    ----------
+    byte_getter : zarr ByteGetter
+        The chunk's place in a store, or in a shard.
+    prototype : zarr BufferPrototype
+        What the store is to return.
+    head_bound : int
+        The most bytes that header and index can take.
+    """
+
+    def __init__(
+        self, byte_getter: ByteGetter, prototype: BufferPrototype, head_bound: int
+    ) -> None:
+        self._byte_getter = byte_getter
+        self._prototype = prototype
+        self._head_bound = head_bound
+
+    @property
+    def in_memory(self) -> bool:
+        """Whether the chunk is there already, in a shard that was read."""
+        return not isinstance(self._byte_getter, StorePath)
+
+    async def _get(self, span: tuple[int, int] | None) -> npt.NDArray[np.uint8] | None:
+        request = None if span is None else RangeByteRequest(*span)
+        buffer = await self._byte_getter.get(self._prototype, request)
+        return None if buffer is None else np.frombuffer(buffer.as_numpy_array(), dtype=np.uint8)
+
+    async def whole(self) -> npt.NDArray[np.uint8] | None:
+        """Fetch all of the chunk; None where there is none."""
+        return await self._get(None)
+
+    async def parts(self, plan: ReadPlan) -> Parts | None:
+        """Fetch what a plan needs.
+
+        Returns
+        -------
+        (ndarray, list of (int, ndarray)) or None
+            Header and index, and pieces of the chunk; None where there is no chunk.
+        """
+        try:
+            return await self._remembered_parts(plan) or await self._unknown_parts(plan)
+        except NotImplementedError:
+            # A store without ranged reads.
+            return await self._whole_parts()
+
+    async def _remembered_parts(self, plan: ReadPlan) -> Parts | None:
+        assert isinstance(self._byte_getter, StorePath)
+        index = index_cache.get(self._byte_getter)
+        if index is None:
+            return None
+        header_range = (0, core.HEADER_SIZE)
+        try:
+            (_, header), *pieces = await self._fetch([header_range, *index.ranges(plan)])
+        except _Changed:
+            header = None
+        if header is None or not np.array_equal(header, index.head[: core.HEADER_SIZE]):
+            index_cache.drop(self._byte_getter)
+            return None
+        return index.head, pieces
+
+    async def _unknown_parts(self, plan: ReadPlan) -> Parts | None:
+        head = await self._get((0, self._head_bound))
+        if head is None:
+            return None
+        header = core.read_header(head)
+        if len(head) == header.chunk_size:
+            # A chunk smaller than the request, or a store that ignores ranges.
+            return head, [(0, head)]
+        if len(head) < header.head_size:
+            head = await self._get((0, header.head_size))
+            if head is None:
+                return None
+        index = ChunkIndex.from_head(head[: header.head_size])
+        try:
+            pieces = await self._fetch(index.ranges(plan))
+        except _Changed:
+            return await self._whole_parts()
+        assert isinstance(self._byte_getter, StorePath)
+        index_cache.put(self._byte_getter, index)
+        return index.head, pieces
+
+    async def _whole_parts(self) -> Parts | None:
+        chunk = await self.whole()
+        return None if chunk is None else (chunk, [(0, chunk)])
+
+    async def _fetch(self, ranges: Ranges) -> list[Piece]:
+        """Fetch ranges, side by side as far as zarr's configuration lets stores be asked."""
+        limit = config.get("async.concurrency")
+        results = await concurrent_map([(r,) for r in ranges], self._get, limit)
+        for (start, stop), data in zip(ranges, results, strict=True):
+            if data is None or len(data) != stop - start:
+                raise _Changed
+        return [
+            (start, data)
+            for (start, _), data in zip(ranges, results, strict=True)
+            if data is not None
+        ]
+
+    def forget(self) -> None:
+        """Forget what is remembered of the chunk."""
+        if isinstance(self._byte_getter, StorePath):
+            index_cache.drop(self._byte_getter)
+
+    def __str__(self) -> str:
+        return str(self._byte_getter) if isinstance(self._byte_getter, StorePath) else "in a shard"

@@ -1,0 +1,122 @@
+"""Zarr arrays of FLAC chunks."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+try:
+    import zarr
+    from zarr.abc.codec import ArrayArrayCodec, ArrayBytesCodec, BytesBytesCodec
+    from zarr.registry import get_codec_class
+except ImportError as error:
+    raise ImportError("flaccodec.zarr needs zarr: pip install 'flaccodec[zarr]'") from error
+
+from flaccodec.exceptions import ConfigurationError
+from flaccodec.zarr_codec import FlacCodec
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from zarr.abc.codec import Codec
+    from zarr.storage import StoreLike
+
+__all__ = ["create_array"]
+
+
+def create_array(
+    store: StoreLike,
+    *,
+    codecs: Iterable[Codec | dict[str, Any]] | None = None,
+    **kwargs: Any,
+) -> zarr.Array[Any]:
+    """Create a Zarr v3 array whose chunks are FLAC.
+
+    Parameters
+    ----------
+    store : str, Path, mapping or zarr store
+        As `zarr.create_array` takes it.
+    codecs : sequence of codecs, optional
+        Filters, one serializer and compressors, in this order; ``[FlacCodec()]`` where
+        neither this nor ``serializer`` is given.
+    **kwargs
+        All that `zarr.create_array` takes: ``name``, ``shape``, ``dtype``, ``data``,
+        ``chunks``, ``shards``, ``fill_value``, ``dimension_names`` and so on. Without
+        ``compressors`` there are none: zarr's default would put Zstd behind FLAC, which costs
+        time, saves nothing and turns partial reading off.
+
+    Returns
+    -------
+    zarr.Array
+
+    Raises
+    ------
+    ConfigurationError
+        `codecs` hold no serializer or more than one, or are given together with
+        ``filters``, ``serializer`` or ``compressors``; or a FlacCodec stands where it cannot.
+    UnsupportedDtypeError
+        FLAC cannot hold the dtype.
+
+    Examples
+    --------
+    >>> import numpy as np, flaccodec
+    >>> a = flaccodec.create_array({}, data=np.linspace(0, 1, 5),
+    ...                            codecs=[flaccodec.FlacCodec(quanta=0.5)])
+    >>> a[:]
+    array([0. , 0. , 0.5, 1. , 1. ])
+    """
+    if kwargs.get("zarr_format") not in (None, 3):
+        raise ConfigurationError(
+            "FlacCodec is for zarr_format=3. For zarr_format=2 use zarr.create_array with "
+            "compressors=flaccodec.numcodecs.Flac(...)."
+        )
+    if codecs is not None:
+        kwargs.update(_split_codecs(codecs, kwargs))
+    kwargs.setdefault("serializer", FlacCodec())
+    kwargs.setdefault("compressors", None)
+    _check_places(kwargs)
+    return zarr.create_array(store, **kwargs)
+
+
+def _resolve(codec: Codec | dict[str, Any]) -> Codec:
+    if isinstance(codec, dict):
+        return get_codec_class(codec["name"]).from_dict(codec)
+    return codec
+
+
+def _split_codecs(
+    codecs: Iterable[Codec | dict[str, Any]], kwargs: dict[str, Any]
+) -> dict[str, Any]:
+    clashing = [name for name in ("filters", "serializer", "compressors") if name in kwargs]
+    if clashing:
+        raise ConfigurationError(
+            f"give codecs or {', '.join(clashing)}, not both: codecs hold all three."
+        )
+    resolved = [_resolve(codec) for codec in codecs]
+    serializers = [c for c in resolved if isinstance(c, ArrayBytesCodec)]
+    if len(serializers) != 1:
+        raise ConfigurationError(
+            "codecs must hold one array-to-bytes codec, such as FlacCodec. "
+            f"Got {len(serializers)} in {resolved!r}."
+        )
+    order = (ArrayArrayCodec, ArrayBytesCodec, BytesBytesCodec)
+    places = [next((i for i, k in enumerate(order) if isinstance(c, k)), -1) for c in resolved]
+    if places != sorted(places) or -1 in places:
+        raise ConfigurationError(
+            "codecs must be array-to-array codecs, one array-to-bytes codec and bytes-to-bytes "
+            f"codecs, in this order. Got {resolved!r}."
+        )
+    return {
+        "filters": [c for c in resolved if isinstance(c, ArrayArrayCodec)] or None,
+        "serializer": serializers[0],
+        "compressors": [c for c in resolved if isinstance(c, BytesBytesCodec)] or None,
+    }
+
+
+def _check_places(kwargs: dict[str, Any]) -> None:
+    for name in ("filters", "compressors"):
+        given = kwargs.get(name)
+        for codec in given if isinstance(given, list | tuple) else (given,):
+            if isinstance(codec, FlacCodec):
+                raise ConfigurationError(
+                    f"FlacCodec turns arrays into bytes: use serializer={codec!r}, not {name}=."
+                )

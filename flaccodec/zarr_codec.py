@@ -1,0 +1,261 @@
+"""`FlacCodec`, the Zarr v3 codec, which zarr finds through its entry point."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+try:
+    from zarr.abc.codec import ArrayBytesCodec, ArrayBytesCodecPartialDecodeMixin
+    from zarr.core.common import parse_named_configuration
+except ImportError as error:
+    raise ImportError("flaccodec.FlacCodec needs zarr: pip install 'flaccodec[zarr]'") from error
+
+from flaccodec import core
+from flaccodec.exceptions import ConfigurationError, CorruptChunkError, FlacCodecError
+from flaccodec.options import CodecOptions
+from flaccodec.partial import ChunkReader
+from flaccodec.selection import is_empty, plan_read, total_frames
+from flaccodec.threads import resolve_threads
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import Self
+
+    import numpy.typing as npt
+    from zarr.abc.store import ByteGetter
+    from zarr.core.array_spec import ArraySpec
+    from zarr.core.buffer import Buffer, NDBuffer
+    from zarr.core.chunk_grids import ChunkGrid
+    from zarr.core.common import JSON
+    from zarr.core.dtype.wrapper import TBaseDType, TBaseScalar, ZDType
+
+    from flaccodec.selection import ReadPlan
+
+__all__ = ["FlacCodec"]
+
+NAME = "flaccodec"
+
+
+class _SaysWhereItGoes(type(ArrayBytesCodec)):  # type: ignore[misc]
+    """Makes zarr's message for a codec in the wrong place say which is the right one.
+
+    Given a FlacCodec among ``compressors``, zarr says that it got its class; this is where
+    the class can say more.
+    """
+
+    def __repr__(cls) -> str:
+        return (
+            f"<class '{cls.__module__}.{cls.__qualname__}'> "
+            "(an array-to-bytes codec: use serializer=)"
+        )
+
+
+@dataclass(frozen=True, init=False)
+class FlacCodec(ArrayBytesCodec, ArrayBytesCodecPartialDecodeMixin, metaclass=_SaysWhereItGoes):
+    """FLAC compression of numeric arrays, as a Zarr v3 array-to-bytes codec.
+
+    A chunk's last axis is the one along which FLAC predicts. Reading a slice fetches and
+    decodes only the frames that hold it, as long as no compressor or filter stands beside
+    this codec: give ``compressors=None``, which `flaccodec.create_array` does by itself.
+
+    Parameters
+    ----------
+    level : int, default 5
+        libFLAC's preset, 0 (fast) to 8 (small).
+    quanta : float, optional
+        For float32 and float64: values are rounded to multiples of this, in the units of
+        the data, so that no sample is off by more than half of it. Writing what was read
+        changes nothing more. Floats without quanta and precision are kept bit for bit.
+    precision : int or float, optional
+        For float32 and float64: quanta are each stream's RMS about its mean / 10**precision,
+        as the flacarray package defines it. They follow the data: a chunk that is written
+        in parts is quantized anew with each.
+    frame_size : int, default 4096
+        Samples of a FLAC frame, the least that is decoded for a slice; 16 to 65535.
+
+    Raises
+    ------
+    ConfigurationError
+        A value is out of its range, or both quanta and precision are given.
+    QuantaError
+        Quanta are not a positive finite number.
+
+    Examples
+    --------
+    >>> import numpy as np, zarr
+    >>> from flaccodec import FlacCodec
+    >>> a = zarr.create_array({}, shape=(4, 1000), chunks=(4, 1000), dtype="int32",
+    ...                       serializer=FlacCodec(level=5), compressors=None)
+    >>> a[:] = np.arange(4000).reshape(4, 1000)
+    >>> a[2, 500:503]
+    array([2500, 2501, 2502], dtype=int32)
+    """
+
+    is_fixed_size = False
+
+    level: int
+    quanta: float | None
+    precision: int | float | None
+    frame_size: int
+
+    def __init__(
+        self,
+        *,
+        level: int = core.DEFAULT_LEVEL,
+        quanta: float | None = None,
+        precision: int | float | None = None,
+        frame_size: int = core.DEFAULT_FRAME_SIZE,
+    ) -> None:
+        options = CodecOptions(level, quanta, precision, frame_size)
+        for name, value in options.to_dict().items():
+            object.__setattr__(self, name, value)
+
+    @property
+    def options(self) -> CodecOptions:
+        """The configuration."""
+        return CodecOptions(self.level, self.quanta, self.precision, self.frame_size)
+
+    # -- metadata -----------------------------------------------------------------
+
+    @classmethod
+    def from_dict(cls, data: dict[str, JSON]) -> Self:
+        """Make a codec from its entry in ``zarr.json``."""
+        _, configuration = parse_named_configuration(data, NAME, require_configuration=False)
+        configuration = configuration or {}
+        known = CodecOptions().to_dict()
+        unknown = sorted(set(configuration) - set(known))
+        if unknown:
+            raise ConfigurationError(
+                f"the configuration of codec {NAME!r} may have {', '.join(known)}. "
+                f"Got {', '.join(map(repr, unknown))}; a later flaccodec may know it."
+            )
+        return cls(**configuration)  # type: ignore[arg-type]
+
+    def to_dict(self) -> dict[str, JSON]:
+        """Return the codec's entry in ``zarr.json``, with every default written out."""
+        return {"name": NAME, "configuration": self.options.to_dict()}
+
+    def evolve_from_array_spec(self, array_spec: ArraySpec) -> Self:
+        """Refuse dtypes that cannot be encoded; inside of shards zarr asks only here."""
+        self.options.check_dtype(array_spec.dtype.to_native_dtype())
+        return self
+
+    def validate(
+        self,
+        *,
+        shape: tuple[int, ...],
+        dtype: ZDType[TBaseDType, TBaseScalar],
+        chunk_grid: ChunkGrid,
+    ) -> None:
+        """Refuse arrays that cannot be encoded.
+
+        Raises
+        ------
+        UnsupportedDtypeError
+            FLAC cannot hold the dtype.
+        ConfigurationError
+            Quanta or precision are given for integers.
+        """
+        self.options.check_dtype(dtype.to_native_dtype())
+
+    def compute_encoded_size(self, input_byte_length: int, chunk_spec: ArraySpec) -> int:
+        """Raise, since the size depends on the data."""
+        raise NotImplementedError
+
+    # -- whole chunks ----------------------------------------------------------------
+
+    def _encode_sync(self, chunk_data: NDBuffer, chunk_spec: ArraySpec) -> Buffer | None:
+        array = chunk_data.as_numpy_array()
+        chunk = self.options.encode(array, num_threads=resolve_threads(None, 1))
+        return chunk_spec.prototype.buffer.from_bytes(chunk.data)
+
+    def _decode_sync(self, chunk_data: Buffer, chunk_spec: ArraySpec) -> NDBuffer:
+        out = np.empty(
+            chunk_spec.shape, dtype=chunk_spec.dtype.to_native_dtype(), order=chunk_spec.order
+        )
+        chunk = np.frombuffer(chunk_data.as_numpy_array(), dtype=np.uint8)
+        core.decode_chunk(chunk, out, num_threads=resolve_threads(None, 1))
+        return chunk_spec.prototype.nd_buffer.from_numpy_array(out)
+
+    async def _encode_single(self, chunk_data: NDBuffer, chunk_spec: ArraySpec) -> Buffer | None:
+        return await asyncio.to_thread(self._encode_sync, chunk_data, chunk_spec)
+
+    async def _decode_single(self, chunk_data: Buffer, chunk_spec: ArraySpec) -> NDBuffer:
+        return await asyncio.to_thread(self._decode_sync, chunk_data, chunk_spec)
+
+    # -- parts of chunks ----------------------------------------------------------------
+
+    async def _decode_partial_single(
+        self, byte_getter: ByteGetter, selection: Any, chunk_spec: ArraySpec
+    ) -> NDBuffer | None:
+        dtype = chunk_spec.dtype.to_native_dtype()
+        shape = chunk_spec.shape
+        bound = core.head_bound(dtype, shape, self.frame_size)
+        reader = ChunkReader(byte_getter, chunk_spec.prototype, bound)
+        if len(shape) == 0 or is_empty(selection, shape):
+            return await self._read_whole(reader, selection, chunk_spec)
+        plan = plan_read(selection, shape, self.frame_size, dtype.itemsize)
+        if plan.is_whole and plan.samples is None and plan.selection == ():
+            return await self._read_whole(reader, (), chunk_spec)
+        with _located(reader):
+            try:
+                return await self._read_plan(reader, plan, chunk_spec)
+            except CorruptChunkError:
+                # The chunk may have been rewritten between two requests.
+                reader.forget()
+                return await self._read_plan(reader, plan, chunk_spec)
+
+    async def _read_whole(
+        self, reader: ChunkReader, selection: Any, chunk_spec: ArraySpec
+    ) -> NDBuffer | None:
+        chunk = await reader.whole()
+        if chunk is None:
+            return None
+        buffer = chunk_spec.prototype.buffer.from_bytes(chunk.data)
+        with _located(reader):
+            decoded = await self._decode_single(buffer, chunk_spec)
+        return decoded[selection]
+
+    async def _read_plan(
+        self, reader: ChunkReader, plan: ReadPlan, chunk_spec: ArraySpec
+    ) -> NDBuffer | None:
+        first, last = plan.frames(self.frame_size)
+        most = 2 * int((last - first + 1).sum()) >= total_frames(chunk_spec.shape, self.frame_size)
+        if most or reader.in_memory:
+            chunk = await reader.whole()
+            parts = None if chunk is None else (chunk, [(0, chunk)])
+        else:
+            parts = await reader.parts(plan)
+        if parts is None:
+            return None
+        picked = await asyncio.to_thread(_decode_plan, *parts, plan, chunk_spec)
+        return chunk_spec.prototype.nd_buffer.from_numpy_array(picked)
+
+
+def _decode_plan(
+    head: npt.NDArray[np.uint8],
+    pieces: list[tuple[int, npt.NDArray[np.uint8]]],
+    plan: ReadPlan,
+    chunk_spec: ArraySpec,
+) -> npt.NDArray[Any]:
+    dtype = chunk_spec.dtype.to_native_dtype()
+    core.check_expected(core.read_header(head), dtype, chunk_spec.shape)
+    compact = np.empty(plan.compact_shape, dtype=dtype)
+    core.decode_spans(head, pieces, plan.spans, compact, num_threads=resolve_threads(None, 1))
+    return plan.pick(compact)
+
+
+@contextlib.contextmanager
+def _located(reader: ChunkReader) -> Iterator[None]:
+    """Add the place of a chunk to what is raised inside."""
+    try:
+        yield
+    except FlacCodecError as error:
+        message, *rest = error.args
+        error.args = (f"chunk {reader}: {message}", *rest)
+        raise
