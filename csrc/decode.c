@@ -179,7 +179,7 @@ static int check_frame_header(const fc_header *h, const uint8_t *bytes, int64_t 
     if (!fc_read_frame_header(bytes, (size_t)size, frame)) return 0;
     int channels = fc_may_be_wide(h->dtype, h->mode) ? 2 : 1;
     return frame->number == number && frame->samples == samples && frame->bits
-        && frame->channels <= channels;
+        && frame->channels <= channels && (frame->channels == 1 || frame->bits == 32);
 }
 
 /* The frame of a stream that holds sample; where its bytes begin. */

@@ -137,13 +137,11 @@ int fc_read_header(const uint8_t *bytes, int64_t size, fc_header *h, fc_error *e
         .streams_crc = fc_get32(bytes + 48), .exceptions_crc = fc_get32(bytes + 52),
         .head_crc = fc_get32(bytes + 60)};
     if (h->flags & ~(FC_FLAG_OFFSETS | FC_FLAG_QUANTA | FC_FLAG_BIG_ENDIAN)
-        || fc_get32(bytes + 56))
+        || fc_get32(bytes + 56) || !fc_item_size(h->dtype) || h->mode > FC_MODE_LOSSLESS)
         return fc_fail(error, FC_ERR_RESERVED);
-    if (!fc_item_size(h->dtype) || h->mode > FC_MODE_LOSSLESS || !sizes_make_sense(h)
-        || !fields_agree(h))
+    if (!sizes_make_sense(h) || !fields_agree(h) || signbit(h->quanta)
+        || (!h->exceptions_size && h->exceptions_crc) || fc_derive(h, error))
         return fc_fail(error, FC_ERR_HEADER);
-    int code = fc_derive(h, error);
-    if (code) return code;
     h->chunk_size = h->head_size + h->streams_size + h->exceptions_size;
     return FC_OK;
 }

@@ -306,14 +306,21 @@ static double largest_magnitude(const fc_stats *s) {
 
 /* A stream whose values are all one: any quanta that divide it will do. */
 static double quanta_of_constant(const fc_stats *s) {
-    double value = largest_magnitude(s);
+    double value = s->n ? largest_magnitude(s) : 0;
     return value > 0 ? value : 1;
+}
+
+/* (max - min) / 2**30; where that is finer than a float64 can tell apart at
+ * the stream's level, the coarsest power of two that loses nothing there. */
+static double quanta_of_range(const fc_stats *s) {
+    double quanta = ldexp(s->max, -30) - ldexp(s->min, -30);
+    return fmax(quanta, fmax(ldexp(1, ilogb(largest_magnitude(s)) - 52), DBL_TRUE_MIN));
 }
 
 static double choose_quanta(int rule, double parameter, const fc_stats *s) {
     if (rule == FC_QUANTA_GIVEN) return parameter;
     if (!s->n || s->min == s->max) return quanta_of_constant(s);
-    if (rule == FC_QUANTA_RANGE) return ldexp(s->max, -30) - ldexp(s->min, -30);
+    if (rule == FC_QUANTA_RANGE) return quanta_of_range(s);
     return sqrt(s->m2 / (double)s->n) / pow(10, parameter);
 }
 
@@ -405,8 +412,11 @@ static double restored(int dtype, int64_t k, double quanta) {
     return dtype == FC_FLOAT32 ? (double)(float)value : value;
 }
 
+/* Half the distance to the next larger number; at the largest, to the last. */
 static double half_step(int dtype, double y) {
     y = fabs(y);
+    if (y == (dtype == FC_FLOAT32 ? (double)FLT_MAX : DBL_MAX))
+        return dtype == FC_FLOAT32 ? 0x1p103 : 0x1p970;
     if (dtype == FC_FLOAT32) return ((double)nextafterf((float)y, INFINITY) - y) / 2;
     return (nextafter(y, INFINITY) - y) / 2;
 }

@@ -32,7 +32,7 @@ class QuantaError(FlacCodecError):
 
 
 class QuantaTooFineError(QuantaError):
-    """A sample is more than 2**63 quanta from zero.
+    """A sample is 2**63 quanta or more from zero.
 
     Attributes
     ----------
@@ -69,7 +69,7 @@ class NotAChunkError(CorruptChunkError):
 
 
 class UnknownVersionError(CorruptChunkError):
-    """A chunk of a format version, or with a header bit, that this one does not know."""
+    """A chunk of a format version, dtype or mode, or with a header bit, that is not known here."""
 
 
 class ChecksumError(CorruptChunkError):

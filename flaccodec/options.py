@@ -27,22 +27,29 @@ def _check_integer(name: str, value: Any, low: int, high: int) -> int:
     return number
 
 
-def _is_number(value: Any) -> bool:
-    return isinstance(value, numbers.Real) and not isinstance(value, bool | np.bool_)
+def _as_float(value: Any) -> float:
+    """Return a number as a float, NaN where it is none or too large for one."""
+    if not isinstance(value, numbers.Real) or isinstance(value, bool | np.bool_):
+        return math.nan
+    try:
+        return float(value)
+    except OverflowError:
+        return math.nan
 
 
 def _check_quanta(value: Any) -> float:
-    if not _is_number(value) or not math.isfinite(value) or not float(value) > 0:
+    quanta = _as_float(value)
+    if not math.isfinite(quanta) or quanta <= 0:
         raise QuantaError(f"quanta must be a positive finite number. Got {value!r}.")
-    return float(value)
+    return quanta
 
 
 def _check_precision(value: Any) -> int | float:
-    if not _is_number(value) or not math.isfinite(value):
+    number = _as_float(value)
+    if not math.isfinite(number):
         raise ConfigurationError(
             f"precision must be a finite number of decimal digits. Got {value!r}."
         )
-    number = float(value)
     return int(number) if number.is_integer() else number
 
 

@@ -1,0 +1,41 @@
+import os
+from pathlib import Path
+
+import hypothesis
+import numpy as np
+import pytest
+
+import flaccodec
+
+# A shared machine may stop for longer than any deadline.
+hypothesis.settings.register_profile(
+    "ours", deadline=None, suppress_health_check=list(hypothesis.HealthCheck), max_examples=200
+)
+hypothesis.settings.register_profile(
+    "thorough", parent=hypothesis.settings.get_profile("ours"), max_examples=5000
+)
+hypothesis.settings.load_profile("ours")
+
+ROOT = Path(__file__).resolve().parents[1]
+RECORDINGS = ROOT.parent / "shared" / "data"
+
+
+def pytest_configure(config):
+    # The tests of the wheel must not see the sources.
+    if os.environ.get("FLACCODEC_TEST_WHEEL"):
+        assert ROOT not in Path(flaccodec.__file__).resolve().parents
+
+
+@pytest.fixture(params=["seismic_kw1", "ecg_100", "eeg_psg", "geophone_rg16"])
+def recording(request):
+    path = RECORDINGS / f"{request.param}.npy"
+    if not path.exists():
+        pytest.skip(f"the recording {path.name} is not beside this checkout")
+    return request.param, np.load(path)
+
+
+@pytest.fixture(autouse=True)
+def _default_threads(monkeypatch):
+    monkeypatch.delenv("FLACCODEC_NUM_THREADS", raising=False)
+    yield
+    flaccodec.set_num_threads(None)

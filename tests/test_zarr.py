@@ -1,0 +1,548 @@
+"""FlacCodec in Zarr v3 arrays: every operation of Zarr's user guide, against numpy."""
+
+import json
+import pickle
+import subprocess
+import sys
+import threading
+
+import numpy as np
+import pytest
+import zarr
+from strategies import FLOATS, INTEGERS, same_bits
+from zarr.codecs import BloscCodec, BytesCodec, ShardingCodec, TransposeCodec, ZstdCodec
+from zarr.codecs.numcodecs import Delta
+from zarr.storage import LocalStore, MemoryStore
+
+import flaccodec
+from flaccodec import FlacCodec
+from flaccodec.exceptions import (
+    ChecksumError,
+    ChunkMismatchError,
+    ConfigurationError,
+    FrameError,
+    QuantaError,
+    QuantaTooFineError,
+    UnsupportedDtypeError,
+)
+
+RNG = np.random.default_rng(0)
+WALK = np.cumsum(RNG.integers(-50, 50, (5, 6, 700)), axis=-1).astype("int32")
+
+
+def create(store, data, **options):
+    options = {"chunks": (2, 3, 300), "serializer": FlacCodec(frame_size=64)} | options
+    array = zarr.create_array(
+        store, shape=data.shape, dtype=data.dtype, **({"compressors": None} | options)
+    )
+    array[...] = data
+    return zarr.open_array(store, mode="r+")
+
+
+# -- ways to make an array -------------------------------------------------------------
+
+
+def test_create_array_with_a_serializer(tmp_path):
+    array = zarr.create_array(
+        tmp_path / "a",
+        shape=WALK.shape,
+        chunks=(2, 3, 300),
+        dtype="int32",
+        serializer=FlacCodec(level=5),
+        compressors=None,
+    )
+    array[...] = WALK
+    again = zarr.open_array(tmp_path / "a")
+    np.testing.assert_array_equal(again[...], WALK)
+    assert again.serializer == FlacCodec(level=5)
+    assert again.compressors == ()
+
+
+def test_create_with_codecs(tmp_path):
+    array = zarr.create(
+        store=tmp_path / "a",
+        shape=(4, 100),
+        chunks=(2, 100),
+        dtype="float64",
+        codecs=[FlacCodec(quanta=1e-3)],
+    )
+    data = RNG.normal(size=(4, 100))
+    array[...] = data
+    assert np.abs(zarr.open_array(tmp_path / "a")[...] - data).max() <= 0.5e-3 + 1e-15
+
+
+def test_our_create_array_adds_no_compressor():
+    array = flaccodec.create_array({}, shape=(10,), dtype="float32", codecs=[FlacCodec(quanta=1)])
+    assert array.compressors == ()
+    assert flaccodec.create_array({}, shape=(10,), dtype="int8").serializer == FlacCodec()
+    given = flaccodec.create_array({}, shape=(10,), dtype="int8", compressors=ZstdCodec())
+    assert given.compressors == (ZstdCodec(),)
+
+
+def test_our_create_array_splits_a_list_of_codecs():
+    codecs = [
+        TransposeCodec(order=(1, 0)),
+        {"name": "flaccodec", "configuration": {"level": 3}},
+        ZstdCodec(level=1),
+    ]
+    array = flaccodec.create_array({}, data=WALK[0], codecs=codecs)
+    assert array.filters == (TransposeCodec(order=(1, 0)),)
+    assert array.serializer == FlacCodec(level=3)
+    assert array.compressors == (ZstdCodec(level=1),)
+    np.testing.assert_array_equal(array[...], WALK[0])
+
+
+def test_our_create_array_takes_all_that_zarrs_takes(tmp_path):
+    array = flaccodec.create_array(
+        tmp_path,
+        name="group/a",
+        shape=(6, 600),
+        dtype="float32",
+        chunks=(1, 100),
+        shards=(3, 300),
+        fill_value=np.nan,
+        dimension_names=("detector", "time"),
+        attributes={"units": "K"},
+        chunk_key_encoding={"name": "v2", "separator": "."},
+        config={"write_empty_chunks": True},
+        overwrite=True,
+        codecs=[FlacCodec(precision=4)],
+    )
+    assert array.shards == (3, 300)
+    assert array.metadata.dimension_names == ("detector", "time")
+    assert array.attrs["units"] == "K"
+    assert np.isnan(array[...]).all()
+
+
+@pytest.mark.parametrize(
+    ("codecs", "message"),
+    [
+        ([], "one array-to-bytes codec"),
+        ([ZstdCodec()], "one array-to-bytes codec"),
+        ([FlacCodec(), BytesCodec()], "one array-to-bytes codec"),
+        ([ZstdCodec(), FlacCodec()], "in this order"),
+        ([FlacCodec(), TransposeCodec(order=(0,))], "in this order"),
+    ],
+)
+def test_lists_of_codecs_that_cannot_be_are_refused(codecs, message):
+    with pytest.raises(ConfigurationError, match=message):
+        flaccodec.create_array({}, shape=(4,), dtype="int8", codecs=codecs)
+
+
+def test_codecs_and_their_parts_are_not_given_together():
+    with pytest.raises(ConfigurationError, match="codecs or compressors, not both"):
+        flaccodec.create_array({}, shape=(4,), dtype="int8", codecs=[FlacCodec()], compressors=None)
+
+
+def test_format_2_is_sent_to_numcodecs():
+    with pytest.raises(ConfigurationError, match=r"flaccodec\.numcodecs\.Flac"):
+        flaccodec.create_array({}, shape=(4,), dtype="int8", zarr_format=2)
+
+
+# -- what is refused when an array is made ---------------------------------------------
+
+
+@pytest.mark.parametrize("shards", [None, (8,)])
+@pytest.mark.parametrize(
+    ("dtype", "options", "error"),
+    [
+        ("float16", {}, UnsupportedDtypeError),
+        ("complex64", {}, UnsupportedDtypeError),
+        ("bool", {}, UnsupportedDtypeError),
+        ("datetime64[s]", {}, UnsupportedDtypeError),
+        ("U4", {}, UnsupportedDtypeError),
+        ("int32", {"quanta": 0.1}, ConfigurationError),
+        ("uint8", {"precision": 3}, ConfigurationError),
+    ],
+)
+@pytest.mark.filterwarnings("ignore::zarr.errors.UnstableSpecificationWarning")
+def test_arrays_that_cannot_be_are_refused_when_they_are_made(dtype, options, error, shards):
+    store = {}
+    with pytest.raises(error):
+        zarr.create_array(
+            store,
+            shape=(8,),
+            chunks=(4,),
+            shards=shards,
+            dtype=dtype,
+            serializer=FlacCodec(**options),
+            compressors=None,
+        )
+    assert not store
+
+
+@pytest.mark.parametrize(
+    ("options", "error"),
+    [
+        ({"quanta": 1.0, "precision": 3}, ConfigurationError),
+        ({"quanta": 0.0}, QuantaError),
+        ({"quanta": float("nan")}, QuantaError),
+        ({"level": 9}, ConfigurationError),
+        ({"frame_size": 1}, ConfigurationError),
+    ],
+)
+def test_options_that_cannot_be_are_refused(options, error):
+    with pytest.raises(error):
+        FlacCodec(**options)
+    with pytest.raises(error):
+        FlacCodec.from_dict({"name": "flaccodec", "configuration": options})
+
+
+@pytest.mark.parametrize("place", ["compressors", "filters"])
+def test_a_codec_in_the_wrong_place_says_where_it_goes(place):
+    for codec in (FlacCodec(), FlacCodec().to_dict()):
+        with pytest.raises(TypeError, match=r"use serializer="):
+            zarr.create_array({}, shape=(4,), dtype="int8", **{place: codec})
+    with pytest.raises(ConfigurationError, match=r"use serializer=FlacCodec"):
+        flaccodec.create_array({}, shape=(4,), dtype="int8", **{place: [FlacCodec()]})
+
+
+# -- metadata --------------------------------------------------------------------------
+
+
+def test_every_option_is_written_out():
+    store = {}
+    zarr.create_array(
+        store, shape=(4,), dtype="float32", serializer=FlacCodec(quanta=1), compressors=None
+    )
+    (codec,) = json.loads(store["zarr.json"].to_bytes())["codecs"]
+    assert codec == {
+        "name": "flaccodec",
+        "configuration": {"level": 5, "quanta": 1.0, "precision": None, "frame_size": 4096},
+    }
+
+
+def test_unknown_options_are_refused():
+    with pytest.raises(ConfigurationError, match="'speed'; a later flaccodec may know it"):
+        FlacCodec.from_dict({"name": "flaccodec", "configuration": {"speed": 3}})
+
+
+def test_codecs_pickle_compare_and_hash_by_configuration():
+    a, b = FlacCodec(quanta=1, level=3), FlacCodec(level=3, quanta=1.0)
+    assert a == b
+    assert len({a, b, FlacCodec()}) == 2
+    assert pickle.loads(pickle.dumps(a)) == a
+    assert FlacCodec.from_dict(a.to_dict()) == a
+    assert eval(repr(a)) == a
+    with pytest.raises(AttributeError):
+        a.level = 4
+
+
+def test_zarr_finds_the_codec_in_a_fresh_process(tmp_path):
+    """Written here, read by a program that names neither flaccodec nor its codec."""
+    create(tmp_path / "a", WALK, shards=(4, 6, 600))
+    program = """
+import sys, numpy, zarr
+array = zarr.open_array(sys.argv[1], mode="r")
+numpy.save(sys.argv[2], array[...])
+numpy.save(sys.argv[3], array[2:4, 5, 100:650:3])
+"""
+    whole, part = tmp_path / "whole.npy", tmp_path / "part.npy"
+    arguments = [str(p) for p in (tmp_path / "a", whole, part)]
+    subprocess.run([sys.executable, "-c", program, *arguments], check=True)
+    np.testing.assert_array_equal(np.load(whole), WALK)
+    np.testing.assert_array_equal(np.load(part), WALK[2:4, 5, 100:650:3])
+
+
+# -- the user guide's operations -------------------------------------------------------
+
+
+SELECTIONS = [
+    np.s_[...],
+    np.s_[:],
+    np.s_[3],
+    np.s_[-1],
+    np.s_[2, 4],
+    np.s_[2, 4, 333],
+    np.s_[-1, -2, -3],
+    np.s_[1:4],
+    np.s_[:, 2:5, 250:350],
+    np.s_[..., 5],
+    np.s_[..., 100:600:7],
+    np.s_[::2, ::3, ::250],
+    np.s_[4:2],
+    np.s_[:, :, 699:],
+    np.s_[0, ..., 10:20],
+    np.s_[1:100, 0:1, -50:],
+]
+
+
+@pytest.fixture(params=["plain", "sharded", "filtered", "compressed"])
+def walk(request, tmp_path):
+    options = {
+        "plain": {},
+        "sharded": {"shards": (4, 6, 600)},
+        "filtered": {"filters": [TransposeCodec(order=(2, 0, 1))]},
+        "compressed": {"compressors": [ZstdCodec(level=1)]},
+    }[request.param]
+    return create(tmp_path / "a", WALK, **options)
+
+
+@pytest.mark.parametrize("selection", SELECTIONS, ids=str)
+def test_reading_basic_selections(walk, selection):
+    expected = WALK[selection]
+    result = walk[selection]
+    assert np.shape(result) == expected.shape
+    np.testing.assert_array_equal(result, expected)
+
+
+@pytest.mark.parametrize("selection", SELECTIONS, ids=str)
+def test_writing_basic_selections(walk, selection):
+    expected = WALK.copy()
+    expected[selection] = 7
+    walk[selection] = 7
+    np.testing.assert_array_equal(walk[...], expected)
+
+
+def test_coordinate_selection(walk):
+    at = ([0, 4, 2], [5, 0, 3], [699, 0, 350])
+    np.testing.assert_array_equal(walk.get_coordinate_selection(at), WALK[at])
+    np.testing.assert_array_equal(walk.vindex[at], WALK[at])
+    walk.set_coordinate_selection(at, [1, 2, 3])
+    np.testing.assert_array_equal(walk.vindex[at], [1, 2, 3])
+
+
+def test_mask_selection(walk):
+    mask = np.random.default_rng(1).random(WALK.shape) < 0.001
+    np.testing.assert_array_equal(walk.get_mask_selection(mask), WALK[mask])
+    walk.set_mask_selection(mask, -1)
+    expected = np.where(mask, -1, WALK)
+    np.testing.assert_array_equal(walk[...], expected)
+
+
+def test_orthogonal_selection(walk):
+    for selection in (
+        ([0, 3], slice(None), [5, 6, 699]),
+        (slice(None), [1, 4], slice(10, 600, 99)),
+        ([True, False, True, False, False], 2, [0, 1]),
+        (0, [5, 0], slice(None)),
+    ):
+        axes = [
+            np.arange(n)[s] if not isinstance(s, int) else np.array([s])
+            for s, n in zip(selection, WALK.shape, strict=True)
+        ]
+        expected = WALK[np.ix_(*axes)]
+        result = walk.oindex[selection]
+        np.testing.assert_array_equal(result, expected.reshape(result.shape))
+        walk.oindex[selection] = 5
+        assert (walk.oindex[selection] == 5).all()
+        walk[...] = WALK
+
+
+def test_block_selection(walk):
+    if walk.shards is not None:
+        pytest.skip("zarr selects blocks of shards by chunks of them")
+    np.testing.assert_array_equal(walk.blocks[1, 0], WALK[2:4, 0:3])
+    walk.blocks[0, 1, 2] = 3
+    assert (walk[0:2, 3:6, 600:] == 3).all()
+
+
+def test_resize_and_append(walk):
+    walk.resize((3, 6, 500))
+    np.testing.assert_array_equal(walk[...], WALK[:3, :, :500])
+    walk.resize((3, 6, 650))
+    np.testing.assert_array_equal(walk[..., :500], WALK[:3, :, :500])
+    walk.append(WALK[3:, :, :650], axis=0)
+    assert walk.shape == (5, 6, 650)
+    np.testing.assert_array_equal(walk[3:], WALK[3:, :, :650])
+    walk.append(WALK[:, :, 650:], axis=2)
+    np.testing.assert_array_equal(walk[..., 650:], WALK[..., 650:])
+
+
+def test_info_complete(walk):
+    text = str(walk.info_complete())
+    assert "FlacCodec" in text
+    assert "No. bytes stored" in text
+    assert walk.nbytes_stored() > 0
+
+
+def test_append_along_time():
+    array = flaccodec.create_array({}, shape=(3, 0), chunks=(3, 100), dtype="int16")
+    data = RNG.integers(-99, 99, (3, 730)).astype("int16")
+    for start in range(0, 730, 73):
+        array.append(data[:, start : start + 73], axis=1)
+    np.testing.assert_array_equal(array[...], data)
+
+
+# -- dtypes, fill values, layouts ------------------------------------------------------
+
+
+@pytest.mark.parametrize("dtype", [*INTEGERS, *FLOATS, ">i4", ">f8", ">u2"])
+@pytest.mark.parametrize("shards", [None, (20,)])
+def test_every_dtype(dtype, shards):
+    data = (RNG.normal(size=57) * 50).astype(dtype)
+    array = create({}, data, chunks=(10,), shards=shards)
+    assert same_bits(array[...], data.astype(array.dtype))
+    np.testing.assert_array_equal(array[7:33:2], data[7:33:2])
+
+
+@pytest.mark.parametrize("fill", [0, 5, -3.25, np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("quanta", [None, 0.1])
+def test_any_fill_value(fill, quanta):
+    store = MemoryStore()
+    array = flaccodec.create_array(
+        store, shape=(6, 90), chunks=(2, 30), dtype="float64", fill_value=fill,
+        codecs=[FlacCodec(quanta=quanta)],
+    )  # fmt: skip
+    np.testing.assert_array_equal(array[...], np.full((6, 90), fill))
+    np.testing.assert_array_equal(array[3, 10:20], np.full(10, fill))
+    array[0, 5] = 1.0
+    expected = np.full((6, 90), fill)
+    expected[0, 5] = 1.0
+    np.testing.assert_allclose(array[...], expected, rtol=0, atol=0.05 if quanta else 0)
+    array[...] = fill
+    np.testing.assert_allclose(array[...], np.full((6, 90), fill), atol=0.05 if quanta else 0)
+
+
+@pytest.mark.parametrize("write_empty", [True, False])
+def test_empty_chunks(write_empty):
+    store = {}
+    array = flaccodec.create_array(
+        store, shape=(4, 40), chunks=(2, 20), dtype="int32", fill_value=9,
+        config={"write_empty_chunks": write_empty},
+    )  # fmt: skip
+    array[...] = 9
+    assert array.nchunks_initialized == (4 if write_empty else 0)
+    np.testing.assert_array_equal(array[...], np.full((4, 40), 9))
+
+
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_either_order_in_memory(order):
+    array = create({}, WALK, config={"order": order})
+    np.testing.assert_array_equal(array[...], WALK)
+    np.testing.assert_array_equal(array[1:3, :, 5], WALK[1:3, :, 5])
+
+
+@pytest.mark.parametrize("shape", [(), (1,), (1, 1), (500,), (3, 1)])
+def test_shapes_of_few_axes_and_samples(shape):
+    data = RNG.integers(-99, 99, shape, dtype="int64")
+    array = create({}, np.asarray(data), chunks=tuple(min(7, n) for n in shape))
+    np.testing.assert_array_equal(array[...], data)
+    if shape:
+        np.testing.assert_array_equal(array[0], data[0])
+    else:
+        assert array[()] == data
+
+
+def test_zero_sized_arrays_hold_nothing():
+    array = flaccodec.create_array({}, shape=(0, 5), chunks=(1, 5), dtype="int32")
+    assert array[...].shape == (0, 5)
+
+
+# -- with other codecs -----------------------------------------------------------------
+
+
+@pytest.mark.filterwarnings("ignore:Numcodecs codecs are not in the Zarr version 3")
+def test_with_a_delta_filter():
+    data = np.cumsum(RNG.integers(0, 9, 5000)).astype("int32")
+    array = create({}, data, chunks=(1000,), filters=[Delta(dtype="<i4")])
+    np.testing.assert_array_equal(array[...], data)
+    np.testing.assert_array_equal(array[900:1100], data[900:1100])
+
+
+@pytest.mark.parametrize("compressor", [ZstdCodec(), BloscCodec()], ids=["zstd", "blosc"])
+def test_with_a_compressor_behind_it(compressor):
+    array = create({}, WALK, compressors=[compressor])
+    np.testing.assert_array_equal(array[...], WALK)
+    np.testing.assert_array_equal(array[1, 2, 3:400], WALK[1, 2, 3:400])
+
+
+def test_inside_an_explicit_sharding_codec():
+    sharding = ShardingCodec(chunk_shape=(1, 3, 100), codecs=[FlacCodec(), ZstdCodec(level=1)])
+    array = flaccodec.create_array({}, data=WALK, chunks=(2, 3, 300), codecs=[sharding])
+    np.testing.assert_array_equal(array[...], WALK)
+
+
+def test_writing_what_was_read_through_zarr_changes_nothing(tmp_path):
+    """Zarr reads, merges and writes a whole chunk when a part of it is written."""
+    data = RNG.normal(size=(4, 1000)).astype("float32")
+    data[1, 100:200] = np.nan
+    array = create(tmp_path / "a", data, chunks=(4, 1000), serializer=FlacCodec(quanta=1e-3))
+    before = array[...]
+    for start in range(0, 1000, 50):
+        array[0, start : start + 10] = 1.0
+    assert same_bits(array[1:], before[1:])
+    np.testing.assert_array_equal(array[0, 10:50], before[0, 10:50])
+
+
+# -- errors name the chunk -------------------------------------------------------------
+
+
+def test_a_damaged_chunk_is_named_by_its_key(tmp_path):
+    array = create(tmp_path / "a", WALK)
+    path = tmp_path / "a" / "c" / "1" / "0" / "2"
+    raw = bytearray(path.read_bytes())
+    raw[-100] ^= 0x55
+    path.write_bytes(raw)
+    for read in (lambda: array[...], lambda: array[3, 2, 690:]):
+        with pytest.raises(FrameError, match=r"a/c/1/0/2.*stream 5, frame 1"):
+            read()
+    np.testing.assert_array_equal(array[:2], WALK[:2])
+    raw[70] ^= 1
+    path.write_bytes(raw)
+    with pytest.raises(ChecksumError, match=r"a/c/1/0/2"):
+        array[2, 0, 650]
+
+
+def test_a_chunk_of_another_array_is_refused(tmp_path):
+    create(tmp_path / "a", WALK)
+    other = create(tmp_path / "b", WALK.astype("int64"))
+    path = tmp_path / "b" / "c" / "0" / "0" / "0"
+    path.write_bytes((tmp_path / "a" / "c" / "0" / "0" / "0").read_bytes())
+    for read in (lambda: other[...], lambda: other[0, 0, 5]):
+        with pytest.raises(ChunkMismatchError, match=r"b/c/0/0/0.*of int64\. Got one of int32"):
+            read()
+
+
+def test_quanta_too_fine_write_nothing(tmp_path):
+    array = create(
+        tmp_path / "a", np.zeros((2, 50)), chunks=(2, 50), serializer=FlacCodec(quanta=1e-3)
+    )
+    before = sorted(p for p in (tmp_path / "a").rglob("*") if p.is_file())
+    with pytest.raises(QuantaTooFineError, match="stream 1, sample 3"):
+        array[1, 3] = 1e30
+    assert sorted(p for p in (tmp_path / "a").rglob("*") if p.is_file()) == before
+    assert (array[...] == 0).all()
+
+
+# -- side by side ----------------------------------------------------------------------
+
+
+def test_threads_may_write_different_chunks_at_once(tmp_path):
+    data = RNG.integers(-999, 999, (8, 4000)).astype("int32")
+    array = flaccodec.create_array(
+        LocalStore(tmp_path / "a"), shape=data.shape, chunks=(1, 1000), dtype="int32"
+    )
+    failures = []
+
+    def write(row):
+        try:
+            array[row] = data[row]
+            np.testing.assert_array_equal(array[row, 500:1500], data[row, 500:1500])
+        except Exception as error:
+            failures.append(error)
+
+    threads = [threading.Thread(target=write, args=(row,)) for row in range(8)]
+    for t in threads:
+        t.start()
+    for t in threads:
+        t.join()
+    assert not failures
+    np.testing.assert_array_equal(zarr.open_array(tmp_path / "a")[...], data)
+
+
+def test_the_synchronous_and_the_asynchronous_way_are_one():
+    import asyncio
+
+    from zarr.core.array_spec import ArrayConfig, ArraySpec
+    from zarr.core.buffer import cpu, default_buffer_prototype
+    from zarr.core.dtype import Int32
+
+    spec = ArraySpec(WALK.shape, Int32(), 0, ArrayConfig.from_dict({}), default_buffer_prototype())
+    codec = FlacCodec()
+    array = cpu.NDBuffer.from_numpy_array(WALK)
+    chunk = codec._encode_sync(array, spec)
+    assert chunk.to_bytes() == asyncio.run(codec._encode_single(array, spec)).to_bytes()
+    np.testing.assert_array_equal(codec._decode_sync(chunk, spec).as_numpy_array(), WALK)
+    decoded = asyncio.run(codec._decode_single(chunk, spec))
+    np.testing.assert_array_equal(decoded.as_numpy_array(), WALK)
