@@ -1,7 +1,6 @@
 """The whole way of a recording: to a Zarr array, back in another process, in figures.
 
-    ./dev demo
-    ./dev demo --input recording.npy
+Run it with ``./dev demo``, or with ``./dev demo --input recording.npy``.
 """
 
 from __future__ import annotations

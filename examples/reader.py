@@ -1,6 +1,6 @@
 """Reads a Zarr array without knowing how it was written, and times that.
 
-    python examples/reader.py ARRAY RESULT.npy
+Run it with ``python examples/reader.py ARRAY RESULT.npy``.
 
 Saves the whole array and prints a line of JSON with times in seconds.
 """

@@ -66,9 +66,10 @@ class ChunkIndex:
 
     @classmethod
     def from_head(cls, head: npt.NDArray[np.uint8]) -> ChunkIndex:
-        """Check and take in the `head_size` first bytes of a chunk."""
+        """Check and take in the first bytes of a chunk, `head_size` of them or more."""
         header = core.read_header(head)
         core.check_head(head)
+        head = head[: header.head_size]
         frames = header.n_streams * header.n_frames
         sizes = head[header.sizes_at : header.head_size].view("<u4")[:frames]
         positions = np.empty((header.n_streams, header.n_frames + 1), dtype=np.int64)
@@ -237,7 +238,7 @@ class ChunkReader:
             head = await self._get((0, header.head_size))
             if head is None:
                 return None
-        index = ChunkIndex.from_head(head[: header.head_size])
+        index = ChunkIndex.from_head(head)
         try:
             pieces = await self._fetch(index.ranges(plan))
         except _Changed:
