@@ -1,0 +1,70 @@
+"""What needs what: numpy alone for the package, one extra for each door."""
+
+import subprocess
+import sys
+
+import pytest
+
+BLOCKED = """
+import sys
+class Block:
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] in {blocked!r}:
+            raise ImportError(f"no module named {{name}}")
+sys.meta_path.insert(0, Block())
+"""
+DOORS = ["zarr", "numcodecs", "h5py", "mpi4py", "matplotlib"]
+
+
+def run(program, blocked=()):
+    code = BLOCKED.format(blocked=set(blocked)) + program
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+
+
+def test_the_package_needs_numpy_alone():
+    program = """
+import numpy as np, flaccodec, flaccodec.core, flaccodec.options, flaccodec.selection
+import flaccodec.demo
+chunk = flaccodec.core.encode_chunk(np.arange(9))
+assert (flaccodec.core.decode_chunk(chunk) == np.arange(9)).all()
+assert "FlacCodec" in dir(flaccodec)
+"""
+    result = run(program, DOORS)
+    assert result.returncode == 0, result.stderr
+
+
+def test_importing_the_package_imports_no_door():
+    program = f"""
+import flaccodec
+loaded = set({DOORS!r}) & set(sys.modules)
+assert not loaded, loaded
+"""
+    result = run(program)
+    assert result.returncode == 0, result.stderr
+
+
+@pytest.mark.parametrize(
+    ("use", "blocked", "extra"),
+    [
+        ("flaccodec.FlacCodec", "zarr", "flaccodec[zarr]"),
+        ("flaccodec.create_array", "zarr", "flaccodec[zarr]"),
+        ("__import__('flaccodec.numcodecs')", "numcodecs", "flaccodec[numcodecs]"),
+        (
+            "__import__('flaccodec.demo').demo.plot_residual([1], [1], file='x')",
+            "matplotlib",
+            "flaccodec[plot]",
+        ),
+    ],
+)
+def test_a_missing_library_names_its_extra(use, blocked, extra):
+    result = run(f"import flaccodec\n{use}", [blocked])
+    assert result.returncode == 1
+    assert "ImportError" in result.stderr
+    assert extra in result.stderr.splitlines()[-1]
+
+
+def test_unknown_names_are_attribute_errors():
+    import flaccodec
+
+    with pytest.raises(AttributeError, match="no attribute 'Flac'"):
+        _ = flaccodec.Flac

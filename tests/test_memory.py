@@ -1,0 +1,57 @@
+"""Peak memory: input, output, and at most a tenth on top."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+# Linux tells a process its own peak, and takes it back to the present on request.
+PROGRAM = """
+import re, sys
+import numpy as np
+from flaccodec.core import QuantaRule, decode_chunk, encode_chunk
+
+def status(name):
+    return int(re.search(name + r":\\s*(\\d+) kB", open("/proc/self/status").read())[1]) * 1024
+
+def growth(function):
+    open("/proc/self/clear_refs", "w").write("5")
+    before = status("VmRSS")
+    result = function()
+    return status("VmHWM") - before, result
+
+dtype, shape, threads = sys.argv[1], eval(sys.argv[2]), int(sys.argv[3])
+rng = np.random.default_rng(0)
+array = np.empty(shape, dtype)
+for stream in array.reshape(-1, shape[-1]):
+    stream[:] = rng.normal(0, 3000, shape[-1])
+rule = QuantaRule.GIVEN if dtype.startswith("f") else QuantaRule.NONE
+options = {"rule": rule, "parameters": 0.5, "num_threads": threads}
+encode_chunk(array[:1, :100_000].copy(), **options)  # libraries and thread pools are there
+encoding, chunk = growth(lambda: encode_chunk(array, **options))
+out = np.empty(shape, dtype)  # its pages come with the first write, and so in the peak
+decoding, _ = growth(lambda: decode_chunk(chunk, out, num_threads=threads))
+print(encoding - chunk.nbytes, decoding - out.nbytes, array.nbytes + chunk.nbytes)
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="needs Linux's /proc")
+@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize(
+    ("dtype", "shape"),
+    [
+        ("int32", (100, 200_000)),
+        ("int16", (60_000, 500)),
+        ("float64", (1, 10_000_000)),
+        ("float32", (20_000, 1000)),
+    ],
+)
+def test_peak_memory(dtype, shape, threads):
+    arguments = [dtype, repr(shape), str(threads)]
+    result = subprocess.run(
+        [sys.executable, "-c", PROGRAM, *arguments], capture_output=True, text=True, check=True
+    )
+    encoding, decoding, both = map(int, result.stdout.split())
+    assert encoding <= both / 10
+    assert decoding <= both / 10
