@@ -1,0 +1,1 @@
+"""flaccodec beside flacarray, pcodec, Blosc and Zstd: run with ``python -m benchmarks``."""

@@ -1,0 +1,64 @@
+"""What the figures were measured on."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import platform
+import re
+import subprocess
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from flaccodec.threads import available_processors
+
+if TYPE_CHECKING:
+    from benchmarks.results import Machine
+
+PACKAGES = ("flaccodec", "numpy", "zarr", "numcodecs", "flacarray", "pcodec")
+
+
+def _processor() -> str:
+    try:
+        text = Path("/proc/cpuinfo").read_text()
+    except OSError:
+        return platform.machine()
+    found = re.search(r"^model name\s*:\s*(.+)$", text, re.MULTILINE)
+    return found[1].strip() if found else platform.machine()
+
+
+def _libflac_of_system() -> str:
+    try:
+        command = ["pkg-config", "--modversion", "flac"]
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
+
+
+def _libflac_of_flacarray() -> str:
+    """Return the version of the libFLAC that flacarray's wheel brings along."""
+    spec = importlib.util.find_spec("flacarray")
+    if spec is None or spec.origin is None:
+        return "unknown"
+    bundled = Path(spec.origin).parents[1] / "flacarray.libs"
+    for library in bundled.glob("libFLAC*"):
+        found = re.search(rb"reference libFLAC (\d+\.\d+\.\d+)", library.read_bytes())
+        if found:
+            return found[1].decode()
+    return "that of the system"
+
+
+def describe_machine() -> Machine:
+    """Describe processor, system and versions; no host names, no paths."""
+    versions = {name: version(name) for name in PACKAGES}
+    versions["libFLAC"] = _libflac_of_system()
+    versions["libFLAC in flacarray's wheel"] = _libflac_of_flacarray()
+    return {
+        "processor": _processor(),
+        "processors": available_processors(),
+        "system": f"{platform.system()} {platform.machine()}",
+        "python": platform.python_version(),
+        "load_average": round(os.getloadavg()[0], 2),
+        "versions": versions,
+    }

@@ -1,0 +1,201 @@
+"""Results as tables, on the screen and in Markdown."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import rich.table
+from rich.console import Console
+from rich.text import Text
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from benchmarks.results import (
+        CaseResult,
+        Machine,
+        MemoryResult,
+        Results,
+        SliceResult,
+        TargetResult,
+    )
+
+
+PIPED_WIDTH = 140
+
+
+@dataclass(frozen=True)
+class Table:
+    """Cells of text; the first `n_labels` columns are labels, the others figures.
+
+    Attributes
+    ----------
+    misses : set of int
+        Rows to mark.
+    """
+
+    title: str
+    columns: list[str]
+    rows: list[list[str]]
+    n_labels: int
+    notes: list[str] = field(default_factory=list)
+    misses: set[int] = field(default_factory=set)
+
+
+def _times(ratio: float | None) -> str:
+    return "-" if ratio is None else f"{ratio:.2f}"
+
+
+def case_table(case: CaseResult) -> Table:
+    """Show the contestants of a case."""
+    columns = ["codec", "settings", "threads", "ratio", "encode MB/s", "decode MB/s"]
+    columns += ["encode x flacarray", "decode x flacarray"]
+    if case["quanta"] is not None or case["precision"] is not None:
+        columns.append("largest error")
+    rows = [
+        [
+            result["contestant"],
+            result["settings"],
+            str(result["threads"]),
+            f"{result['ratio']:.3f}",
+            f"{result['encode_speed']:,.0f}",
+            f"{result['decode_speed']:,.0f}",
+            _times(result["encode_vs_flacarray"]),
+            _times(result["decode_vs_flacarray"]),
+            f"{result['max_error']:.3g}",
+        ][: len(columns)]
+        for result in case["contestants"]
+    ]
+    return Table(case["title"], columns, rows, 2, case["notes"])
+
+
+def slice_table(result: SliceResult) -> Table:
+    """Show the reads from Zarr stores."""
+    columns = ["codec", "settings", "read", "ms", "x faster than whole", "requests"]
+    columns.append("bytes fetched")
+    rows = [
+        [
+            read["contestant"],
+            read["settings"],
+            read["read"],
+            f"{1e3 * read['median']:,.2f}",
+            f"{read['times_faster_than_whole']:,.1f}",
+            f"{read['requests']:,}",
+            f"{read['nbytes_fetched']:,}",
+        ]
+        for read in result["reads"]
+    ]
+    shape = tuple(result["shape"])
+    title = (
+        f"slice: {result['samples']} samples from the middle of a stream, "
+        f"{result['dtype']} chunk {shape}"
+    )
+    index = f"flaccodec's header and index: {result['index_nbytes']:,} bytes."
+    return Table(title, columns, rows, 3, [index, *result["notes"]])
+
+
+def memory_table(results: list[MemoryResult]) -> Table:
+    """Show flaccodec's peak memory."""
+    columns = ["array", "operation", "input MB", "output MB", "peak MB", "excess"]
+    rows = [
+        [
+            result["case"],
+            result["operation"],
+            f"{result['input_nbytes'] / 1e6:.1f}",
+            f"{result['output_nbytes'] / 1e6:.1f}",
+            f"{result['peak_nbytes'] / 1e6:.1f}",
+            f"{result['excess']:.1%}",
+        ]
+        for result in results
+    ]
+    note = (
+        f"Resident memory of a process of its own, {results[0]['threads']} threads; "
+        "excess is (peak - input - output) / (input + output)."
+    )
+    return Table("memory: flaccodec's peak", columns, rows, 2, [note])
+
+
+def target_table(results: list[TargetResult], quick: bool) -> Table:
+    """Show what was promised."""
+    rows = [
+        [result["what"], result["target"], result["measured"], "yes" if result["met"] else "no"]
+        for result in results
+    ]
+    notes = [
+        "Speed: flaccodec on all processors beside flacarray with or without threads, whichever "
+        "is faster."
+    ]
+    if quick:
+        notes.append("A quick run: the targets are meant for larger arrays.")
+    misses = {row for row, result in enumerate(results) if not result["met"]}
+    return Table("targets", ["what", "target", "measured", "met"], rows, 1, notes, misses)
+
+
+def machine_line(machine: Machine) -> str:
+    """Describe in a line what was measured on."""
+    versions = ", ".join(f"{name} {version}" for name, version in machine["versions"].items())
+    return (
+        f"{machine['processor']}, {machine['processors']} processors, {machine['system']}, "
+        f"Python {machine['python']}, {versions}. "
+        f"Load average at the start: {machine['load_average']}."
+    )
+
+
+def tables(results: Results) -> Iterator[tuple[str, Table]]:
+    """Yield each table of a run with its name."""
+    for case in results["cases"]:
+        yield case["name"], case_table(case)
+    if results["slice"] is not None:
+        yield "slice", slice_table(results["slice"])
+    if results["memory"]:
+        yield "memory", memory_table(results["memory"])
+    if results["targets"]:
+        yield "targets", target_table(results["targets"], results["arguments"]["quick"])
+
+
+def make_console() -> Console:
+    """Return the screen; what is piped is as wide as the tables."""
+    console = Console()
+    return console if console.is_terminal else Console(width=PIPED_WIDTH)
+
+
+def show_header(results: Results, console: Console) -> None:
+    """Print what holds for all of a run."""
+    for line in (machine_line(results["machine"]), *results["notes"]):
+        console.print(Text(line, style="dim"))
+    console.print()
+
+
+def show(table: Table, console: Console) -> None:
+    """Print a table on the screen, misses in red."""
+    shown = rich.table.Table(title=table.title, title_justify="left")
+    for number, column in enumerate(table.columns):
+        is_label = number < table.n_labels
+        shown.add_column(column, justify="left" if is_label else "right", no_wrap=number == 0)
+    for number, row in enumerate(table.rows):
+        shown.add_row(*map(Text, row), style="red" if number in table.misses else None)
+    console.print(shown)
+    for note in table.notes:
+        console.print(Text(note, style="dim"))
+    console.print()
+
+
+def _markdown_table(table: Table) -> Iterator[str]:
+    rules = ["---" if n < table.n_labels else "---:" for n in range(len(table.columns))]
+    for row in (table.columns, rules, *table.rows):
+        yield f"| {' | '.join(row)} |"
+
+
+def markdown(results: Results, only: list[str]) -> str:
+    """Render a run, or the tables whose names begin with one of `only`."""
+    lines = [machine_line(results["machine"]), ""]
+    lines += [f"- {note}" for note in results["notes"]]
+    for name, table in tables(results):
+        if only and not name.startswith(tuple(only)):
+            continue
+        lines += ["", f"### {table.title}", "", *_markdown_table(table), ""]
+        lines += [f"- {note}" for note in table.notes]
+    for skipped in results["skipped"]:
+        lines += ["", f"{skipped['name']} was skipped: {skipped['reason']}."]
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,227 @@
+"""Reading 200 samples of a chunk in a Zarr store, beside reading all of it."""
+
+from __future__ import annotations
+
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+from typing import TYPE_CHECKING, Any
+
+import flacarray.zarr
+import numpy as np
+import zarr
+from zarr.codecs import BloscCodec
+from zarr.storage import LocalStore, WrapperStore
+
+import flaccodec
+from benchmarks.compression import WrongDataError
+from benchmarks.contestants import BLOSC_LEVEL
+from benchmarks.data import noisy_wave
+from benchmarks.timing import Task, round_robin
+from flaccodec import core, partial
+
+if TYPE_CHECKING:
+    from typing import Self
+
+    from zarr.abc.store import ByteRequest
+    from zarr.core.buffer import Buffer, BufferPrototype
+
+    from benchmarks.data import Array
+    from benchmarks.results import ReadResult, SliceResult
+
+SAMPLES = 200
+SLICE_ROUNDS = 4
+"""Slices are read so many times more often than whole chunks."""
+
+COLD = "slice, index not remembered"
+WARM = "slice, index remembered"
+SLICE = "slice"
+WHOLE = "whole chunk"
+
+NOTES = [
+    "A local store whose files the operating system has in memory; every request to it counts.",
+    "FlacCodec decodes a chunk with one thread, as Zarr's own codecs do.",
+    "flacarray's group is an array of compressed bytes in pieces and arrays of tables; each of "
+    "its reads opens them anew.",
+]
+
+
+@dataclass
+class Traffic:
+    requests: int = 0
+    nbytes: int = 0
+
+
+class CountingStore(WrapperStore[LocalStore]):
+    """Counts requests for bytes, and the bytes; shares the counts with its read-only twins."""
+
+    def __init__(self, store: LocalStore, traffic: Traffic | None = None) -> None:
+        super().__init__(store)
+        self.traffic = traffic or Traffic()
+
+    def _with_store(self, store: LocalStore) -> Self:
+        return type(self)(store, self.traffic)
+
+    async def get(
+        self, key: str, prototype: BufferPrototype, byte_range: ByteRequest | None = None
+    ) -> Buffer | None:
+        buffer = await super().get(key, prototype, byte_range)
+        self.traffic.requests += 1
+        self.traffic.nbytes += 0 if buffer is None else len(buffer)
+        return buffer
+
+
+@dataclass(frozen=True)
+class Read:
+    """A way to read something from a store, and what it must give."""
+
+    contestant: str
+    settings: str
+    name: str
+    store: CountingStore
+    task: Task
+    expected: Array
+
+    @property
+    def is_slice(self) -> bool:
+        return self.name != WHOLE
+
+
+def forget_indexes() -> None:
+    """Make flaccodec forget the indexes of all chunks."""
+    partial.index_cache = partial.IndexCache()
+
+
+def middle(array: Array) -> tuple[int, slice]:
+    """Return the selection of samples in the middle of the middle stream."""
+    n_streams, stream_size = array.shape
+    start = stream_size // 2
+    return n_streams // 2, slice(start, start + SAMPLES)
+
+
+def _flaccodec_reads(store: CountingStore, array: Array) -> list[Read]:
+    codec = flaccodec.FlacCodec()
+    flaccodec.create_array(store, data=array, chunks=array.shape, codecs=[codec])
+    stored: Any = zarr.open_array(store, mode="r")
+    at = middle(array)
+
+    def remember() -> None:
+        stored[at]
+
+    entry = "flaccodec", f"level {codec.level}"
+    return [
+        Read(*entry, COLD, store, Task(lambda: stored[at], forget_indexes), array[at]),
+        Read(*entry, WARM, store, Task(lambda: stored[at], remember), array[at]),
+        Read(*entry, WHOLE, store, Task(lambda: stored[:]), array),
+    ]
+
+
+def _flacarray_reads(store: CountingStore, array: Array) -> list[Read]:
+    flacarray.zarr.write_array(array, zarr.open_group(store, mode="w"), level=5)
+    group = zarr.open_group(store, mode="r")
+    stream, samples = at = middle(array)
+    keep = np.zeros(array.shape[0], dtype=bool)
+    keep[stream] = True
+
+    def read_slice() -> Any:
+        return flacarray.zarr.read_array(group, keep=keep, stream_slice=samples)
+
+    entry = "flacarray", "level 5, flacarray.zarr"
+    return [
+        Read(*entry, SLICE, store, Task(read_slice), array[at]),
+        Read(*entry, WHOLE, store, Task(lambda: flacarray.zarr.read_array(group)), array),
+    ]
+
+
+def _compressor_reads(
+    name: str, settings: str, store: CountingStore, array: Array, **options: Any
+) -> list[Read]:
+    zarr.create_array(store, data=array, chunks=array.shape, **options)
+    stored: Any = zarr.open_array(store, mode="r")
+    at = middle(array)
+    return [
+        Read(name, settings, SLICE, store, Task(lambda: stored[at]), array[at]),
+        Read(name, settings, WHOLE, store, Task(lambda: stored[:]), array),
+    ]
+
+
+def _all_reads(directory: Path, array: Array) -> list[Read]:
+    def store(name: str) -> CountingStore:
+        return CountingStore(LocalStore(directory / name))
+
+    blosc = BloscCodec(cname="zstd", clevel=BLOSC_LEVEL, shuffle="bitshuffle")
+    blosc_settings = f"zstd {BLOSC_LEVEL}, bitshuffle"
+    return [
+        *_flaccodec_reads(store("flaccodec"), array),
+        *_flacarray_reads(store("flacarray"), array),
+        *_compressor_reads("Blosc", blosc_settings, store("blosc"), array, compressors=blosc),
+        *_compressor_reads("Zstd", "Zarr's default", store("zstd"), array),
+    ]
+
+
+def _count(read: Read) -> tuple[int, int]:
+    """Read once, verify, and return the number of requests and of bytes fetched."""
+    read.task.prepare()
+    traffic = read.store.traffic
+    traffic.requests = traffic.nbytes = 0
+    got: Any = read.task.run()
+    if not np.array_equal(got, read.expected):
+        raise WrongDataError(f"{read.contestant}, {read.name}: samples differ")
+    return traffic.requests, traffic.nbytes
+
+
+def _time(reads: list[Read], repeat: int) -> list[list[float]]:
+    """Time slices in turns among themselves, then whole chunks, which are few."""
+    slices = [read.task for read in reads if read.is_slice]
+    wholes = [read.task for read in reads if not read.is_slice]
+    slice_seconds = iter(round_robin(slices, repeat * SLICE_ROUNDS))
+    whole_seconds = iter(round_robin(wholes, repeat))
+    return [next(slice_seconds if read.is_slice else whole_seconds) for read in reads]
+
+
+def _results(reads: list[Read], repeat: int) -> list[ReadResult]:
+    counts = [_count(read) for read in reads]
+    seconds = _time(reads, repeat)
+    wholes = {
+        read.contestant: median(times)
+        for read, times in zip(reads, seconds, strict=True)
+        if not read.is_slice
+    }
+    return [
+        {
+            "contestant": read.contestant,
+            "settings": read.settings,
+            "read": read.name,
+            "is_slice": read.is_slice,
+            "seconds": times,
+            "median": median(times),
+            "requests": requests,
+            "nbytes_fetched": nbytes,
+            "times_faster_than_whole": wholes[read.contestant] / median(times),
+        }
+        for read, (requests, nbytes), times in zip(reads, counts, seconds, strict=True)
+    ]
+
+
+def _index_nbytes(directory: Path) -> int:
+    """Return the bytes of header and index of flaccodec's chunk."""
+    with (directory / "flaccodec" / "c" / "0" / "0").open("rb") as chunk:
+        return core.read_header(chunk.read(core.HEADER_SIZE)).head_size
+
+
+def run_slices(repeat: int, quick: bool) -> SliceResult:
+    """Measure and verify all reads."""
+    array = noisy_wave((8, 200_000) if quick else (64, 1_000_000), np.int32)
+    with tempfile.TemporaryDirectory() as name:
+        directory = Path(name)
+        reads = _results(_all_reads(directory, array), repeat)
+        index_nbytes = _index_nbytes(directory)
+    return {
+        "shape": list(array.shape),
+        "dtype": str(array.dtype),
+        "samples": SAMPLES,
+        "index_nbytes": index_nbytes,
+        "notes": NOTES,
+        "reads": reads,
+    }

@@ -1,0 +1,220 @@
+"""The benchmark runs, verifies what it decodes, and writes what its readers expect."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+
+pytest.importorskip("flacarray", reason="the benchmark's rival flacarray is not installed")
+pytest.importorskip("pcodec", reason="the benchmark's rival pcodec is not installed")
+
+ROOT = str(Path(__file__).parents[1])
+if ROOT not in sys.path:
+    sys.path.append(ROOT)  # behind an installed flaccodec
+
+from benchmarks import compression, data, report, targets, timing  # noqa: E402
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+RUN = """
+import runpy, sys
+sys.path.append(sys.argv.pop(1))
+runpy.run_module("benchmarks", run_name="__main__")
+"""
+
+Run = SimpleNamespace
+"""`results` of a run, what it showed on the `screen`, and its `file`."""
+
+
+def bench(*arguments: object) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-c", RUN, ROOT, *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    directory = tmp_path_factory.mktemp("bench")
+    samples = np.cumsum(np.random.default_rng(0).integers(-9, 10, (2, 5000)), axis=-1)
+    np.save(directory / "ecg_100.npy", samples.astype(np.int16))
+    file = directory / "out" / "bench.json"
+    only = ["int32-100-samples", "float32", "ecg_100", "seismic_kw1-level5", "slice", "memory"]
+    selection = [word for name in only for word in ("--only", name)]
+    where = ("--data", directory, "--output", file)
+    done = bench("--quick", "--repeat", 2, *selection, *where)
+    assert done.returncode == 0, done.stderr
+    return Run(results=json.loads(file.read_text()), screen=done.stdout, file=file)
+
+
+def test_selected_cases_were_measured(run: Run) -> None:
+    names = [case["name"] for case in run.results["cases"]]
+    assert names == ["int32-100-samples", "float32-quanta", "ecg_100-level5", "ecg_100-level8"]
+
+
+def test_every_contestant_has_all_figures(run: Run) -> None:
+    for case in run.results["cases"]:
+        contestants = case["contestants"]
+        names = {result["contestant"] for result in contestants}
+        assert names == {"flaccodec", "flacarray", "pcodec", "Blosc", "Zstd"}
+        for result in contestants:
+            for operation in ("encode", "decode"):
+                seconds = result[f"{operation}_seconds"]
+                assert len(seconds) == 2
+                assert min(seconds) > 0
+                assert result[f"{operation}_median"] == pytest.approx(np.median(seconds))
+                speed = case["nbytes"] / 1e6 / result[f"{operation}_median"]
+                assert result[f"{operation}_speed"] == pytest.approx(speed)
+                assert result[f"{operation}_vs_flacarray"] > 0
+            assert result["ratio"] == pytest.approx(case["nbytes"] / result["nbytes"])
+
+
+def test_quantized_case_says_what_lossless_contestants_were_given(run: Run) -> None:
+    case = next(case for case in run.results["cases"] if case["name"] == "float32-quanta")
+    assert any("already rounded to the quanta" in note for note in case["notes"])
+    errors = {result["contestant"]: result["max_error"] for result in case["contestants"]}
+    assert 0 < errors["flaccodec"] < 1e-3
+    assert errors["Zstd"] == errors["pcodec"] == 0
+
+
+def test_slice_counts_requests_and_bytes(run: Run) -> None:
+    result = run.results["slice"]
+    reads = {(read["contestant"], read["read"]): read for read in result["reads"]}
+    cold = reads["flaccodec", "slice, index not remembered"]
+    warm = reads["flaccodec", "slice, index remembered"]
+    whole = reads["flaccodec", "whole chunk"]
+    assert cold["requests"] == warm["requests"] == 2
+    assert whole["requests"] == 1
+    assert warm["nbytes_fetched"] < cold["nbytes_fetched"] < whole["nbytes_fetched"]
+    assert cold["nbytes_fetched"] > result["index_nbytes"] > 0
+    zstd = reads["Zstd", "slice"], reads["Zstd", "whole chunk"]
+    assert zstd[0]["nbytes_fetched"] == zstd[1]["nbytes_fetched"]
+
+
+def test_memory_is_measured_where_the_system_lets_it(run: Run) -> None:
+    skipped = [entry["name"] for entry in run.results["skipped"]]
+    assert ("memory" in skipped) != bool(run.results["memory"])
+    for result in run.results["memory"]:
+        both = result["input_nbytes"] + result["output_nbytes"]
+        assert result["peak_nbytes"] > 0.9 * both
+        assert result["excess"] == pytest.approx(result["peak_nbytes"] / both - 1)
+
+
+def test_missing_recording_is_skipped_with_its_reason(run: Run) -> None:
+    skipped = {entry["name"]: entry["reason"] for entry in run.results["skipped"]}
+    assert "not there" in skipped["seismic_kw1-level5"]
+    assert "seismic_kw1-level5 is skipped: its recording is not there" in run.screen
+
+
+def test_targets_are_judged(run: Run) -> None:
+    what = [target["what"] for target in run.results["targets"]]
+    for part in ("int32-100-samples, encode", "float32-quanta, decode", "ecg_100", "bytes fetched"):
+        assert any(part in entry for entry in what)
+
+
+def test_file_names_machine_but_neither_host_nor_paths(run: Run) -> None:
+    machine = run.results["machine"]
+    assert machine["versions"]["flacarray"] == "0.4.1"
+    assert set(machine["versions"]) >= {"flaccodec", "numpy", "zarr", "libFLAC"}
+    text = run.file.read_text()
+    assert str(run.file.parent) not in text
+    assert ROOT not in text
+
+
+def test_table_is_markdown(run: Run) -> None:
+    done = bench("table", run.file)
+    assert done.returncode == 0, done.stderr
+    assert "### int32-100-samples: int32 (500, 100), level 5" in done.stdout
+    assert "| flaccodec | level 5 | 1 |" in done.stdout
+    assert "seismic_kw1-level5 was skipped" in done.stdout
+
+
+def test_table_of_one_section(run: Run) -> None:
+    done = bench("table", run.file, "--only", "targets")
+    assert [line for line in done.stdout.splitlines() if line.startswith("#")] == ["### targets"]
+
+
+def test_unknown_name_is_refused() -> None:
+    done = bench("--only", "int64")
+    assert done.returncode == 2
+    assert "Got 'int64'" in done.stderr
+
+
+def test_tasks_take_turns() -> None:
+    calls: list[str] = []
+
+    def call(name: str) -> Callable[[], None]:
+        return lambda: calls.append(name)
+
+    tasks = [timing.Task(call("A"), call("a")), timing.Task(call("B"))]
+    seconds = timing.round_robin(tasks, 2)
+    assert calls == ["a", "A", "B", "a", "A", "B"]
+    assert [len(times) for times in seconds] == [2, 2]
+
+
+CASES = {
+    "exact": data.Case("exact", lambda: np.arange(8, dtype=np.int32).reshape(2, 4)),
+    "quanta": data.Case("quanta", lambda: np.linspace([0.0, 5], [1, 9], 9).T, quanta=0.1),
+    "precision": data.Case("precision", lambda: np.eye(3, dtype=np.float32), precision=2),
+}
+
+
+def contestant(takes_quanta: bool) -> Any:
+    return SimpleNamespace(name="rival", takes_quanta=takes_quanta, allowed_spacings=0.5)
+
+
+@pytest.mark.parametrize("case", CASES.values(), ids=CASES)
+@pytest.mark.parametrize("takes_quanta", [True, False])
+def test_right_data_pass(case: data.Case, takes_quanta: bool) -> None:
+    error = compression.largest_error(case, contestant(takes_quanta), case.rounded)
+    assert (error > 0) == (case.is_quantized and takes_quanta)
+
+
+@pytest.mark.parametrize("case", CASES.values(), ids=CASES)
+@pytest.mark.parametrize("takes_quanta", [True, False])
+def test_wrong_data_are_noticed(case: data.Case, takes_quanta: bool) -> None:
+    wrong = case.rounded.copy()
+    wrong[-1, -1] += 1 if case.name == "exact" else case.stream_quanta[-1, 0]
+    with pytest.raises(compression.WrongDataError, match=f"rival on {case.name}"):
+        compression.largest_error(case, contestant(takes_quanta), wrong)
+    with pytest.raises(compression.WrongDataError, match="shape"):
+        compression.largest_error(case, contestant(takes_quanta), wrong[:, 1:])
+
+
+def test_missed_target_is_marked() -> None:
+    met: Any = {"what": "a", "target": "1", "measured": "2", "met": True}
+    table = report.target_table([met, {**met, "met": False}], quick=False)
+    assert table.misses == {1}
+    assert [row[-1] for row in table.rows] == ["yes", "no"]
+
+
+@pytest.mark.parametrize(("speed", "met"), [(19.0, False), (20.0, True)])
+def test_speed_target_takes_all_threads_and_the_faster_rival(speed: float, met: bool) -> None:
+    def result(name: str, threads: int, encode: float) -> dict[str, Any]:
+        speeds = {"encode_speed": encode, "decode_speed": encode}
+        return {"contestant": name, "threads": threads, **speeds}
+
+    results: Any = {
+        "cases": [
+            {
+                "name": "int32-long-streams",
+                "contestants": [
+                    result("flaccodec", 1, 99.0),
+                    result("flaccodec", 2, speed),
+                    result("flacarray", 1, 10.0),
+                    result("flacarray", 2, 8.0),
+                ],
+            }
+        ],
+        "slice": None,
+        "memory": [],
+    }
+    encode, decode = targets.judge(results)
+    assert encode["met"] is met
+    assert decode["met"] is True
