@@ -194,8 +194,8 @@ def markdown(results: Results, only: list[str]) -> str:
     for name, table in tables(results):
         if only and not name.startswith(tuple(only)):
             continue
-        lines += ["", f"### {table.title}", "", *_markdown_table(table), ""]
-        lines += [f"- {note}" for note in table.notes]
+        lines += ["", f"### {table.title}", "", *_markdown_table(table)]
+        lines += ["", *(f"- {note}" for note in table.notes)] if table.notes else []
     for skipped in results["skipped"]:
         lines += ["", f"{skipped['name']} was skipped: {skipped['reason']}."]
     return "\n".join(lines) + "\n"
