@@ -5,6 +5,11 @@ its spans need, neighbouring ones together. The index is remembered: the next
 read of that chunk fetches frames and header at once, and uses them if the
 header, which has the checksum of the index and of all streams, is still the
 same.
+
+A chunk may be written anew between two requests. A frame vouches for itself,
+with its CRC and number, but not for being of the same chunk as the index or
+another frame. So where samples come from more than one range, or need what the
+index says of their stream, the header is fetched once more, beside the frames.
 """
 
 from __future__ import annotations
@@ -79,6 +84,11 @@ class ChunkIndex:
         np.cumsum(flat, out=flat)
         positions += header.head_size
         return cls(head, header, positions)
+
+    @property
+    def describes_streams(self) -> bool:
+        """Whether samples follow from frames and the index, not from frames alone."""
+        return self.header.sizes_at > core.HEADER_SIZE
 
     @property
     def nbytes(self) -> int:
@@ -216,12 +226,9 @@ class ChunkReader:
         index = index_cache.get(self._byte_getter)
         if index is None:
             return None
-        header_range = (0, core.HEADER_SIZE)
         try:
-            (_, header), *pieces = await self._fetch([header_range, *index.ranges(plan)])
+            pieces = await self._fetch_unchanged(index, index.ranges(plan))
         except _Changed:
-            header = None
-        if header is None or not np.array_equal(header, index.head[: core.HEADER_SIZE]):
             index_cache.drop(self._byte_getter)
             return None
         return index.head, pieces
@@ -239,8 +246,10 @@ class ChunkReader:
             if head is None:
                 return None
         index = ChunkIndex.from_head(head)
+        ranges = index.ranges(plan)
+        alone = len(ranges) == 1 and not index.describes_streams
         try:
-            pieces = await self._fetch(index.ranges(plan))
+            pieces = await (self._fetch(ranges) if alone else self._fetch_unchanged(index, ranges))
         except _Changed:
             return await self._whole_parts()
         assert isinstance(self._byte_getter, StorePath)
@@ -250,6 +259,16 @@ class ChunkReader:
     async def _whole_parts(self) -> Parts | None:
         chunk = await self.whole()
         return None if chunk is None else (chunk, [(0, chunk)])
+
+    async def _fetch_unchanged(self, index: ChunkIndex, ranges: Ranges) -> list[Piece]:
+        """Fetch ranges and the header, if that is still the index's.
+
+        The header is asked for last: then it is most likely to tell of a change.
+        """
+        *pieces, (_, header) = await self._fetch([*ranges, (0, core.HEADER_SIZE)])
+        if not np.array_equal(header, index.head[: core.HEADER_SIZE]):
+            raise _Changed
+        return pieces
 
     async def _fetch(self, ranges: Ranges) -> list[Piece]:
         """Fetch ranges, side by side as far as zarr's configuration lets stores be asked."""
