@@ -273,7 +273,14 @@ class ChunkReader:
     async def _fetch(self, ranges: Ranges) -> list[Piece]:
         """Fetch ranges, side by side as far as zarr's configuration lets stores be asked."""
         limit = config.get("async.concurrency")
-        results = await concurrent_map([(r,) for r in ranges], self._get, limit)
+        try:
+            results = await concurrent_map([(r,) for r in ranges], self._get, limit)
+        except NotImplementedError:
+            raise
+        except Exception as error:
+            # Where a chunk has become shorter, a range may begin beyond its end: each store
+            # has an error of its own for that. Others will come again with the next request.
+            raise _Changed from error
         for (start, stop), data in zip(ranges, results, strict=True):
             if data is None or len(data) != stop - start:
                 raise _Changed
