@@ -112,10 +112,10 @@ def merge_ranges(starts: npt.NDArray[np.int64], stops: npt.NDArray[np.int64]) ->
     order = np.argsort(starts, kind="stable")
     starts, stops = starts[order], np.maximum.accumulate(stops[order])
     gaps = starts[1:] - stops[:-1]
-    limit = MERGE_GAP
-    if np.count_nonzero(gaps > limit) >= MAX_REQUESTS:
-        limit = int(np.partition(gaps, -MAX_REQUESTS)[-MAX_REQUESTS])
-    cuts = np.flatnonzero(gaps > limit) + 1
+    cuts = np.flatnonzero(gaps > MERGE_GAP) + 1
+    if len(cuts) >= MAX_REQUESTS:
+        widest = np.argsort(gaps[cuts - 1], kind="stable")[-(MAX_REQUESTS - 1) :]
+        cuts = np.sort(cuts[widest])
     begins, ends = np.append(0, cuts), np.append(cuts, len(starts)) - 1
     return [(int(starts[b]), int(stops[e])) for b, e in zip(begins, ends, strict=True)]
 
