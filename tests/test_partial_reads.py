@@ -203,6 +203,25 @@ def test_never_more_than_max_requests(store):
         assert store.fetched < len(read_bytes(store))
 
 
+@pytest.mark.parametrize("equal_gaps", [False, True])
+@pytest.mark.parametrize("count", [1, 2, 127, 128, 129, 130, 200, 1000])
+def test_merged_ranges(count, equal_gaps):
+    rng = np.random.default_rng(count)
+    gaps = np.full(count, 5000) if equal_gaps else rng.integers(partial.MERGE_GAP + 1, 9000, count)
+    sizes = rng.integers(1, 5000, count)
+    stops = np.cumsum(gaps + sizes)
+    starts = stops - sizes
+    order = rng.permutation(count)
+    ranges = partial.merge_ranges(starts[order], stops[order])
+    assert ranges == sorted(ranges)
+    assert all(
+        any(a <= x and y <= b for a, b in ranges) for x, y in zip(starts, stops, strict=True)
+    )
+    assert {a for a, _ in ranges} <= set(starts)
+    assert {b for _, b in ranges} <= set(stops)
+    assert len(ranges) == min(count, partial.MAX_REQUESTS)
+
+
 def test_bytes_fetched_for_200_samples(store):
     data = noise((64, 100_000))
     array = create(store, data)
