@@ -155,11 +155,11 @@ def main(
 
     middle = data.shape[-1] // 2
     window = slice(max(0, middle - PLOT_SAMPLES // 2), middle + PLOT_SAMPLES // 2)
-    first = (0,) * (data.ndim - 1)
+    streams = data.reshape(-1, data.shape[-1]), restored.reshape(-1, data.shape[-1])
     picture = output / "residual.png"
     plot_residual(
-        data[(*first, window)],
-        restored[(*first, window)],
+        streams[0][0, window],
+        streams[1][0, window],
         quanta,
         file=picture,
         title=f"{source}, stream 0, flaccodec {flaccodec.__version__}",

@@ -33,8 +33,9 @@ def run(name, *arguments, cwd):
 
 
 def test_all_examples_are_tested():
-    tested = {"http_slices.py", "promised_error.py", "sharded.py", "write_and_read.py"}
-    assert {path.name for path in EXAMPLES.glob("*.py")} == tested
+    scripts = {"http_slices.py", "promised_error.py", "sharded.py", "write_and_read.py"}
+    demo = {"demo.py", "reader.py"}  # tests/test_demo.py
+    assert {path.name for path in EXAMPLES.glob("*.py")} == scripts | demo
 
 
 def test_write_and_read(tmp_path):

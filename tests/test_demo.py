@@ -1,0 +1,63 @@
+"""The demo command, and the made-up recordings and pictures that it uses."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from flaccodec.demo import create_fake_data, plot_residual
+
+DEMO = Path(__file__).resolve().parents[1] / "examples" / "demo.py"
+
+
+def run(*arguments):
+    command = [sys.executable, str(DEMO), *map(str, arguments)]
+    result = subprocess.run(command, capture_output=True, text=True)
+    assert result.returncode == 0, result.stdout + result.stderr
+    return result.stdout
+
+
+def row(output, codec):
+    (line,) = [line for line in output.splitlines() if codec in line]
+    return [cell.strip() for cell in line.strip("│ ").split("│")]
+
+
+def test_each_recording(recording, tmp_path):
+    name, array = recording
+    path = tmp_path / f"{name}.npy"
+    np.save(path, array)
+    output = run("--input", path, "--output", tmp_path / "out")
+    flac, zstd = row(output, "flaccodec"), row(output, "zstd")
+    assert float(flac[2]) > float(zstd[2])
+    if array.dtype.kind == "i":
+        assert flac[-1] == "exact"
+    else:
+        error, bound = map(float, re.findall(r"[-+.e\d]+", flac[-1].replace("(at most", "")))
+        assert 0 < error <= bound * 1.01
+    assert (tmp_path / "out" / "residual.png").read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize("shape", [(100_000,), (2, 3, 20_000)])
+def test_any_number_of_axes(tmp_path, shape):
+    np.save(tmp_path / "a.npy", create_fake_data(shape, dtype="float64"))
+    output = run("--input", tmp_path / "a.npy", "--output", tmp_path / "out", "--quanta", "0.01")
+    assert "0.005" in row(output, "flaccodec")[-1]
+
+
+def test_fake_data_are_what_they_say():
+    data = create_fake_data((3, 50_000), sigma=2.0, seed=1)
+    assert data.shape == (3, 50_000)
+    assert data.dtype == np.float64
+    np.testing.assert_allclose(np.std(np.diff(data), axis=-1), 2 * np.sqrt(2), rtol=0.05)
+    np.testing.assert_array_equal(data, create_fake_data((3, 50_000), sigma=2.0, seed=1))
+    assert not np.array_equal(data, create_fake_data((3, 50_000), sigma=2.0, seed=2))
+    assert create_fake_data((7,), sigma=100, dtype="int16").dtype == np.int16
+
+
+def test_pictures(tmp_path):
+    data = create_fake_data((1000,))
+    plot_residual(data, np.round(data, 1), 0.1, file=tmp_path / "a.png", title="a title")
+    assert (tmp_path / "a.png").stat().st_size > 10_000
