@@ -190,6 +190,9 @@ static int decode_frame(decoding *d, worker *w, const fc_span *span, int64_t num
     int64_t size = fc_frame_bytes(d->head, h, span->stream * h->n_frames + number);
     const uint8_t *bytes = find_bytes(d, position, size);
     if (!bytes) return fc_fail_at(error, FC_ERR_MISSING_PIECE, span->stream, number, begin);
+    if (fc_frame_entry(bytes, (size_t)size)
+        != fc_get_entry(d->head, h, span->stream * h->n_frames + number))
+        return fc_fail_at(error, FC_ERR_FRAME, span->stream, number, begin);
     fc_frame_header frame;
     if (!check_frame_header(h, bytes, size, number, samples, &frame))
         return fc_fail_at(error, FC_ERR_FRAME_HEADER, span->stream, number, begin);

@@ -257,9 +257,11 @@ static int append_job(void *context, int thread, int64_t job, fc_error *error) {
     for (int64_t tag = 0; tag < n; tag++) {
         int64_t g = w->first + tag;
         if (g % e->header.n_frames == 0) e->written += FC_STREAM_HEADER_SIZE;
-        memcpy(e->chunk + e->written, w->bytes + w->frames[tag].at, w->frames[tag].size);
-        e->written += (int64_t)w->frames[tag].size;
-        fc_put32(e->chunk + fc_sizes_at(&e->header) + 4 * g, (uint32_t)w->frames[tag].size);
+        const uint8_t *frame = w->bytes + w->frames[tag].at;
+        size_t size = w->frames[tag].size;
+        memcpy(e->chunk + e->written, frame, size);
+        e->written += (int64_t)size;
+        fc_put32(e->chunk + fc_sizes_at(&e->header) + 4 * g, fc_frame_entry(frame, size));
     }
     for (int64_t i = 0; i < w->exceptions.n; i++)
         if (fc_add_exception(&e->exceptions, w->exceptions.items[i], error)) return error->code;

@@ -23,6 +23,7 @@
 #define FC_FORMAT_VERSION 1
 #define FC_HEADER_SIZE 64      /* bytes of the fixed header */
 #define FC_STREAM_HEADER_SIZE 42 /* "fLaC" and its STREAMINFO block */
+#define FC_FRAME_SIZE_BITS 20  /* of an index entry; the rest is of the frame's CRC */
 #define FC_MIN_FRAME_SIZE 16   /* samples; FLAC's smallest block but the last */
 #define FC_MAX_FRAME_SIZE 65535
 #define FC_MAX_LEVEL 8

@@ -184,6 +184,11 @@ double fc_stream_quanta(const uint8_t *head, const fc_header *h, int64_t stream)
     return fc_get_double(head + fc_quanta_at(h) + 8 * stream);
 }
 
+uint32_t fc_frame_entry(const uint8_t *frame, size_t size) {
+    uint32_t crc = size < 2 ? 0 : (uint32_t)(frame[size - 2] << 8 | frame[size - 1]);
+    return (uint32_t)size | crc << FC_FRAME_SIZE_BITS;
+}
+
 static void put_big_endian(uint8_t *at, int bytes, uint64_t value) {
     for (int i = 0; i < bytes; i++) at[i] = (uint8_t)(value >> 8 * (bytes - 1 - i));
 }

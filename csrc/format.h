@@ -48,8 +48,15 @@ static inline int64_t fc_quanta_at(const fc_header *h) {
 static inline int64_t fc_sizes_at(const fc_header *h) {
     return fc_quanta_at(h) + (h->flags & FC_FLAG_QUANTA ? 8 * h->n_streams : 0);
 }
-static inline uint32_t fc_frame_bytes(const uint8_t *head, const fc_header *h, int64_t g) {
+/* An index entry: the bytes of a frame (no frame has 2**20) in the low bits,
+ * and 12 bits of its CRC-16, so that a frame and an index vouch for being of
+ * the same chunk. */
+uint32_t fc_frame_entry(const uint8_t *frame, size_t size);
+static inline uint32_t fc_get_entry(const uint8_t *head, const fc_header *h, int64_t g) {
     return fc_get32(head + fc_sizes_at(h) + 4 * g);
+}
+static inline uint32_t fc_frame_bytes(const uint8_t *head, const fc_header *h, int64_t g) {
+    return fc_get_entry(head, h, g) & ((1u << FC_FRAME_SIZE_BITS) - 1);
 }
 uint64_t fc_stream_offset(const uint8_t *head, const fc_header *h, int64_t stream);
 double fc_stream_quanta(const uint8_t *head, const fc_header *h, int64_t stream);

@@ -47,6 +47,7 @@ STREAM_HEADER_SIZE: int = _lib.FC_STREAM_HEADER_SIZE
 MIN_FRAME_SIZE: int = _lib.FC_MIN_FRAME_SIZE
 MAX_FRAME_SIZE: int = _lib.FC_MAX_FRAME_SIZE
 MAX_LEVEL: int = _lib.FC_MAX_LEVEL
+FRAME_SIZE_MASK: int = (1 << _lib.FC_FRAME_SIZE_BITS) - 1
 DEFAULT_LEVEL = 5
 DEFAULT_FRAME_SIZE = 4096
 
@@ -366,7 +367,8 @@ class ChunkHeader:
     head_size, streams_size, exceptions_size, chunk_size : int
         Bytes of header and index, of the FLAC streams, of the exceptions, of all.
     sizes_at : int
-        Where in the chunk the index has the sizes of the frames, 32 bits each.
+        Where in the chunk the index has its entries for the frames, 32 bits each: the size in
+        the low bits (FRAME_SIZE_MASK).
     """
 
     dtype: np.dtype[Any]

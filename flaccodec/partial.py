@@ -6,10 +6,9 @@ read of that chunk fetches frames and header at once, and uses them if the
 header, which has the checksum of the index and of all streams, is still the
 same.
 
-A chunk may be written anew between two requests. A frame vouches for itself,
-with its CRC and number, but not for being of the same chunk as the index or
-another frame. So where samples come from more than one range, or need what the
-index says of their stream, the header is fetched once more, beside the frames.
+A chunk may be written anew between two requests. The index holds a part of each
+frame's CRC, so frames that are not of the same writing as their index are noticed,
+and the read starts again.
 """
 
 from __future__ import annotations
@@ -76,7 +75,8 @@ class ChunkIndex:
         core.check_head(head)
         head = head[: header.head_size]
         frames = header.n_streams * header.n_frames
-        sizes = head[header.sizes_at : header.head_size].view("<u4")[:frames]
+        entries = head[header.sizes_at : header.head_size].view("<u4")[:frames]
+        sizes = entries & core.FRAME_SIZE_MASK
         positions = np.empty((header.n_streams, header.n_frames + 1), dtype=np.int64)
         positions[:, 0] = core.STREAM_HEADER_SIZE
         positions[:, 1:] = sizes.reshape(header.n_streams, header.n_frames)
@@ -84,11 +84,6 @@ class ChunkIndex:
         np.cumsum(flat, out=flat)
         positions += header.head_size
         return cls(head, header, positions)
-
-    @property
-    def describes_streams(self) -> bool:
-        """Whether samples follow from frames and the index, not from frames alone."""
-        return self.header.sizes_at > core.HEADER_SIZE
 
     @property
     def nbytes(self) -> int:
@@ -246,10 +241,8 @@ class ChunkReader:
             if head is None:
                 return None
         index = ChunkIndex.from_head(head)
-        ranges = index.ranges(plan)
-        alone = len(ranges) == 1 and not index.describes_streams
         try:
-            pieces = await (self._fetch(ranges) if alone else self._fetch_unchanged(index, ranges))
+            pieces = await self._fetch(index.ranges(plan))
         except _Changed:
             return await self._whole_parts()
         assert isinstance(self._byte_getter, StorePath)

@@ -105,6 +105,7 @@ class Head:
     offsets: list[int]
     stream_quanta: list[float]
     sizes: list[list[int]]
+    crcs: list[list[int]]
 
     def stream_nbytes(self, s: int) -> int:
         return STREAM_HEADER_SIZE + sum(self.sizes[s])
@@ -199,10 +200,17 @@ def parse_head(data: bytes) -> Head:
     if h["quanta_width"]:
         quanta = list(struct.unpack_from(f"<{n}d", data, at))
         at += n * 8
-    sizes = struct.unpack_from(f"<{n * h['n_frames']}I", data, at)
+    entries = struct.unpack_from(f"<{n * h['n_frames']}I", data, at)
+    sizes, crcs = [e & 0xFFFFF for e in entries], [e >> 20 for e in entries]
     require(STREAM_HEADER_SIZE * n + sum(sizes) == h["streams_size"], "sizes of the frames")
     require(h["mode"] != QUANTIZED or all(map(is_quanta, quanta)), "quanta of the index")
-    return Head(**h, offsets=offsets, stream_quanta=quanta, sizes=_rows(sizes, h["n_frames"]))
+    return Head(
+        **h,
+        offsets=offsets,
+        stream_quanta=quanta,
+        sizes=_rows(sizes, h["n_frames"]),
+        crcs=_rows(crcs, h["n_frames"]),
+    )
 
 
 # -- exceptions ---------------------------------------------------------------------
@@ -293,7 +301,10 @@ def cut_streams(head: Head, chunk: bytes) -> list[bytes]:
         kinds = set()
         for f in range(head.n_frames):
             at = head.frame_start(s, f)
-            kinds.add(check_frame(head, chunk[at : at + head.sizes[s][f]], f))
+            frame = chunk[at : at + head.sizes[s][f]]
+            crc = int.from_bytes(frame[-2:], "big") & 0xFFF
+            require(crc == head.crcs[s][f], "CRC of a frame in the index")
+            kinds.add(check_frame(head, frame, f))
         require(len(kinds) == 1, "channels and bits differ between the frames of a stream")
         check_stream_header(head, stream, s, kinds.pop())
         streams.append(stream)

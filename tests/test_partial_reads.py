@@ -81,7 +81,7 @@ def frame_spans(chunk):
     """Return where each frame of a chunk lies, shape (n_streams, n_frames, 2)."""
     header = core.read_header(chunk)
     sizes = np.frombuffer(chunk, "<u4", header.n_streams * header.n_frames, header.sizes_at)
-    sizes = sizes.reshape(header.n_streams, header.n_frames).astype(int)
+    sizes = (sizes & core.FRAME_SIZE_MASK).reshape(header.n_streams, header.n_frames).astype(int)
     spans = np.empty((*sizes.shape, 2), dtype=int)
     at = header.head_size
     for stream in range(header.n_streams):
