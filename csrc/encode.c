@@ -65,7 +65,8 @@ static int check_options(const fc_encode_options *o, fc_error *error) {
         return fc_fail(error, FC_ERR_ARGUMENT);
     if (!o->n_streams || !o->stream_size) return fc_fail(error, FC_ERR_EMPTY);
     if (o->quanta_rule < FC_QUANTA_NONE || o->quanta_rule > FC_QUANTA_RANGE
-        || (o->quanta_rule != FC_QUANTA_NONE && !fc_is_float(o->dtype)))
+        || (o->quanta_rule != FC_QUANTA_NONE && !fc_is_float(o->dtype))
+        || (o->plain && (fc_is_float(o->dtype) || o->dtype == FC_UINT32)))
         return fc_fail(error, FC_ERR_ARGUMENT);
     int wants_parameters = o->quanta_rule == FC_QUANTA_GIVEN || o->quanta_rule == FC_QUANTA_PRECISION;
     if (wants_parameters && o->n_parameters != 1 && o->n_parameters != o->n_streams)
@@ -113,8 +114,8 @@ static int plan_stream(encoding *e, int thread, int64_t stream, const fc_stats *
                        fc_error *error) {
     fc_plan plan;
     const fc_encode_options *o = e->options;
-    int code = fc_plan_stream(o->dtype, o->quanta_rule, parameter_of(o, stream), stats, &plan,
-                              error);
+    int code = fc_plan_stream(o->dtype, o->quanta_rule, parameter_of(o, stream), stats, o->plain,
+                              &plan, error);
     if (code) {
         error->stream = stream;
         if (code == FC_ERR_QUANTA_TOO_FINE) {

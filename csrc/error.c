@@ -34,6 +34,11 @@ static const struct {
     {FC_ERR_EXCEPTIONS, "FC_ERR_EXCEPTIONS", "the table of exceptions is damaged"},
     {FC_ERR_MISSING_PIECE, "FC_ERR_MISSING_PIECE",
      "bytes that the selection needs were not given"},
+    {FC_ERR_STREAM, "FC_ERR_STREAM", "a FLAC stream is damaged"},
+    {FC_ERR_STREAM_RANGE, "FC_ERR_STREAM_RANGE",
+     "a stream's start and size point outside of the compressed bytes"},
+    {FC_ERR_STREAM_SHAPE, "FC_ERR_STREAM_SHAPE",
+     "a FLAC stream has another number of samples or channels than declared"},
 };
 
 static int position(int code) {

@@ -51,7 +51,10 @@ typedef enum fc_code {
     FC_ERR_FRAME = 27,
     FC_ERR_STREAMS_CHECKSUM = 28,
     FC_ERR_EXCEPTIONS = 29,
-    FC_ERR_MISSING_PIECE = 30
+    FC_ERR_MISSING_PIECE = 30,
+    FC_ERR_STREAM = 31,
+    FC_ERR_STREAM_RANGE = 32,
+    FC_ERR_STREAM_SHAPE = 33
 } fc_code;
 
 /* What went wrong and where. stream, frame and sample are -1 where they do
@@ -123,6 +126,7 @@ typedef struct fc_encode_options {
     int32_t flags;       /* FC_FLAG_BIG_ENDIAN or 0 */
     const double *parameters; /* for the rule: one for all streams, or one each */
     int64_t n_parameters;     /* 0, 1 or n_streams */
+    int32_t plain; /* integers as they are: no offsets, 64 bits in two channels */
     int32_t n_threads;        /* at least 1; never changes the bytes */
 } fc_encode_options;
 
@@ -212,6 +216,16 @@ int fc_decode(const uint8_t *head, int64_t head_size, const fc_piece *pieces,
               int64_t n_pieces, const fc_expect *expect, const fc_span *spans,
               int64_t n_spans, const fc_view *out, int32_t n_threads,
               fc_error *error);
+
+/* Decodes FLAC streams of any writer, such as flacarray's: stream i is in
+ * nbytes[i] bytes from bytes + starts[i] on, all within size. Samples first
+ * to last - 1 of each go to out, stream after stream: int32 for one channel,
+ * int64 for two, the low word first. Each must have stream_size samples; a
+ * reader of a part does not look at the frames outside of it. */
+int fc_decode_streams(const uint8_t *bytes, int64_t size, const int64_t *starts,
+                      const int64_t *nbytes, int64_t n_streams, int64_t stream_size,
+                      int64_t first, int64_t last, int32_t channels, void *out,
+                      int32_t n_threads, fc_error *error);
 
 /* CRC-32C (Castagnoli) of size bytes, going on from crc (0 at the start). */
 uint32_t fc_crc32c(uint32_t crc, const uint8_t *bytes, int64_t size);

@@ -355,9 +355,16 @@ static int plan_quantized(int dtype, int rule, double parameter, const fc_stats 
     return FC_OK;
 }
 
-int fc_plan_stream(int dtype, int rule, double parameter, const fc_stats *s, fc_plan *plan,
-                   fc_error *error) {
+/* Neither offset nor fewer channels than the dtype may need. */
+static void plan_plain(int dtype, const fc_stats *s, fc_plan *plan) {
+    plan->channels = fc_item_size(dtype) == 8 ? 2 : 1;
+    plan->bits = plan->channels == 2 ? 32 : width_of(s->lo, s->hi);
+}
+
+int fc_plan_stream(int dtype, int rule, double parameter, const fc_stats *s, int plain,
+                   fc_plan *plan, fc_error *error) {
     memset(plan, 0, sizeof *plan);
+    if (plain) return plan_plain(dtype, s, plan), FC_OK;
     if (rule != FC_QUANTA_NONE)
         return plan_quantized(dtype, rule, parameter, s, plan, error);
     if (dtype == FC_UINT64)

@@ -51,7 +51,7 @@ void fc_scan_block(int dtype, int rule, const void *block, int64_t count, fc_sta
 void fc_merge_stats(fc_stats *into, const fc_stats *more);
 
 /* Chooses offset, quanta and width. Errors name no stream. */
-int fc_plan_stream(int dtype, int rule, double parameter, const fc_stats *stats,
+int fc_plan_stream(int dtype, int rule, double parameter, const fc_stats *stats, int plain,
                    fc_plan *plan, fc_error *error);
 
 /* The sample of a block whose magnitude is the largest among the finite. */

@@ -10,6 +10,7 @@ import importlib
 from importlib.metadata import version as _version
 from typing import TYPE_CHECKING, Any
 
+from flaccodec.array import FlacArray
 from flaccodec.exceptions import CorruptChunkError, FlacCodecError
 from flaccodec.threads import get_num_threads, num_threads, set_num_threads
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "CorruptChunkError",
+    "FlacArray",
     "FlacCodec",
     "FlacCodecError",
     "create_array",

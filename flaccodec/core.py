@@ -23,6 +23,7 @@ from flaccodec.exceptions import (
     ChunkTooLargeError,
     ConfigurationError,
     CorruptChunkError,
+    CorruptStreamError,
     EmptyArrayError,
     EncoderError,
     FlacCodecError,
@@ -168,6 +169,9 @@ _SIMPLE: dict[int, type[FlacCodecError]] = {
     _lib.FC_ERR_STREAMS_CHECKSUM: ChecksumError,
     _lib.FC_ERR_EXCEPTIONS: ChecksumError,
     _lib.FC_ERR_MISSING_PIECE: TruncatedChunkError,
+    _lib.FC_ERR_STREAM: CorruptStreamError,
+    _lib.FC_ERR_STREAM_RANGE: CorruptStreamError,
+    _lib.FC_ERR_STREAM_SHAPE: CorruptStreamError,
 }
 
 _CHECKSUMS = (
@@ -289,6 +293,7 @@ def encode_chunk(
     rule: QuantaRule = QuantaRule.NONE,
     parameters: npt.ArrayLike | None = None,
     keep_byte_order: bool = False,
+    plain: bool = False,
     num_threads: int = 1,
 ) -> npt.NDArray[np.uint8]:
     """Encode an array as one chunk.
@@ -310,6 +315,9 @@ def encode_chunk(
     keep_byte_order : bool
         Note in the header that the array was big-endian, for readers that hand out
         bytes instead of arrays.
+    plain : bool
+        For integers: no offsets, and 64 bits always in two channels, as the flacarray
+        package has its streams.
     num_threads : int
         At least 1. Does not change the bytes.
 
@@ -337,6 +345,7 @@ def encode_chunk(
     values = np.ascontiguousarray(values.ravel())
     options.parameters = _ffi.cast("double *", _address(values))
     options.n_parameters = values.size
+    options.plain = plain
     options.n_threads = num_threads
     view, keep = _view(array)
     chunk, size, error = _ffi.new("uint8_t **"), _ffi.new("int64_t *"), _ffi.new("fc_error *")
@@ -413,6 +422,49 @@ def read_header(chunk: Buffer) -> ChunkHeader:
         chunk_size=header.chunk_size,
         sizes_at=header.head_size - 4 * frames,
     )
+
+
+def check_length(header: ChunkHeader, size: int) -> None:
+    """Check that a chunk has as many bytes as its header says.
+
+    Raises
+    ------
+    TruncatedChunkError, CorruptChunkError
+        It has fewer, or more.
+    """
+    if size == header.chunk_size:
+        return
+    kind = TruncatedChunkError if size < header.chunk_size else CorruptChunkError
+    what = "the chunk is cut short" if size < header.chunk_size else "bytes follow the chunk's end"
+    raise kind(f"{what}: expected {header.chunk_size:,} bytes. Got {size:,}.")
+
+
+def stream_tables(head: Buffer) -> tuple[npt.NDArray[Any], npt.NDArray[np.float64] | None]:
+    """Return what the index of a chunk has for each stream.
+
+    Returns
+    -------
+    offsets : ndarray of int64 (uint64 for chunks of uint64), shape (n_streams,)
+        In quanta, where there are quanta.
+    quanta : ndarray of float64, shape (n_streams,), or None
+        None unless the chunk is quantized.
+    """
+    data, size = _bytes_of(head)
+    c_header, error = _ffi.new("fc_header *"), _ffi.new("fc_error *")
+    if _lib.fc_read_header(data, size, c_header, error):
+        raise _exception(error)
+    n, width = c_header.n_streams, c_header.offset_width
+    wide = np.uint64 if c_header.dtype == _lib.FC_UINT64 else np.int64
+    offsets = np.zeros(n, dtype=wide)
+    at = HEADER_SIZE
+    if width:
+        offsets = np.frombuffer(head, f"<i{width}", n, at).astype(np.int64).view(wide)
+        at += n * width
+    if c_header.mode != _lib.FC_MODE_QUANTIZED:
+        return offsets, None
+    if c_header.flags & _lib.FC_FLAG_QUANTA:
+        return offsets, np.frombuffer(head, "<f8", n, at)
+    return offsets, np.full(n, c_header.quanta)
 
 
 def check_head(head: Buffer) -> None:
@@ -525,12 +577,7 @@ def decode_chunk(
     """
     if out is None:
         header = read_header(chunk)
-        data, size = _bytes_of(chunk)
-        if size < header.chunk_size:
-            raise TruncatedChunkError(
-                f"the chunk is cut short: expected {header.chunk_size:,} bytes. Got {size:,}."
-            )
-        del data
+        check_length(header, _bytes_of(chunk)[1])
         out = np.empty((header.n_streams, header.stream_size), dtype=header.dtype)
     if not out.flags.writeable:
         raise ConfigurationError("out must be writeable. Got a read-only array.")
@@ -584,6 +631,69 @@ def _check_spans(spans: npt.NDArray[np.void], out: npt.NDArray[Any]) -> None:
     last = first + (spans["count"] - 1) * step
     if min(first.min(), last.min()) < low or max(first.max(), last.max()) + out.itemsize > high:
         raise ConfigurationError("spans must lie within out")
+
+
+def decode_streams(
+    compressed: Buffer,
+    starts: npt.NDArray[np.int64],
+    nbytes: npt.NDArray[np.int64],
+    stream_size: int,
+    first: int,
+    last: int,
+    *,
+    wide: bool,
+    num_threads: int = 1,
+) -> npt.NDArray[Any]:
+    """Decode FLAC streams of any writer.
+
+    Parameters
+    ----------
+    compressed : bytes-like
+        Holds all the streams.
+    starts, nbytes : ndarray of int64, shape (n,)
+        Where in `compressed` each stream begins, and its size in bytes.
+    stream_size : int
+        Samples that each stream must have.
+    first, last : int
+        The first sample to decode, and the one after the last.
+    wide : bool
+        Whether streams have two channels, the low and the high words of int64.
+    num_threads : int
+        At least 1.
+
+    Returns
+    -------
+    ndarray of int32, or of int64 where wide, shape (n, last - first)
+
+    Raises
+    ------
+    CorruptStreamError
+        A stream is damaged, outside of `compressed`, or not of the declared shape.
+    """
+    data, size = _bytes_of(compressed)
+    starts = np.ascontiguousarray(starts, dtype=np.int64)
+    nbytes = np.ascontiguousarray(nbytes, dtype=np.int64)
+    out = np.empty((len(starts), last - first), dtype=np.int64 if wide else np.int32)
+    if out.size == 0:
+        return out
+    error = _ffi.new("fc_error *")
+    code = _lib.fc_decode_streams(
+        data,
+        size,
+        _ffi.cast("int64_t *", _address(starts)),
+        _ffi.cast("int64_t *", _address(nbytes)),
+        len(starts),
+        stream_size,
+        first,
+        last,
+        2 if wide else 1,
+        _address(out),
+        num_threads,
+        error,
+    )
+    if code:
+        raise _exception(error)
+    return out
 
 
 def crc32c(data: Buffer, crc: int = 0) -> int:

@@ -94,5 +94,9 @@ class FrameError(CorruptChunkError):
         return type(self), (self.args[0], self.stream, self.frame)
 
 
+class CorruptStreamError(FlacCodecError):
+    """A FLAC stream is damaged, or not of the size and place that was declared."""
+
+
 class EncoderError(FlacCodecError):
     """libFLAC's encoder failed, or was called in a way that it cannot be."""

@@ -16,7 +16,6 @@ from __future__ import annotations
 import threading
 import weakref
 from collections import OrderedDict
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -26,6 +25,7 @@ from zarr.core.config import config
 from zarr.storage import StorePath
 
 from flaccodec import core
+from flaccodec.index import ChunkIndex
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -51,55 +51,16 @@ Parts = tuple["npt.NDArray[np.uint8]", list[Piece]]
 """Header and index of a chunk, and pieces of it."""
 
 
-@dataclass(frozen=True)
-class ChunkIndex:
-    """Header and index of a chunk, checked.
-
-    Attributes
-    ----------
-    head : ndarray of uint8
-        Their bytes.
-    header : core.ChunkHeader
-    positions : ndarray of int64, shape (n_streams, n_frames + 1)
-        Where in the chunk each frame begins, and each stream ends.
-    """
-
-    head: npt.NDArray[np.uint8]
-    header: core.ChunkHeader
-    positions: npt.NDArray[np.int64]
-
-    @classmethod
-    def from_head(cls, head: npt.NDArray[np.uint8]) -> ChunkIndex:
-        """Check and take in the first bytes of a chunk, `head_size` of them or more."""
-        header = core.read_header(head)
-        core.check_head(head)
-        head = head[: header.head_size]
-        frames = header.n_streams * header.n_frames
-        entries = head[header.sizes_at : header.head_size].view("<u4")[:frames]
-        sizes = entries & core.FRAME_SIZE_MASK
-        positions = np.empty((header.n_streams, header.n_frames + 1), dtype=np.int64)
-        positions[:, 0] = core.STREAM_HEADER_SIZE
-        positions[:, 1:] = sizes.reshape(header.n_streams, header.n_frames)
-        flat = positions.reshape(-1)
-        np.cumsum(flat, out=flat)
-        positions += header.head_size
-        return cls(head, header, positions)
-
-    @property
-    def nbytes(self) -> int:
-        """Bytes of memory."""
-        return int(self.head.nbytes + self.positions.nbytes)
-
-    def ranges(self, plan: ReadPlan) -> Ranges:
-        """Return the byte ranges that a plan needs, merged, in order."""
-        first, last = plan.frames(self.header.frame_size)
-        streams = plan.spans["stream"]
-        starts, stops = self.positions[streams, first], self.positions[streams, last + 1]
-        if self.header.exceptions_size:
-            end = self.header.chunk_size
-            starts = np.append(starts, end - self.header.exceptions_size)
-            stops = np.append(stops, end)
-        return merge_ranges(starts, stops)
+def needed_ranges(index: ChunkIndex, plan: ReadPlan) -> Ranges:
+    """Return the byte ranges of a chunk that a plan needs, merged, in order."""
+    first, last = plan.frames(index.header.frame_size)
+    streams = plan.spans["stream"]
+    starts, stops = index.positions[streams, first], index.positions[streams, last + 1]
+    if index.header.exceptions_size:
+        end = index.header.chunk_size
+        starts = np.append(starts, end - index.header.exceptions_size)
+        stops = np.append(stops, end)
+    return merge_ranges(starts, stops)
 
 
 def merge_ranges(starts: npt.NDArray[np.int64], stops: npt.NDArray[np.int64]) -> Ranges:
@@ -222,7 +183,7 @@ class ChunkReader:
         if index is None:
             return None
         try:
-            pieces = await self._fetch_unchanged(index, index.ranges(plan))
+            pieces = await self._fetch_unchanged(index, needed_ranges(index, plan))
         except _Changed:
             index_cache.drop(self._byte_getter)
             return None
@@ -242,7 +203,7 @@ class ChunkReader:
                 return None
         index = ChunkIndex.from_head(head)
         try:
-            pieces = await self._fetch(index.ranges(plan))
+            pieces = await self._fetch(needed_ranges(index, plan))
         except _Changed:
             return await self._whole_parts()
         assert isinstance(self._byte_getter, StorePath)

@@ -148,6 +148,36 @@ def _spans(
     return spans.ravel()
 
 
+def plan_streams(
+    streams: npt.NDArray[np.int64], selector: Any, stream_size: int, frame_size: int, itemsize: int
+) -> ReadPlan:
+    """Plan the reading of some samples of whole streams.
+
+    Parameters
+    ----------
+    streams : ndarray of int64, shape (m,)
+        Numbers of streams, each at most once, rising.
+    selector : int or slice
+        Which samples of each; an int in range.
+    stream_size, frame_size : int
+        Samples of a stream, and of a frame.
+    itemsize : int
+        Bytes of a sample.
+
+    Returns
+    -------
+    ReadPlan
+        Whose compact array has shape (m, samples), and whose selection is of shape
+        (m, samples), or (m,) for an int.
+    """
+    if isinstance(selector, slice) and len(range(*selector.indices(stream_size))) == 0:
+        return ReadPlan(np.empty(0, SPAN_DTYPE), (len(streams), 0), None, ())
+    runs, samples, last = _intervals(selector, stream_size, frame_size)
+    length = sum(stop - start for start, stop in runs)
+    spans = _spans(streams, runs, itemsize)
+    return ReadPlan(spans, (len(streams), length), samples, (slice(None), last))
+
+
 def _plan_grid(
     selectors: list[Any], shape: Sequence[int], frame_size: int, itemsize: int
 ) -> ReadPlan:

@@ -25,7 +25,7 @@ from flaccodec.exceptions import (
     QuantaTooFineError,
     UnsupportedDtypeError,
 )
-from flaccodec.partial import ChunkIndex
+from flaccodec.index import ChunkIndex
 
 RNG = np.random.default_rng(0)
 WALK = np.cumsum(RNG.integers(-50, 50, (5, 6, 700)), axis=-1).astype("int32")

@@ -1,0 +1,530 @@
+"""`FlacArray`, a compressed array in memory."""
+
+from __future__ import annotations
+
+import operator
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from flaccodec import core
+from flaccodec.compress import choose_threads
+from flaccodec.core import QuantaRule
+from flaccodec.decompress import check_keep, kept_indices
+from flaccodec.exceptions import ChunkMismatchError, ConfigurationError
+from flaccodec.index import ChunkIndex
+from flaccodec.selection import plan_streams
+from flaccodec.utils import check_quanta, per_stream
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import numpy.typing as npt
+
+__all__ = ["FlacArray"]
+
+
+class FlacArray:
+    """An N-dimensional array, compressed in memory.
+
+    Each run along the last axis, a *stream*, is compressed by itself, so that streams and
+    ranges of samples are decompressed as they are asked for. The names and arguments are
+    those of the flacarray package. Make one with `from_array` or `from_chunk`; calling the
+    class with another FlacArray copies it.
+
+    Parameters
+    ----------
+    other : FlacArray
+        What to copy.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from flaccodec import FlacArray
+    >>> fa = FlacArray.from_array(np.arange(12, dtype="int32").reshape(3, 4))
+    >>> fa[1, 2:]
+    array([6, 7], dtype=int32)
+    """
+
+    __hash__ = None  # type: ignore[assignment] # as numpy's arrays
+
+    def __init__(self, other: FlacArray) -> None:
+        if not isinstance(other, FlacArray):
+            raise ConfigurationError(
+                "FlacArray(other) copies a FlacArray; make one with FlacArray.from_array(array) "
+                f"or FlacArray.from_chunk(chunk). Got {type(other).__name__}."
+            )
+        self._set(other._index, other._chunk.copy(), other._shape)
+
+    def _set(self, index: ChunkIndex, chunk: npt.NDArray[np.uint8], shape: tuple[int, ...]) -> None:
+        self._index = index
+        self._chunk = chunk
+        self._shape = shape
+
+    # -- making --------------------------------------------------------------------
+
+    @classmethod
+    def from_array(
+        cls,
+        arr: npt.ArrayLike,
+        level: int = core.DEFAULT_LEVEL,
+        quanta: npt.ArrayLike | None = None,
+        precision: npt.ArrayLike | None = None,
+        lossless: bool = False,
+        mpi_comm: Any = None,
+        use_threads: bool | None = None,
+    ) -> FlacArray:
+        """Compress an array.
+
+        Parameters
+        ----------
+        arr : array_like, shape (..., n)
+            int8 to int64, uint8 to uint64, float32 or float64.
+        level : int
+            libFLAC's preset, 0 (fast) to 8 (small).
+        quanta : float or array_like, optional
+            For floats: one number, or one for each stream, in the units of the data. No
+            sample is off by more than half of it.
+        precision : float or array_like, optional
+            For floats: quanta = RMS of each stream about its mean / 10**precision. With
+            neither, each stream's range spans 2**30 quanta.
+        lossless : bool
+            Keep floats bit for bit.
+        mpi_comm : optional
+            None; arrays spread over MPI ranks are not there yet.
+        use_threads : bool, optional
+            False for one thread; by default all processors.
+
+        Returns
+        -------
+        FlacArray
+
+        Raises
+        ------
+        FlacCodecError
+            The array, or an option for it, cannot be.
+        """
+        if mpi_comm is not None:
+            raise ConfigurationError("mpi_comm must be None: FlacArray does not use MPI yet.")
+        array = np.asanyarray(arr)
+        if isinstance(array, np.ma.MaskedArray):
+            raise ConfigurationError(
+                "arr must not be masked, since masks are not kept: use arr.filled(np.nan)."
+            )
+        level = operator.index(level)
+        if not 0 <= level <= core.MAX_LEVEL:
+            raise ConfigurationError(f"level must be from 0 to {core.MAX_LEVEL}. Got {level}.")
+        dtype = core.check_dtype(array.dtype)
+        rule, parameters = _choose_rule(dtype, array.shape[:-1], quanta, precision, lossless)
+        chunk = core.encode_chunk(
+            array,
+            level=level,
+            rule=rule,
+            parameters=parameters,
+            num_threads=choose_threads(use_threads),
+        )
+        return cls.from_chunk(chunk, shape=array.shape)
+
+    @classmethod
+    def from_chunk(cls, chunk: core.Buffer, shape: tuple[int, ...] | None = None) -> FlacArray:
+        """Take in a chunk, such as those of a FlacCodec array in Zarr.
+
+        Parameters
+        ----------
+        chunk : bytes-like
+            All of it. It is kept, not copied, where it cannot change.
+        shape : tuple of int, optional
+            The array's; by default (number of streams, samples of each).
+
+        Returns
+        -------
+        FlacArray
+
+        Raises
+        ------
+        CorruptChunkError
+            Header or index are damaged, or the length is wrong. Frames are checked when
+            they are decoded.
+        ChunkMismatchError
+            The chunk is not of this shape.
+        """
+        data = np.frombuffer(chunk, dtype=np.uint8)
+        if isinstance(chunk, bytearray | memoryview):
+            data = data.copy()
+        index = ChunkIndex.from_head(data)
+        header = index.header
+        core.check_length(header, len(data))
+        streams = header.n_streams, header.stream_size
+        shape = streams if shape is None else tuple(operator.index(n) for n in shape)
+        if core.stream_shape(shape) != streams:
+            raise ChunkMismatchError(
+                f"expected a chunk of an array of shape {shape}. Got one of {streams[0]:,} "
+                f"streams of {streams[1]:,} samples."
+            )
+        new = cls.__new__(cls)
+        new._set(index, data, shape)
+        return new
+
+    def to_chunk(self) -> bytes:
+        """Return the chunk, the same bytes that FlacCodec writes to Zarr."""
+        return self._chunk.tobytes()
+
+    def __reduce__(self) -> tuple[Any, tuple[bytes, tuple[int, ...]]]:
+        return type(self).from_chunk, (self.to_chunk(), self._shape)
+
+    def __copy__(self) -> FlacArray:
+        return FlacArray(self)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> FlacArray:
+        return FlacArray(self)
+
+    # -- shape and type --------------------------------------------------------------
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape of the array."""
+        return self._shape
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Type of the samples."""
+        return self._index.header.dtype
+
+    @property
+    def typestr(self) -> str:
+        """Name of the type of the samples, such as "float64"."""
+        return self.dtype.name
+
+    @property
+    def ndim(self) -> int:
+        """Number of axes."""
+        return len(self._shape)
+
+    @property
+    def size(self) -> int:
+        """Number of samples."""
+        return self._index.header.n_streams * self._index.header.stream_size
+
+    @property
+    def stream_size(self) -> int:
+        """Samples of each stream."""
+        return self._index.header.stream_size
+
+    @property
+    def nstreams(self) -> int:
+        """Number of streams."""
+        return self._index.header.n_streams
+
+    @property
+    def leading_shape(self) -> tuple[int, ...]:
+        """Shape of the leading axes, (1,) for one stream without any."""
+        return self._shape[:-1] or (1,)
+
+    # -- compressed data ---------------------------------------------------------------
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the FLAC streams."""
+        return self._index.header.streams_size
+
+    @property
+    def compressed(self) -> npt.NDArray[np.uint8]:
+        """The FLAC streams, end to end; read-only."""
+        header = self._index.header
+        view = self._chunk[header.head_size : header.head_size + header.streams_size].view()
+        view.flags.writeable = False
+        return view
+
+    @property
+    def stream_starts(self) -> npt.NDArray[np.int64]:
+        """Where each stream begins in `compressed`; shape of the leading axes."""
+        return self._index.streams()[0].reshape(self.leading_shape)
+
+    @property
+    def stream_nbytes(self) -> npt.NDArray[np.int64]:
+        """Bytes of each stream; shape of the leading axes."""
+        return self._index.streams()[1].reshape(self.leading_shape)
+
+    @property
+    def stream_offsets(self) -> npt.NDArray[Any] | None:
+        """What is added to each stream's integers, in the units of the data.
+
+        For quantized floats, of their dtype: a whole number of quanta. For integers that
+        are stored less an offset, the offsets. None where nothing is added.
+        """
+        offsets, quanta = core.stream_tables(self._chunk)
+        if quanta is not None:
+            return (offsets * quanta).astype(self.dtype).reshape(self.leading_shape)
+        if self.dtype.kind == "f" or not offsets.any():
+            return None
+        return offsets.astype(self.dtype).reshape(self.leading_shape)
+
+    @property
+    def stream_gains(self) -> npt.NDArray[Any] | None:
+        """1 / quanta of each stream, of the dtype of the data; None unless quantized."""
+        _, quanta = core.stream_tables(self._chunk)
+        return (
+            None if quanta is None else (1 / quanta).astype(self.dtype).reshape(self.leading_shape)
+        )
+
+    # -- over MPI ranks, of which there is one ---------------------------------------------
+
+    @property
+    def mpi_comm(self) -> Any:
+        """The MPI communicator; None."""
+        return None
+
+    @property
+    def mpi_dist(self) -> list[tuple[int, int]]:
+        """The range of the leading axis on each rank."""
+        return [(0, self.global_shape[0])]
+
+    @property
+    def global_shape(self) -> tuple[int, ...]:
+        """Shape of the array over all ranks, with a leading axis in any case."""
+        return self._shape if self.ndim > 1 else (1, self.stream_size)
+
+    @property
+    def global_leading_shape(self) -> tuple[int, ...]:
+        """Shape of the leading axes over all ranks."""
+        return self.leading_shape
+
+    @property
+    def global_nbytes(self) -> int:
+        """Bytes of the FLAC streams over all ranks."""
+        return self.nbytes
+
+    @property
+    def global_process_nbytes(self) -> list[int]:
+        """Bytes of the FLAC streams on each rank."""
+        return [self.nbytes]
+
+    @property
+    def global_nstreams(self) -> int:
+        """Number of streams over all ranks."""
+        return self.nstreams
+
+    @property
+    def global_stream_starts(self) -> npt.NDArray[np.int64]:
+        """Where each of this rank's streams begins in the compressed data of all ranks."""
+        return self.stream_starts
+
+    @property
+    def global_stream_nbytes(self) -> npt.NDArray[np.int64]:
+        """Bytes of each stream over all ranks."""
+        return self.stream_nbytes
+
+    # -- decompressing ------------------------------------------------------------------------
+
+    def to_array(
+        self,
+        keep: npt.ArrayLike | None = None,
+        stream_slice: slice | None = None,
+        keep_indices: bool = False,
+        use_threads: bool | None = None,
+    ) -> Any:
+        """Decompress.
+
+        Parameters
+        ----------
+        keep : array_like of bool, optional
+            Which streams; of the shape of the leading axes.
+        stream_slice : slice, optional
+            Which samples of each, without a step.
+        keep_indices : bool
+            Also return the indices of the kept streams.
+        use_threads : bool, optional
+            False for one thread; by default all processors.
+
+        Returns
+        -------
+        ndarray
+            Shape (..., samples); with `keep`, (number kept, samples).
+        list of tuple of int
+            Only with `keep` and `keep_indices`: the index of each kept stream.
+
+        Raises
+        ------
+        ConfigurationError
+            `keep` has another shape, or `stream_slice` a step.
+        CorruptChunkError
+            A frame that is needed is damaged.
+        """
+        threads = choose_threads(use_threads)
+        if stream_slice is not None and stream_slice.step not in (None, 1):
+            raise ConfigurationError(
+                f"stream_slice must have no step. Got {stream_slice}: index the result instead."
+            )
+        samples = slice(None) if stream_slice is None else stream_slice
+        if keep is None:
+            shape = self._shape[:-1]
+            numbers = np.arange(self.nstreams).reshape(shape)
+            array = self._decode(numbers, samples, threads)
+            return array if self._shape else array.reshape(())
+        mask = check_keep(keep, self.leading_shape)
+        array = self._decode(np.flatnonzero(mask), samples, threads)
+        return (array, kept_indices(mask)) if keep_indices else array
+
+    def _decode(
+        self, numbers: npt.NDArray[Any], samples: Any, num_threads: int
+    ) -> npt.NDArray[Any]:
+        """Decompress streams by number, any number of times each and in any order."""
+        header = self._index.header
+        unique, among = numbers.ravel(), None
+        if np.any(unique[1:] <= unique[:-1]):
+            unique, among = np.unique(unique, return_inverse=True)
+        plan = plan_streams(
+            unique, samples, header.stream_size, header.frame_size, self.dtype.itemsize
+        )
+        compact = np.empty(plan.compact_shape, dtype=self.dtype)
+        if compact.size:
+            pieces: list[tuple[int, core.Buffer]] = [(0, self._chunk)]
+            core.decode_spans(self._chunk, pieces, plan.spans, compact, num_threads=num_threads)
+        picked = plan.pick(compact)
+        if among is not None:
+            picked = picked[among]
+        return picked.reshape(numbers.shape + picked.shape[1:])
+
+    def __getitem__(self, key: Any) -> Any:
+        """Decompress what numpy's indexing would pick.
+
+        Any basic index on any axis; boolean masks and integer arrays on the leading axes.
+        """
+        if not self._shape:
+            return self.to_array()[key]
+        selectors = _full_key(key, self._shape)
+        last = selectors[-1]
+        # Indexing the numbers of streams, spread over the samples without taking memory, has
+        # numpy check the key and shape the result.
+        numbers = np.arange(self.nstreams).reshape(*self._shape[:-1], 1)
+        spread = np.broadcast_to(numbers, self._shape)
+        if not isinstance(last, slice):
+            picked = np.asarray(spread[tuple(selectors)])
+            decoded = self._decode(picked, last % self.stream_size, choose_threads(None))
+            # As numpy: a sample by itself, unless the key had an Ellipsis.
+            return decoded if _has_ellipsis(key) else decoded[()]
+        picked = spread[(*selectors[:-1], slice(0, 1))][..., 0]
+        return self._decode(np.asarray(picked), last, choose_threads(None))
+
+    def __setitem__(self, key: Any, value: Any) -> None:
+        raise TypeError("a FlacArray does not change: change fa.to_array() and compress it anew")
+
+    def __delitem__(self, key: Any) -> None:
+        raise TypeError("a FlacArray does not change: compress the rest of fa.to_array() anew")
+
+    def __len__(self) -> int:
+        if not self._shape:
+            raise TypeError("len() of a FlacArray without axes")
+        return self._shape[0]
+
+    def __iter__(self) -> Iterator[Any]:
+        return (self[i] for i in range(len(self)))
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> npt.NDArray[Any]:
+        if copy is False:
+            raise ValueError("a FlacArray cannot become an array without decompressing a copy")
+        array: npt.NDArray[Any] = self.to_array()
+        return array if dtype is None else array.astype(dtype, copy=False)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, FlacArray):
+            return NotImplemented
+        return (
+            self._shape == other._shape
+            and self.dtype == other.dtype
+            and np.array_equal(self._chunk, other._chunk)
+        )
+
+    def __repr__(self) -> str:
+        return f"<FlacArray {self.typestr} shape={self._shape} bytes={self.nbytes}>"
+
+
+def _choose_rule(
+    dtype: np.dtype[Any],
+    leading: tuple[int, ...],
+    quanta: npt.ArrayLike | None,
+    precision: npt.ArrayLike | None,
+    lossless: bool,
+) -> tuple[QuantaRule, npt.NDArray[Any] | None]:
+    given = [
+        name
+        for name, on in (
+            ("quanta", quanta is not None),
+            ("precision", precision is not None),
+            ("lossless", lossless),
+        )
+        if on
+    ]
+    if len(given) > 1:
+        raise ConfigurationError(f"give one of quanta, precision and lossless. Got {given}.")
+    if dtype.kind != "f":
+        if quanta is not None or precision is not None:
+            raise ConfigurationError(
+                f"{given[0]} is for floats; integers are stored exactly. Got dtype {dtype}."
+            )
+        return QuantaRule.NONE, None
+    if quanta is not None:
+        values = per_stream("quanta", quanta, leading)
+        check_quanta(values)
+        return QuantaRule.GIVEN, values
+    if precision is not None:
+        return QuantaRule.PRECISION, per_stream("precision", precision, leading)
+    return (QuantaRule.NONE if lossless else QuantaRule.RANGE), None
+
+
+def _has_ellipsis(key: Any) -> bool:
+    return any(part is Ellipsis for part in (key if isinstance(key, tuple) else (key,)))
+
+
+def _full_key(key: Any, shape: tuple[int, ...]) -> list[Any]:
+    """Give each axis its selector, masks of several axes spread out to arrays of integers."""
+    selectors: list[Any] = []
+    for part in key if isinstance(key, tuple) else (key,):
+        selectors += _spread_mask(part)
+    ellipses = [i for i, part in enumerate(selectors) if part is Ellipsis]
+    if len(ellipses) > 1:
+        raise IndexError("an index can only have a single ellipsis ('...')")
+    for at in ellipses:
+        missing = len(shape) - (len(selectors) - 1)
+        selectors[at : at + 1] = [slice(None)] * missing
+    selectors += [slice(None)] * (len(shape) - len(selectors))
+    if len(selectors) != len(shape):
+        raise IndexError(
+            f"too many indices: the array has {len(shape)} axes, but {len(selectors)} were indexed"
+        )
+    last = selectors[-1]
+    if not isinstance(last, slice):
+        if np.ndim(last):
+            raise IndexError(
+                "the last axis takes an integer or a slice. Got an array: index the result, "
+                "fa[..., first:last][..., indices]."
+            )
+        _check_index(last, shape[-1])
+    return selectors
+
+
+def _spread_mask(part: Any) -> list[Any]:
+    if part is None:
+        raise IndexError("np.newaxis cannot index a FlacArray: index the result, fa[...][None]")
+    if part is Ellipsis or isinstance(part, slice):
+        return [part]
+    if isinstance(part, bool | np.bool_):
+        raise IndexError("True and False cannot index a FlacArray: use a mask of a leading axis")
+    if isinstance(part, int | np.integer):
+        return [int(part)]
+    array = np.asarray(part)
+    if array.dtype == bool:
+        return list(array.nonzero())
+    if array.size == 0 and not isinstance(part, np.ndarray):
+        array = array.astype(np.int64)
+    if array.dtype.kind not in "iu":
+        raise IndexError(
+            "a FlacArray takes integers, slices, Ellipsis, and arrays of integers or booleans as "
+            f"indices. Got {part!r}."
+        )
+    return [array if array.ndim else int(array)]
+
+
+def _check_index(index: int, size: int) -> None:
+    if not -size <= index < size:
+        raise IndexError(f"index {index} is out of bounds for the last axis with size {size}")

@@ -1,0 +1,97 @@
+"""Arrays to FLAC streams end to end, with the names and the meaning of the flacarray package."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from flaccodec import core
+from flaccodec.exceptions import ConfigurationError, UnsupportedDtypeError
+from flaccodec.index import ChunkIndex
+from flaccodec.threads import available_processors, resolve_threads
+from flaccodec.utils import float_to_int
+
+__all__ = ["array_compress"]
+
+_DTYPES = {np.dtype(name) for name in ("int32", "int64", "float32", "float64")}
+
+Compressed = tuple[
+    npt.NDArray[np.uint8],
+    npt.NDArray[np.int64],
+    npt.NDArray[np.int64],
+    npt.NDArray[Any] | None,
+    npt.NDArray[Any] | None,
+]
+
+
+def choose_threads(use_threads: bool | None) -> int:
+    """Return how many threads an array is coded with.
+
+    Parameters
+    ----------
+    use_threads : bool or None
+        False for one. Else the number that was set, by default all processors.
+    """
+    return 1 if use_threads is False else resolve_threads(None, available_processors())
+
+
+def compress_integers(
+    data: npt.NDArray[Any], level: int, num_threads: int
+) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Encode int32 or int64 streams as flacarray has them: no offsets, int64 in two channels."""
+    chunk = core.encode_chunk(data, level=level, plain=True, num_threads=num_threads)
+    index = ChunkIndex.from_head(chunk)
+    header = index.header
+    streams = chunk[header.head_size : header.head_size + header.streams_size]
+    shape = data.shape[:-1] or (1,)
+    starts, nbytes = index.streams()
+    return streams, starts.reshape(shape), nbytes.reshape(shape)
+
+
+def array_compress(
+    arr: npt.NDArray[Any],
+    level: int = core.DEFAULT_LEVEL,
+    quanta: npt.ArrayLike | None = None,
+    precision: npt.ArrayLike | None = None,
+    use_threads: bool | None = False,
+) -> Compressed:
+    """Compress an array to FLAC streams.
+
+    Parameters
+    ----------
+    arr : ndarray of int32, int64, float32 or float64, shape (..., n)
+    level : int
+        libFLAC's preset, 0 to 8.
+    quanta, precision : float or array_like, optional
+        For floats one of the two, as for `flaccodec.utils.float_to_int`.
+    use_threads : bool
+        Whether to encode on several threads.
+
+    Returns
+    -------
+    compressed : ndarray of uint8, shape (nbytes,)
+        The streams, end to end. int64 and float64 have two channels, the low word first.
+    starts, nbytes : ndarray of int64, shape of the leading axes, (1,) for one stream
+        Where each stream begins, and its size in bytes.
+    offsets, gains : ndarray of the dtype of `arr`, or None for integers
+        What integers become floats with.
+
+    Raises
+    ------
+    UnsupportedDtypeError, ConfigurationError, EmptyArrayError, QuantaError, QuantaTooFineError
+        As their names say.
+    """
+    if arr.dtype not in _DTYPES:
+        raise UnsupportedDtypeError(
+            "flacarray's streams are of int32, int64, float32 and float64. "
+            f"Got {arr.dtype}: use a FlacArray or FlacCodec."
+        )
+    threads = choose_threads(use_threads)
+    if arr.dtype.kind == "i":
+        return (*compress_integers(arr, level, threads), None, None)
+    if quanta is None and precision is None:
+        raise ConfigurationError("floats need quanta or precision. Got neither.")
+    integers, offsets, gains = float_to_int(arr, quanta, precision)
+    return (*compress_integers(integers, level, threads), offsets, gains)

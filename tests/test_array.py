@@ -1,0 +1,391 @@
+"""FlacArray against numpy, and against what the flacarray package promises."""
+
+import copy
+import itertools
+import pickle
+
+import hypothesis.extra.numpy as npst
+import hypothesis.strategies as st
+import numpy as np
+import pytest
+import zarr
+from hypothesis import given
+from strategies import FLOATS, INTEGERS, float_arrays, integer_arrays, layouts, same_bits
+
+import flaccodec
+from flaccodec import FlacArray, FlacCodec
+from flaccodec.exceptions import (
+    ChunkMismatchError,
+    ConfigurationError,
+    CorruptChunkError,
+    EmptyArrayError,
+    FrameError,
+    QuantaError,
+    UnsupportedDtypeError,
+)
+
+RNG = np.random.default_rng(0)
+WALK = np.cumsum(RNG.integers(-9, 9, (4, 3, 500)), axis=-1)
+
+
+# -- making ---------------------------------------------------------------------
+
+
+@given(layouts(integer_arrays()))
+def test_integers(array):
+    fa = FlacArray.from_array(array)
+    assert (fa.shape, fa.dtype, fa.ndim, fa.size) == (
+        array.shape,
+        array.dtype.newbyteorder("="),
+        array.ndim,
+        array.size,
+    )
+    np.testing.assert_array_equal(fa.to_array(), array)
+
+
+@given(layouts(float_arrays()))
+def test_floats_without_loss(array):
+    assert same_bits(FlacArray.from_array(array, lossless=True).to_array(), array)
+
+
+@pytest.mark.parametrize("dtype", FLOATS)
+def test_floats_by_default_span_two_to_the_thirty(dtype):
+    data = RNG.normal(50, 3, (2, 5000)).astype(dtype)
+    fa = FlacArray.from_array(data)
+    quanta = np.ptp(data.astype(float), axis=-1) / 2**30
+    np.testing.assert_allclose(1 / fa.stream_gains, quanta, rtol=1e-6)
+    bound = quanta[:, None] / 2 + np.spacing(np.abs(data))
+    assert (np.abs(fa.to_array().astype(float) - data) <= bound).all()
+
+
+def test_the_default_takes_data_with_a_range_below_their_resolution():
+    data = 1.7e9 + np.arange(20) * 1e-6
+    assert np.abs(FlacArray.from_array(data).to_array() - data).max() <= np.spacing(1.7e9)
+
+
+@pytest.mark.parametrize("name", ["quanta", "precision"])
+@pytest.mark.parametrize("leading", [(), (1,), (4,), (2, 3)])
+def test_one_parameter_or_one_for_each_stream(name, leading):
+    data = RNG.normal(size=(*leading, 300))
+    one = {"quanta": 0.01, "precision": 2}[name]
+    uniform = FlacArray.from_array(data, **{name: one}).to_array()
+    each = FlacArray.from_array(data, **{name: np.full(leading, one)}).to_array()
+    np.testing.assert_array_equal(uniform, each)
+    with pytest.raises(ConfigurationError, match=rf"{name} must be one number or have the shape"):
+        FlacArray.from_array(data, **{name: np.full((7, *leading), one)})
+
+
+def test_quanta_of_each_stream_bound_its_error():
+    data = RNG.normal(size=(3, 1000))
+    quanta = np.array([1e-3, 1e-2, 1e-1])
+    fa = FlacArray.from_array(data, quanta=quanta)
+    np.testing.assert_allclose(fa.stream_gains, 1 / quanta)
+    assert (np.abs(fa.to_array() - data).max(axis=-1) <= quanta / 2 + 1e-15).all()
+
+
+@pytest.mark.parametrize(
+    ("array", "options", "error", "message"),
+    [
+        (np.zeros(3), {"quanta": 1, "precision": 1}, ConfigurationError, "one of"),
+        (np.zeros(3), {"quanta": 1, "lossless": True}, ConfigurationError, "one of"),
+        (np.zeros(3, int), {"quanta": 1}, ConfigurationError, "stored exactly"),
+        (np.zeros(3, int), {"precision": 1}, ConfigurationError, "stored exactly"),
+        (np.zeros((2, 3)), {"quanta": [1, 0]}, QuantaError, "stream 1"),
+        (np.zeros(3), {"quanta": np.nan}, QuantaError, "positive"),
+        (np.zeros(3), {"level": 9}, ConfigurationError, "from 0 to 8"),
+        (np.zeros(3), {"mpi_comm": object()}, ConfigurationError, "mpi_comm"),
+        (np.zeros(3, "float16"), {}, UnsupportedDtypeError, "float32"),
+        (np.zeros((0, 3)), {}, EmptyArrayError, "no samples"),
+        (np.zeros((3, 0)), {}, EmptyArrayError, "no samples"),
+        (np.ma.zeros(3), {}, ConfigurationError, "filled"),
+    ],
+)
+def test_what_cannot_be_is_refused(array, options, error, message):
+    with pytest.raises(error, match=message):
+        FlacArray.from_array(array, **options)
+
+
+# -- copies -------------------------------------------------------------------------
+
+
+def test_copies_are_equal_and_independent():
+    fa = FlacArray.from_array(WALK)
+    for other in (
+        FlacArray(fa),
+        copy.copy(fa),
+        copy.deepcopy(fa),
+        pickle.loads(pickle.dumps(fa)),
+        FlacArray.from_chunk(fa.to_chunk(), shape=fa.shape),
+    ):
+        assert other == fa
+        assert other is not fa
+        np.testing.assert_array_equal(other.to_array(), WALK)
+    assert fa != FlacArray.from_array(WALK + 1)
+    assert fa != FlacArray.from_array(WALK.reshape(12, 500))
+    assert fa != FlacArray.from_array(WALK.astype("int32"))
+    assert fa != "fa"
+    with pytest.raises(TypeError, match="unhashable"):
+        hash(fa)
+    with pytest.raises(ConfigurationError, match="from_array"):
+        FlacArray(WALK)
+
+
+def test_a_chunk_in_memory_that_may_change_is_copied():
+    raw = bytearray(FlacArray.from_array(WALK).to_chunk())
+    fa = FlacArray.from_chunk(raw, shape=WALK.shape)
+    raw[:] = bytes(len(raw))
+    np.testing.assert_array_equal(fa.to_array(), WALK)
+
+
+def test_a_zarr_chunk_is_a_flacarray():
+    store = {}
+    flaccodec.create_array(store, data=WALK, chunks=WALK.shape, codecs=[FlacCodec()])
+    fa = FlacArray.from_chunk(store["c/0/0/0"].to_bytes(), shape=WALK.shape)
+    assert fa == FlacArray.from_array(WALK)
+    array = zarr.create_array(
+        {}, shape=WALK.shape, chunks=WALK.shape, dtype=WALK.dtype, serializer=FlacCodec(),
+        compressors=None,
+    )  # fmt: skip
+    array[...] = fa
+    np.testing.assert_array_equal(array[...], WALK)
+
+
+def test_chunks_are_checked():
+    chunk = FlacArray.from_array(WALK).to_chunk()
+    assert FlacArray.from_chunk(chunk).shape == (12, 500)
+    with pytest.raises(ChunkMismatchError, match="12 streams of 500"):
+        FlacArray.from_chunk(chunk, shape=(500, 12))
+    with pytest.raises(CorruptChunkError, match="expected"):
+        FlacArray.from_chunk(chunk[:-1])
+    with pytest.raises(CorruptChunkError, match="expected"):
+        FlacArray.from_chunk(chunk + b"x")
+    damaged = bytearray(chunk)
+    damaged[-5] ^= 1
+    fa = FlacArray.from_chunk(bytes(damaged), shape=WALK.shape)
+    np.testing.assert_array_equal(fa[:3], WALK[:3])
+    with pytest.raises(FrameError, match="stream 11, frame 0"):
+        fa.to_array()
+
+
+# -- properties ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("shape", [(600,), (1, 600), (4, 600), (2, 3, 600)])
+@pytest.mark.parametrize("dtype", ["int16", "int32", "int64", "float32", "float64"])
+def test_properties(shape, dtype):
+    data = (RNG.normal(1000, 30, shape)).astype(dtype)
+    options = {"quanta": 0.5} if dtype.startswith("f") else {}
+    fa = FlacArray.from_array(data, **options)
+    leading = shape[:-1] or (1,)
+    assert (fa.shape, fa.ndim, fa.size, len(fa)) == (shape, data.ndim, data.size, len(data))
+    assert (fa.dtype, fa.typestr) == (data.dtype, dtype)
+    assert (fa.stream_size, fa.nstreams, fa.leading_shape) == (600, np.prod(leading), leading)
+    assert fa.nbytes == fa.compressed.nbytes == fa.stream_nbytes.sum()
+    assert fa.stream_starts.shape == fa.stream_nbytes.shape == leading
+    np.testing.assert_array_equal(
+        fa.stream_starts.ravel(), np.cumsum(fa.stream_nbytes) - fa.stream_nbytes.ravel()
+    )
+    for start in fa.stream_starts.ravel():
+        assert fa.compressed[start : start + 4].tobytes() == b"fLaC"
+    assert repr(fa) == f"<FlacArray {dtype} shape={shape} bytes={fa.nbytes}>"
+    assert fa.global_shape == (shape if len(shape) > 1 else (1, 600))
+    assert fa.global_leading_shape == leading
+    assert (fa.global_nbytes, fa.global_nstreams) == (fa.nbytes, fa.nstreams)
+    assert fa.global_process_nbytes == [fa.nbytes]
+    np.testing.assert_array_equal(fa.global_stream_starts, fa.stream_starts)
+    np.testing.assert_array_equal(fa.global_stream_nbytes, fa.stream_nbytes)
+    assert fa.mpi_comm is None
+    assert fa.mpi_dist == [(0, leading[0])]
+    if dtype.startswith("f"):
+        assert fa.stream_offsets.shape == fa.stream_gains.shape == leading
+        assert fa.stream_offsets.dtype == fa.stream_gains.dtype == data.dtype
+        np.testing.assert_array_equal(fa.stream_gains, np.full(leading, 2, dtype))
+    else:
+        assert fa.stream_gains is None
+
+
+def test_offsets_and_gains_tell_what_integers_mean():
+    """Streams cut out, decoded by our reader of foreign streams, and restored by hand."""
+    data = RNG.normal(1e6, 30, (3, 600))
+    fa = FlacArray.from_array(data, quanta=0.5)
+    integers = flaccodec.core.decode_streams(
+        fa.compressed, fa.stream_starts, fa.stream_nbytes, 600, 0, 600, wide=False
+    )
+    restored = integers / fa.stream_gains[:, None] + fa.stream_offsets[:, None]
+    np.testing.assert_array_equal(restored, fa.to_array())
+
+
+def test_integers_that_are_stored_less_an_offset_say_so():
+    data = np.arange(100) + 2**40
+    fa = FlacArray.from_array(data)
+    integers = flaccodec.core.decode_streams(
+        fa.compressed, fa.stream_starts, fa.stream_nbytes, 100, 0, 100, wide=False
+    )
+    np.testing.assert_array_equal(integers + fa.stream_offsets[:, None], data[None])
+    assert FlacArray.from_array(np.arange(100)).stream_offsets is None
+
+
+def test_arrays_do_not_change():
+    fa = FlacArray.from_array(WALK)
+    with pytest.raises(TypeError, match="does not change"):
+        fa[0] = 1
+    with pytest.raises(TypeError, match="does not change"):
+        del fa[0]
+    with pytest.raises(ValueError, match="read-only"):
+        fa.compressed[0] = 1
+
+
+# -- indexing -----------------------------------------------------------------------------
+
+
+def check_index(fa, data, key):
+    try:
+        expected = data[key]
+    except IndexError:
+        with pytest.raises(IndexError):
+            fa[key]
+        return
+    result = fa[key]
+    assert isinstance(result, np.ndarray) == isinstance(expected, np.ndarray)
+    assert result.dtype == expected.dtype
+    assert np.shape(result) == expected.shape
+    np.testing.assert_array_equal(result, expected)
+
+
+def selectors(n, leading):
+    basic = [0, n - 1, -1, -n, n, -n - 1, np.int64(0), slice(None), slice(1, 3), slice(0, n, 2)]
+    basic += [slice(None, None, -1), slice(5, 1, -2), slice(0, 0), slice(-100, 1000), slice(3, -9)]
+    arrays = [np.array([0, -1, 0]), [0], np.arange(n) % 2 == 0, np.zeros((2, 1), int), [], [n]]
+    return basic + arrays if leading else basic
+
+
+@pytest.mark.parametrize("shape", [(500,), (1, 500), (7, 500), (4, 3, 500)])
+def test_every_combination_of_selectors_is_numpys(shape):
+    data = WALK.ravel()[: np.prod(shape)].reshape(shape)
+    fa = FlacArray.from_array(data)
+    axes = [selectors(n, i < len(shape) - 1) for i, n in enumerate(shape)]
+    for length in range(len(shape) + 1):
+        for key in itertools.product(*axes[:length]):
+            check_index(fa, data, key)
+    for selector in axes[-1]:
+        check_index(fa, data, (..., selector))
+    for selector in axes[0]:
+        check_index(fa, data, selector)
+        check_index(fa, data, (selector, ...))
+
+
+@given(st.data())
+def test_basic_indices_drawn_by_hypothesis(data):
+    fa = FlacArray.from_array(WALK)
+    check_index(fa, WALK, data.draw(npst.basic_indices(WALK.shape)))
+
+
+@given(st.data())
+def test_masks_of_the_leading_axes(data):
+    fa = FlacArray.from_array(WALK)
+    mask = data.draw(npst.arrays(bool, WALK.shape[:2]))
+    for key in (mask, (mask, slice(3, 90, 7)), (mask, -4), mask[:, 0], (slice(None), mask[0])):
+        check_index(fa, WALK, key)
+
+
+@given(st.data())
+def test_samples_far_apart_in_several_frames(data):
+    long = np.cumsum(np.random.default_rng(1).integers(-9, 9, (3, 30_000)), axis=-1)
+    fa = FlacArray.from_array(long)
+    bound = st.none() | st.integers(-31_000, 31_000)
+    step = data.draw(st.integers(-9000, 9000).filter(bool))
+    check_index(fa, long, (data.draw(st.integers(-3, 2)), slice(data.draw(bound), None, step)))
+    check_index(fa, long, (..., slice(data.draw(bound), data.draw(bound), abs(step))))
+
+
+@pytest.mark.parametrize(
+    ("key", "message"),
+    [
+        (None, "newaxis"),
+        ((0, None), "newaxis"),
+        ((..., [1, 2]), "last axis"),
+        ((..., np.zeros(500, bool)), "last axis"),
+        (True, "mask"),
+        ("a", "integers, slices"),
+        (1.5, "integers, slices"),
+        ((0, 0, 0, 0), "too many indices"),
+        ((..., ...), "an index can only|too many|integers, slices"),
+    ],
+)
+def test_what_cannot_be_indexed_says_what_to_do(key, message):
+    with pytest.raises(IndexError, match=message):
+        FlacArray.from_array(WALK)[key]
+
+
+def test_numpy_takes_it_in():
+    fa = FlacArray.from_array(WALK)
+    np.testing.assert_array_equal(np.asarray(fa), WALK)
+    assert np.asarray(fa, dtype="float32").dtype == np.float32
+    assert (np.add(fa, 1) == WALK + 1).all()
+    np.testing.assert_array_equal(np.stack(list(fa)), WALK)
+    with pytest.raises(ValueError, match="without decompressing"):
+        np.array(fa, copy=False)
+    with pytest.raises(TypeError, match="without axes"):
+        len(FlacArray.from_array(np.int32(5)))
+    assert FlacArray.from_array(np.int32(5))[()] == 5
+
+
+def test_only_what_is_needed_is_decoded():
+    """A frame that is damaged is not noticed by those who do not ask for it."""
+    long = np.cumsum(RNG.integers(-9, 9, (3, 20_000)), axis=-1)
+    chunk = bytearray(FlacArray.from_array(long).to_chunk())
+    fa = FlacArray.from_chunk(bytes(chunk))
+    chunk[fa._index.positions[1, 2] + 50] ^= 1
+    damaged = FlacArray.from_chunk(bytes(chunk))
+    for key in (0, (slice(None, None, 2),), (1, slice(0, 8192)), (..., slice(12_288, None))):
+        np.testing.assert_array_equal(damaged[key], long[key])
+    np.testing.assert_array_equal(damaged[1, ::19_999], long[1, ::19_999])
+    with pytest.raises(FrameError, match="stream 1, frame 2"):
+        damaged[1, 9000]
+
+
+# -- to_array ---------------------------------------------------------------------------------
+
+
+def test_keep_and_stream_slice():
+    fa = FlacArray.from_array(WALK)
+    keep = RNG.random((4, 3)) < 0.5
+    np.testing.assert_array_equal(fa.to_array(keep=keep), WALK[keep])
+    array, indices = fa.to_array(keep=keep, stream_slice=slice(10, 20), keep_indices=True)
+    np.testing.assert_array_equal(array, WALK[keep][:, 10:20])
+    assert indices == [tuple(i) for i in np.argwhere(keep)]
+    np.testing.assert_array_equal(fa.to_array(stream_slice=slice(-5, None)), WALK[..., -5:])
+    np.testing.assert_array_equal(fa.to_array(keep_indices=True), WALK)
+    assert fa.to_array(keep=np.zeros((4, 3), bool)).shape == (0, 500)
+    one = FlacArray.from_array(WALK[0, 0])
+    np.testing.assert_array_equal(one.to_array(keep=[True]), WALK[0, :1])
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"keep": np.ones((3, 4), bool)}, r"shape of the leading axes, \(4, 3\)"),
+        ({"keep": np.ones((4, 3), int)}, "boolean"),
+        ({"stream_slice": slice(0, 10, 2)}, "no step"),
+    ],
+)
+def test_selections_that_do_not_fit_are_refused(options, message):
+    with pytest.raises(ConfigurationError, match=message):
+        FlacArray.from_array(WALK).to_array(**options)
+
+
+@pytest.mark.parametrize("use_threads", [None, True, False])
+def test_threads_do_not_matter(use_threads):
+    data = RNG.normal(size=(3, 100_000))
+    fa = FlacArray.from_array(data, quanta=1e-3, use_threads=use_threads)
+    assert fa == FlacArray.from_array(data, quanta=1e-3)
+    assert same_bits(fa.to_array(use_threads=use_threads), fa.to_array())
+
+
+@pytest.mark.parametrize("dtype", INTEGERS)
+def test_all_dtypes_of_integers(dtype):
+    info = np.iinfo(dtype)
+    data = np.array([[info.min, info.max, 0, 7]] * 2, dtype)
+    fa = FlacArray.from_array(data)
+    assert fa.dtype == dtype
+    np.testing.assert_array_equal(fa[:, ::-1], data[:, ::-1])
