@@ -132,7 +132,7 @@ def main(
 ) -> None:
     """Write a recording to a Zarr array with FLAC, read it back, and compare."""
     if input_file is None:
-        data = create_fake_data((16, 500_000), sigma=1.0, dtype=np.float32)
+        data, _ = create_fake_data((16, 500_000), sigma=1.0, dtype=np.float32)
         source = "a made-up recording"
     else:
         data = np.load(input_file)

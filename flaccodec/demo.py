@@ -9,55 +9,145 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from flaccodec.decompress import check_keep
+from flaccodec.exceptions import ConfigurationError
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
     import numpy.typing as npt
 
-__all__ = ["create_fake_data", "plot_residual"]
+__all__ = ["create_fake_data", "plot_data", "plot_residual"]
 
 SLOW_WAVES = 5
 
 
 def create_fake_data(
     shape: Sequence[int],
-    sigma: float = 1.0,
+    sigma: float | None = 1.0,
     dtype: npt.DTypeLike = np.float64,
-    *,
-    seed: int = 0,
-) -> npt.NDArray[Any]:
+    seed: int = 123456789,
+    comm: Any = None,
+    dc_sigma: float | None = 5,
+) -> tuple[npt.NDArray[Any], list[tuple[int, int]]]:
     """Make streams as detectors give them: a level, slow waves, and noise.
 
     Parameters
     ----------
     shape : sequence of int
         The last axis is time.
-    sigma : float
-        Standard deviation of the white noise, in the units of the data. Levels are
-        uniform within 5 sigma of zero; the waves, some to each stream, add up to a few
-        sigma.
+    sigma : float or None
+        Standard deviation of the white noise, in the units of the data; the slow waves
+        have amplitudes of a few of it. None for uniform noise over all of the dtype's range.
     dtype : dtype
         Of the result. Integers are the rounded values.
     seed : int
         The same seed gives the same data.
+    comm : optional
+        None; there for the sake of the flacarray package's signature.
+    dc_sigma : float or None
+        Levels are uniform over so many sigma about zero; None for none.
 
     Returns
     -------
-    ndarray of `shape` and `dtype`
+    data : ndarray of `shape` and `dtype`
+    mpi_dist : list of (int, int)
+        The range of the leading axis on each MPI rank, of which there is one.
+
+    Raises
+    ------
+    ConfigurationError
+        `comm` is not None.
     """
+    if comm is not None:
+        raise ConfigurationError("comm must be None: made-up data are not spread over MPI yet.")
     rng = np.random.default_rng(seed)
+    dtype = np.dtype(dtype)
+    if sigma is None:
+        data = _uniform(rng, shape, dtype)
+    else:
+        data = _detector(rng, shape, sigma, dc_sigma or 0)
+        data = (np.rint(data) if dtype.kind in "iu" else data).astype(dtype)
+    return data, [(0, shape[0] if len(shape) > 1 else 1)]
+
+
+def _uniform(
+    rng: np.random.Generator, shape: Sequence[int], dtype: np.dtype[Any]
+) -> npt.NDArray[Any]:
+    if dtype.kind in "iu":
+        info = np.iinfo(dtype)
+        data: npt.NDArray[Any] = rng.integers(
+            info.min, info.max, size=tuple(shape), dtype=dtype, endpoint=True
+        )
+    else:
+        limit = float(np.finfo(dtype).max)
+        data = (rng.uniform(-1, 1, size=tuple(shape)) * limit).astype(dtype)
+    return data
+
+
+def _detector(
+    rng: np.random.Generator, shape: Sequence[int], sigma: float, dc_sigma: float
+) -> npt.NDArray[Any]:
     *leading, n = shape
-    data = rng.normal(0.0, sigma, size=shape)
-    data += rng.uniform(-5 * sigma, 5 * sigma, size=(*leading, 1))
+    data: npt.NDArray[Any] = rng.normal(0.0, sigma, size=tuple(shape))
+    data += rng.uniform(-dc_sigma * sigma / 2, dc_sigma * sigma / 2, size=(*leading, 1))
     phase = np.linspace(0, 2 * np.pi, n, endpoint=False)
     for wave in range(1, SLOW_WAVES + 1):
         amplitude = rng.uniform(0, 5 * sigma / wave, size=(*leading, 1))
         shift = rng.uniform(0, 2 * np.pi, size=(*leading, 1))
         data += amplitude * np.sin(wave * phase + shift)
-    if np.dtype(dtype).kind in "iu":
-        data = np.rint(data)
-    return data.astype(dtype)
+    return data
+
+
+def plot_data(
+    data: npt.NDArray[Any],
+    keep: npt.ArrayLike | None = None,
+    stream_slc: slice = slice(None),
+    file: str | Path | None = None,
+) -> None:
+    """Draw streams, one below the other; those of three axes in a grid.
+
+    Parameters
+    ----------
+    data : ndarray of 1 to 3 axes
+        The last axis is time. Of three axes the first goes across, the second down.
+    keep : array_like of bool, optional
+        Which streams to draw, of the shape of the leading axes; the rest stay empty.
+    stream_slc : slice
+        Which samples.
+    file : str or Path, optional
+        Where to save the picture; shown on the screen by default.
+
+    Raises
+    ------
+    ConfigurationError
+        `data` have more axes, or `keep` another shape.
+    ImportError
+        Without matplotlib.
+    """
+    if not 1 <= data.ndim <= 3:
+        raise ConfigurationError(f"data must have 1 to 3 axes. Got {data.ndim}.")
+    leading = data.shape[:-1] or (1,)
+    mask = np.ones(leading, dtype=bool) if keep is None else check_keep(keep, leading)
+    grid = data.reshape(*leading, data.shape[-1])
+    if data.ndim < 3:
+        grid, mask = grid[np.newaxis], mask[np.newaxis]
+    columns, rows = mask.shape
+    plt = _pyplot(show=file is None)
+    figure, axes = plt.subplots(
+        rows, columns, sharex=True, squeeze=False, layout="constrained",
+        figsize=(6 * columns, 1 + 2 * rows),
+    )  # fmt: skip
+    samples = np.arange(data.shape[-1])[stream_slc]
+    for column, row in np.argwhere(mask):
+        axis = axes[row, column]
+        axis.plot(samples, grid[column, row, stream_slc], color="C0", linewidth=0.8)
+        stream = row if data.ndim < 3 else (int(column), int(row))
+        axis.set_ylabel(f"stream {stream}")
+    for axis in axes[-1]:
+        axis.set_xlabel("sample")
+    _finish(plt, figure, file)
 
 
 def plot_residual(

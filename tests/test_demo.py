@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from flaccodec.demo import create_fake_data, plot_residual
+from flaccodec.demo import create_fake_data, plot_data, plot_residual
+from flaccodec.exceptions import ConfigurationError
 
 DEMO = Path(__file__).resolve().parents[1] / "examples" / "demo.py"
 
@@ -42,22 +43,58 @@ def test_each_recording(recording, tmp_path):
 
 @pytest.mark.parametrize("shape", [(100_000,), (2, 3, 20_000)])
 def test_any_number_of_axes(tmp_path, shape):
-    np.save(tmp_path / "a.npy", create_fake_data(shape, dtype="float64"))
+    np.save(tmp_path / "a.npy", create_fake_data(shape, dtype="float64")[0])
     output = run("--input", tmp_path / "a.npy", "--output", tmp_path / "out", "--quanta", "0.01")
     assert "0.005" in row(output, "flaccodec")[-1]
 
 
 def test_fake_data_are_what_they_say():
-    data = create_fake_data((3, 50_000), sigma=2.0, seed=1)
+    data, ranges = create_fake_data((3, 50_000), sigma=2.0, seed=1)
+    assert ranges == [(0, 3)]
     assert data.shape == (3, 50_000)
     assert data.dtype == np.float64
     np.testing.assert_allclose(np.std(np.diff(data), axis=-1), 2 * np.sqrt(2), rtol=0.05)
-    np.testing.assert_array_equal(data, create_fake_data((3, 50_000), sigma=2.0, seed=1))
-    assert not np.array_equal(data, create_fake_data((3, 50_000), sigma=2.0, seed=2))
-    assert create_fake_data((7,), sigma=100, dtype="int16").dtype == np.int16
+    np.testing.assert_array_equal(data, create_fake_data((3, 50_000), sigma=2.0, seed=1)[0])
+    assert not np.array_equal(data, create_fake_data((3, 50_000), sigma=2.0, seed=2)[0])
+    assert create_fake_data((7,), sigma=100, dtype="int16")[0].dtype == np.int16
+    level, _ = create_fake_data((200, 1000), dc_sigma=None)
+    assert np.abs(level.mean()) < 0.1
+
+
+@pytest.mark.parametrize("dtype", ["int32", "int64", "float32", "float64"])
+def test_uniform_fake_data_fill_the_range(dtype):
+    data, _ = create_fake_data((2, 5000), sigma=None, dtype=dtype)
+    limit = np.iinfo(dtype).max if dtype.startswith("i") else np.finfo(dtype).max
+    assert np.abs(data.astype("float64") / float(limit)).max() > 0.99
+    assert np.isfinite(data).all()
 
 
 def test_pictures(tmp_path):
-    data = create_fake_data((1000,))
+    data, _ = create_fake_data((1000,))
     plot_residual(data, np.round(data, 1), 0.1, file=tmp_path / "a.png", title="a title")
     assert (tmp_path / "a.png").stat().st_size > 10_000
+
+
+@pytest.mark.parametrize("shape", [(500,), (3, 500), (2, 3, 500)])
+def test_pictures_of_streams(tmp_path, shape):
+    data, _ = create_fake_data(shape)
+    plot_data(data, file=tmp_path / "all.png")
+    keep = np.zeros(shape[:-1] or (1,), bool)
+    keep.flat[0] = True
+    plot_data(data, keep=keep, stream_slc=slice(10, 90), file=tmp_path / "one.png")
+    whole, part = ((tmp_path / f"{n}.png").stat().st_size for n in ("all", "one"))
+    assert part > 5_000
+    assert part < whole or keep.size == 1
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda: plot_data(np.zeros((1, 1, 1, 5)), file="x"),
+        lambda: plot_data(np.zeros((2, 5)), keep=np.ones(3, bool), file="x"),
+        lambda: create_fake_data((5,), comm=object()),
+    ],
+)
+def test_what_cannot_be_drawn_or_made_is_refused(call):
+    with pytest.raises(ConfigurationError):
+        call()
