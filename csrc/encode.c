@@ -386,11 +386,7 @@ static void write_index(encoding *e) {
         uint8_t *offset = e->chunk + fc_offsets_at(h) + h->offset_width * s;
         if (h->offset_width == 8) fc_put64(offset, e->offsets[s]);
         if (h->offset_width == 4) fc_put32(offset, (uint32_t)e->offsets[s]);
-        if (e->quanta) {
-            uint64_t bits;
-            memcpy(&bits, e->quanta + s, 8);
-            fc_put64(e->chunk + fc_quanta_at(h) + 8 * s, bits);
-        }
+        if (e->quanta) fc_put_double(e->chunk + fc_quanta_at(h) + 8 * s, e->quanta[s]);
     }
 }
 

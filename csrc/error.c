@@ -39,6 +39,8 @@ static const struct {
      "a stream's start and size point outside of the compressed bytes"},
     {FC_ERR_STREAM_SHAPE, "FC_ERR_STREAM_SHAPE",
      "a FLAC stream has another number of samples or channels than declared"},
+    {FC_ERR_UNLIKE, "FC_ERR_UNLIKE",
+     "chunks differ in dtype, mode, stream size or frame size"},
 };
 
 static int position(int code) {

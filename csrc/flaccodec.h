@@ -54,7 +54,8 @@ typedef enum fc_code {
     FC_ERR_MISSING_PIECE = 30,
     FC_ERR_STREAM = 31,
     FC_ERR_STREAM_RANGE = 32,
-    FC_ERR_STREAM_SHAPE = 33
+    FC_ERR_STREAM_SHAPE = 33,
+    FC_ERR_UNLIKE = 34
 } fc_code;
 
 /* What went wrong and where. stream, frame and sample are -1 where they do
@@ -226,6 +227,19 @@ int fc_decode_streams(const uint8_t *bytes, int64_t size, const int64_t *starts,
                       const int64_t *nbytes, int64_t n_streams, int64_t stream_size,
                       int64_t first, int64_t last, int32_t channels, void *out,
                       int32_t n_threads, fc_error *error);
+
+/* A stream of one of several chunks. */
+typedef struct fc_pick {
+    int64_t chunk;
+    int64_t stream;
+} fc_pick;
+
+/* Makes a chunk of streams of others, in the order of the picks, by moving
+ * bytes. The chunks (whole; their offsets do not matter) must agree in dtype,
+ * mode, stream_size and frame_size. Heads and exceptions are verified, frames
+ * are not. *chunk is for the caller to give to fc_free. */
+int fc_gather_streams(const fc_piece *chunks, int64_t n_chunks, const fc_pick *picks,
+                      int64_t n_picks, uint8_t **chunk, int64_t *chunk_size, fc_error *error);
 
 /* CRC-32C (Castagnoli) of size bytes, going on from crc (0 at the start). */
 uint32_t fc_crc32c(uint32_t crc, const uint8_t *bytes, int64_t size);

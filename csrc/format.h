@@ -24,6 +24,7 @@ void fc_put64(uint8_t *at, uint64_t value);
 uint16_t fc_get16(const uint8_t *at);
 uint32_t fc_get32(const uint8_t *at);
 uint64_t fc_get64(const uint8_t *at);
+void fc_put_double(uint8_t *at, double value);
 double fc_get_double(const uint8_t *at);
 void fc_put_double(uint8_t *at, double value);
 

@@ -178,6 +178,54 @@ class FlacArray:
     def __deepcopy__(self, memo: dict[int, Any]) -> FlacArray:
         return FlacArray(self)
 
+    # -- Zarr ----------------------------------------------------------------------------
+
+    def to_zarr(self, store: Any, *, progress: bool = False, **kwargs: Any) -> Any:
+        """Make an ordinary Zarr array, whose chunks are FLAC.
+
+        Where chunks hold whole streams (as they do by default), the streams are moved as
+        they are; else chunk after chunk is decoded and written.
+
+        Parameters
+        ----------
+        store : str, Path, mapping or zarr store
+            As `zarr.create_array` takes it.
+        progress : bool
+            Show a bar; needs tqdm.
+        **kwargs
+            What `zarr.create_array` takes besides shape, dtype, data and codecs: ``name``,
+            ``chunks``, ``shards``, ``attributes``, ``dimension_names``, ``overwrite`` and so on.
+
+        Returns
+        -------
+        zarr.Array
+        """
+        from flaccodec.zarr_arrays import to_zarr
+
+        return to_zarr(self, store, progress=progress, **kwargs)
+
+    @classmethod
+    def from_zarr(cls, array: Any, *, progress: bool = False) -> FlacArray:
+        """Take in a Zarr array.
+
+        Chunks that FlacCodec wrote, and that hold whole streams, are joined as they are. Of
+        any other array, whole streams are read and encoded some at a time: floats with the
+        codec's quanta where it has them, else bit for bit.
+
+        Parameters
+        ----------
+        array : zarr.Array, or what `zarr.open_array` takes
+        progress : bool
+            Show a bar; needs tqdm.
+
+        Returns
+        -------
+        FlacArray
+        """
+        from flaccodec.zarr_arrays import from_zarr
+
+        return from_zarr(array, progress=progress)
+
     # -- shape and type --------------------------------------------------------------
 
     @property

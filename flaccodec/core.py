@@ -169,6 +169,7 @@ _SIMPLE: dict[int, type[FlacCodecError]] = {
     _lib.FC_ERR_STREAMS_CHECKSUM: ChecksumError,
     _lib.FC_ERR_EXCEPTIONS: ChecksumError,
     _lib.FC_ERR_MISSING_PIECE: TruncatedChunkError,
+    _lib.FC_ERR_UNLIKE: ChunkMismatchError,
     _lib.FC_ERR_STREAM: CorruptStreamError,
     _lib.FC_ERR_STREAM_RANGE: CorruptStreamError,
     _lib.FC_ERR_STREAM_SHAPE: CorruptStreamError,
@@ -282,6 +283,12 @@ def _expectation(dtype: np.dtype[Any], shape: Sequence[int]) -> Any:
     return expect
 
 
+def _owned(memory: Any, size: int) -> npt.NDArray[np.uint8]:
+    """Wrap memory of the library's, to be freed with the array."""
+    owned = _ffi.gc(memory, _lib.fc_free, size)
+    return np.frombuffer(_ffi.buffer(owned, size), dtype=np.uint8)
+
+
 # -- encoding -----------------------------------------------------------------------
 
 
@@ -352,8 +359,7 @@ def encode_chunk(
     if _lib.fc_encode(view, options, chunk, size, error):
         raise _exception(error)
     del keep
-    owned = _ffi.gc(chunk[0], _lib.fc_free, size[0])
-    return np.frombuffer(_ffi.buffer(owned, size[0]), dtype=np.uint8)
+    return _owned(chunk[0], size[0])
 
 
 # -- decoding -----------------------------------------------------------------------
@@ -631,6 +637,41 @@ def _check_spans(spans: npt.NDArray[np.void], out: npt.NDArray[Any]) -> None:
     last = first + (spans["count"] - 1) * step
     if min(first.min(), last.min()) < low or max(first.max(), last.max()) + out.itemsize > high:
         raise ConfigurationError("spans must lie within out")
+
+
+def gather_streams(chunks: Sequence[Buffer], picks: npt.NDArray[np.int64]) -> npt.NDArray[np.uint8]:
+    """Make a chunk of streams of others, without decoding.
+
+    Parameters
+    ----------
+    chunks : sequence of bytes-like
+        Whole chunks of one dtype, mode, stream size and frame size.
+    picks : ndarray of int64, shape (n, 2)
+        The chunk and the stream in it, for each stream of the new chunk.
+
+    Returns
+    -------
+    ndarray of uint8
+
+    Raises
+    ------
+    ChunkMismatchError
+        The chunks are not alike.
+    CorruptChunkError
+        A head or a table of exceptions is damaged. Frames are not looked at.
+    """
+    c_chunks = _ffi.new("fc_piece[]", len(chunks))
+    keep = [_bytes_of(chunk) for chunk in chunks]
+    for c_chunk, (data, size) in zip(c_chunks, keep, strict=True):
+        c_chunk.bytes, c_chunk.size = data, size
+    picks = np.ascontiguousarray(picks, dtype=np.int64)
+    chunk, size, error = _ffi.new("uint8_t **"), _ffi.new("int64_t *"), _ffi.new("fc_error *")
+    c_picks = _ffi.cast("fc_pick *", _address(picks))
+    code = _lib.fc_gather_streams(c_chunks, len(chunks), c_picks, len(picks), chunk, size, error)
+    del keep
+    if code:
+        raise _exception(error)
+    return _owned(chunk[0], size[0])
 
 
 def decode_streams(

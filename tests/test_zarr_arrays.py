@@ -1,0 +1,160 @@
+"""FlacArray to Zarr and back, moved where it can be."""
+
+import numpy as np
+import pytest
+import zarr
+from strategies import same_bits
+from zarr.codecs import BytesCodec, ZstdCodec
+
+from flaccodec import FlacArray, FlacCodec, core, create_array
+from flaccodec.exceptions import ConfigurationError, UnsupportedDtypeError
+from flaccodec.zarr_arrays import whole_stream_chunks
+
+RNG = np.random.default_rng(0)
+WALK = np.cumsum(RNG.integers(-9, 9, (4, 6, 700)), axis=-1).astype("int32")
+FLOATS = RNG.normal(100, 3, (4, 6, 700))
+FLOATS[1, 2, 30:60] = np.nan
+FLOATS[3, 5] = -np.inf
+
+ARRAYS = {
+    "integers": FlacArray.from_array(WALK),
+    "uniform quanta": FlacArray.from_array(FLOATS, quanta=1e-3),
+    "quanta of each stream": FlacArray.from_array(FLOATS, precision=4),
+    "lossless": FlacArray.from_array(FLOATS, lossless=True),
+    "one stream": FlacArray.from_array(WALK[0, 0]),
+    "a leading axis of one": FlacArray.from_array(WALK[0, :1]),
+}
+
+
+@pytest.fixture
+def no_coding(monkeypatch):
+    """Fail where anything is encoded or decoded."""
+
+    def fail(*_, **__):
+        raise AssertionError("samples were encoded or decoded")
+
+    for name in ("encode_chunk", "decode_chunk", "decode_spans"):
+        monkeypatch.setattr(core, name, fail)
+
+
+@pytest.fixture(params=ARRAYS)
+def fa(request):
+    return ARRAYS[request.param]
+
+
+def test_there_and_back_without_decoding(fa, no_coding, tmp_path):
+    array = fa.to_zarr(tmp_path / "a")
+    assert (array.shape, array.dtype, array.compressors) == (fa.shape, fa.dtype, ())
+    assert FlacArray.from_zarr(array) == fa
+    assert FlacArray.from_zarr(str(tmp_path / "a")) == fa
+
+
+def test_what_zarr_reads_is_what_the_flacarray_holds(fa, tmp_path):
+    fa.to_zarr(tmp_path / "a")
+    assert same_bits(zarr.open_array(tmp_path / "a")[...], fa.to_array())
+
+
+@pytest.mark.parametrize("chunks", [(1, 1, 700), (2, 3, 700), (4, 6, 700), (4, 2, 700)])
+def test_chunks_of_whole_streams_are_what_the_codec_would_write(chunks, tmp_path):
+    for name in ("integers", "uniform quanta", "lossless"):
+        fa = ARRAYS[name]
+        moved = fa.to_zarr(tmp_path / name, chunks=chunks)
+        coded = create_array(
+            tmp_path / f"{name} coded", data=fa.to_array(), chunks=chunks, codecs=[moved.serializer]
+        )
+        for path in (tmp_path / name / "c").rglob("*"):
+            if path.is_file():
+                other = tmp_path / f"{name} coded" / path.relative_to(tmp_path / name)
+                assert path.read_bytes() == other.read_bytes()
+        assert same_bits(moved[...], coded[...])
+        assert FlacArray.from_zarr(moved) == fa
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"chunks": (3, 6, 700)},
+        {"chunks": (2, 6, 300)},
+        {"chunks": (1, 3, 350), "shards": (2, 6, 700)},
+        {"compressors": [ZstdCodec()]},
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("name", [name for name, fa in ARRAYS.items() if fa.ndim == 3])
+def test_other_chunks_go_by_blocks(name, options, tmp_path):
+    fa = ARRAYS[name]
+    array = fa.to_zarr(tmp_path / "a", **options)
+    assert same_bits(array[...], fa.to_array())
+    assert same_bits(FlacArray.from_zarr(array).to_array(), fa.to_array())
+
+
+def test_options_of_zarr_are_passed_on(tmp_path):
+    array = ARRAYS["integers"].to_zarr(
+        tmp_path,
+        name="group/a",
+        attributes={"units": "counts"},
+        dimension_names=("x", "y", "time"),
+        fill_value=7,
+    )
+    assert array.attrs["units"] == "counts"
+    assert array.metadata.dimension_names == ("x", "y", "time")
+    with pytest.raises(ValueError, match="exists"):
+        ARRAYS["integers"].to_zarr(tmp_path, name="group/a")
+    ARRAYS["integers"].to_zarr(tmp_path, name="group/a", overwrite=True)
+
+
+def test_chunks_that_are_missing_hold_the_fill_value():
+    array = create_array({}, shape=(4, 100), chunks=(1, 100), dtype="float32", fill_value=np.nan)
+    array[1] = 2.5
+    fa = FlacArray.from_zarr(array)
+    assert same_bits(fa.to_array(), array[...])
+
+
+def test_chunks_of_different_quanta_come_from_parts_written_apart():
+    """As after a change of quanta: chunks that cannot be told from the codec alone."""
+    store = {}
+    array = create_array(store, data=FLOATS[0], chunks=(3, 700), codecs=[FlacCodec(quanta=0.01)])
+    other = FlacArray.from_array(FLOATS[0, :3], quanta=0.5).to_chunk()
+    store["c/0/0"] = type(store["c/0/0"]).from_bytes(other)
+    assert same_bits(FlacArray.from_zarr(array).to_array(), array[...])
+    lossless = FlacArray.from_array(FLOATS[0, :3], lossless=True).to_chunk()
+    store["c/0/0"] = type(store["c/0/0"]).from_bytes(lossless)
+    assert np.abs(FlacArray.from_zarr(array)[3:] - array[3:]).max() == 0
+
+
+def test_arrays_of_other_codecs_are_taken_in_bit_for_bit():
+    array = zarr.create_array({}, data=FLOATS, chunks=(3, 4, 300), serializer=BytesCodec())
+    assert same_bits(FlacArray.from_zarr(array).to_array(), FLOATS)
+    scalar = zarr.create_array({}, shape=(), dtype="int32")
+    assert FlacArray.from_zarr(scalar)[()] == 0
+
+
+def test_what_cannot_be_is_refused(tmp_path):
+    with pytest.raises(ConfigurationError, match="shape comes from the FlacArray"):
+        ARRAYS["integers"].to_zarr({}, shape=(3,))
+    with pytest.raises(ConfigurationError, match="without axes"):
+        FlacArray.from_array(np.int32(1)).to_zarr({})
+    with pytest.raises(UnsupportedDtypeError):
+        FlacArray.from_zarr(zarr.create_array({}, shape=(3,), dtype="bool"))
+    with pytest.raises(ConfigurationError, match="no samples"):
+        FlacArray.from_zarr(zarr.create_array({}, shape=(0, 3), chunks=(1, 3), dtype="int8"))
+
+
+def test_progress_is_shown_where_it_is_asked_for(capsys):
+    array = ARRAYS["integers"].to_zarr({}, progress=True)
+    FlacArray.from_zarr(array, progress=True)
+    shown = capsys.readouterr().err
+    assert "to_zarr" in shown
+    assert "from_zarr" in shown
+    FlacArray.from_zarr(array)
+    assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize(
+    "shape", [(10,), (1, 10), (97, 10), (64, 10**6), (4, 5, 6, 1000), (7, 10**7)]
+)
+def test_default_chunks_hold_whole_streams(shape):
+    chunks = whole_stream_chunks(shape)
+    assert chunks[-1] == shape[-1]
+    assert all(n % c == 0 for n, c in zip(shape, chunks, strict=True))
+    assert np.prod(chunks) <= max(2**20, shape[-1])
