@@ -1,0 +1,378 @@
+/* Our frame decoder against libFLAC's, sample by sample; and against damage.
+ *
+ * cc -O1 -g -fsanitize=address,undefined -DFC_NO_CLONES -Icsrc tests/c/test_subframe.c \
+ *    csrc/{subframe,residual,predict,cpu,frame,checksum,libflac}.c -lFLAC -lm
+ * With -UFC_NO_CLONES the code for this processor is tested instead. */
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "../../csrc/checksum.h"
+#include "../../csrc/frame.h"
+#include "../../csrc/libflac.h"
+#include "../../csrc/subframe.h"
+#include "encode_frames.h"
+
+static uint64_t random_state = 88172645463325252u;
+
+static uint64_t random64(void) {
+    random_state ^= random_state << 13;
+    random_state ^= random_state >> 7;
+    random_state ^= random_state << 17;
+    return random_state;
+}
+
+static int64_t random_below(int64_t n) { return (int64_t)(random64() >> 1) % n; }
+
+static double uniform(void) { return (double)(random64() >> 11) * 0x1p-53; }
+
+static double gaussian(void) {
+    return sqrt(-2 * log(uniform() + 1e-300)) * cos(6.283185307179586 * uniform());
+}
+
+/* -- signals ------------------------------------------------------------------ */
+
+enum {
+    SILENCE, CONSTANT_LOW, ALTERNATING, ALTERNATING_BLOCKS, NOISE, FULL_NOISE, SINE, NOISY_SINE,
+    RAMP, WALK, WASTED, SPARSE, BURSTS, RESONANT, N_SIGNALS
+};
+
+static int32_t clip(double value, int bits) {
+    double high = ldexp(1, bits - 1) - 1;
+    if (value > high) value = high;
+    if (value < -high - 1) value = -high - 1;
+    return (int32_t)value;
+}
+
+static void make_signal(int kind, int bits, int64_t n, int32_t *x) {
+    double full = ldexp(1, bits - 1), walk = 0, a = 0, b = 0;
+    int wasted = 1 + (int)random_below(bits - 1);
+    int quiet = 1 + (int)random_below(bits - 1);
+    double step = 0.001 + uniform() * 3, rate = ldexp(1, (int)random_below(bits)) / 4;
+    for (int64_t i = 0; i < n; i++) {
+        double v = 0;
+        switch (kind) {
+        case SILENCE: break;
+        case CONSTANT_LOW: v = -full; break;
+        case ALTERNATING: v = i & 1 ? -full : full - 1; break;
+        case ALTERNATING_BLOCKS: v = i / 7 & 1 ? -full : full - 1; break;
+        case NOISE: v = gaussian() * ldexp(1, quiet - 1); break;
+        case FULL_NOISE: v = (uniform() * 2 - 1) * full; break;
+        case SINE: v = (full - 1) * sin((double)i * step); break;
+        case NOISY_SINE: v = 0.9 * full * sin((double)i * step) + gaussian() * rate; break;
+        case RAMP: v = fmod((double)i * rate, 2 * full) - full; break;
+        case WALK: v = walk = 0.999 * walk + gaussian() * rate; break;
+        case WASTED: v = gaussian() * ldexp(1, wasted - 1); break;
+        case SPARSE: v = random_below(50) ? 0 : (uniform() * 2 - 1) * full; break;
+        case BURSTS: v = gaussian() * (i / 300 % 3 == 1 ? full / 3 : 2); break;
+        default:
+            v = 1.98 * cos(step) * a - 0.98 * b + gaussian() * rate;
+            b = a, a = v;
+        }
+        x[i] = clip(v, bits);
+        if (kind == WASTED) x[i] = (int32_t)((uint32_t)x[i] & ~((1u << wasted) - 1));
+    }
+}
+
+/* -- equality ------------------------------------------------------------------- */
+
+static int failures, frames_seen, frames_compared;
+static fc_decoder *reference;
+
+typedef struct {
+    int channels;
+    int64_t samples;
+    int32_t *channel[2];
+} taken;
+
+static void take(void *context, const int32_t *const *channel) {
+    taken *t = context;
+    for (int c = 0; c < t->channels; c++)
+        memcpy(t->channel[c], channel[c], (size_t)t->samples * 4);
+}
+
+/* Buffers of exactly the size, filled with what must be written over. */
+static void make_buffers(taken *t, int channels, int64_t samples, int filling) {
+    *t = (taken){channels, samples, {NULL, NULL}};
+    for (int c = 0; c < channels; c++) {
+        t->channel[c] = malloc((size_t)samples * 4);
+        memset(t->channel[c], filling, (size_t)samples * 4);
+    }
+}
+
+static void free_buffers(taken *t) {
+    free(t->channel[0]);
+    free(t->channel[1]);
+}
+
+static int same(const taken *a, const taken *b) {
+    for (int c = 0; c < a->channels; c++)
+        if (memcmp(a->channel[c], b->channel[c], (size_t)a->samples * 4)) return 0;
+    return 1;
+}
+
+static void fail(const char *what, const coding *how, int kind, int frame) {
+    fprintf(stderr, "%s: signal %d, frame %d, %d channels, %d bits, level %d%s, blocks of %d\n",
+            what, kind, frame, how->channels, how->bits, how->level,
+            how->exhaustive ? " exhaustive" : "", how->block_size);
+    failures++;
+}
+
+static int decode_fast(const coded_frame *f, taken *t) {
+    return fc_decode_frame_fast(f->bytes, f->size, t->channels, t->samples, t->channel);
+}
+
+static int decode_reference(const coded_frame *f, taken *t) {
+    return fc_decode_frame(reference, f->bytes, f->size, t->channels, t->samples, take, t);
+}
+
+static void check_frames(const coding *how, int kind, const coded_frames *frames,
+                         int32_t *const *signal) {
+    int64_t at = 0;
+    for (int i = 0; i < frames->n; i++) {
+        const coded_frame *f = frames->items + i;
+        taken ours, theirs, truth = {how->channels, f->samples, {signal[0] + at, signal[1] + at}};
+        make_buffers(&ours, how->channels, f->samples, 0x55);
+        make_buffers(&theirs, how->channels, f->samples, 0xaa);
+        if (decode_fast(f, &ours)) fail("refused", how, kind, i);
+        else if (!same(&ours, &truth)) fail("differs from the signal", how, kind, i);
+        if (decode_reference(f, &theirs)) fail("libFLAC refuses", how, kind, i);
+        else if (!same(&theirs, &truth)) fail("libFLAC differs", how, kind, i);
+        free_buffers(&ours);
+        free_buffers(&theirs);
+        at += f->samples;
+        frames_seen++;
+    }
+}
+
+/* -- damage ----------------------------------------------------------------------- */
+
+static void set_crcs(coded_frame *f) {
+    if (f->size < 8) return;
+    for (size_t at = 5; at < 16 && at < f->size - 2; at++) {
+        fc_frame_header h;
+        uint8_t before = f->bytes[at];
+        f->bytes[at] = fc_crc8(f->bytes, at);
+        if (fc_read_frame_header(f->bytes, f->size, &h) && h.size == at + 1) break;
+        f->bytes[at] = before;
+    }
+    uint16_t crc = fc_crc16(f->bytes, f->size - 2);
+    f->bytes[f->size - 2] = (uint8_t)(crc >> 8);
+    f->bytes[f->size - 1] = (uint8_t)crc;
+}
+
+static int fits(const taken *t, int bits) {
+    for (int c = 0; c < t->channels; c++)
+        for (int64_t i = 0; i < t->samples; i++)
+            if (t->channel[c][i] >> (bits - 1) != 0 && t->channel[c][i] >> (bits - 1) != -1)
+                return 0;
+    return 1;
+}
+
+/* With its CRCs made right, damage reaches the subframes. A frame that both
+ * decoders take must give both the same, if samples are what they may be. */
+static void check_damaged(const coding *how, int kind, int number, const coded_frame *whole) {
+    size_t size = whole->size;
+    int how_bad = (int)random_below(4);
+    if (how_bad == 3) size = (size_t)random_below((int64_t)size + 1);
+    coded_frame f = {malloc(size ? size : 1), size, whole->samples};
+    memcpy(f.bytes, whole->bytes, size);
+    for (int i = how_bad == 2 ? 8 : 1; size && how_bad < 3 && i > 0; i--)
+        f.bytes[random_below((int64_t)(random_below(2) || size < 40 ? size : 40))] ^=
+            (uint8_t)(1 << random_below(8));
+    int forged = random_below(8) != 0;
+    if (forged) set_crcs(&f);
+    taken ours, theirs;
+    make_buffers(&ours, how->channels, f.samples, 0x55);
+    make_buffers(&theirs, how->channels, f.samples, 0xaa);
+    int code = decode_fast(&f, &ours);
+    if (code != FC_OK && code != FC_ERR_FRAME && code != FC_NOT_OURS)
+        fail("unknown code", how, kind, number);
+    if (!forged && code == FC_OK && memcmp(f.bytes, whole->bytes, size))
+        fail("damage not seen", how, kind, number);
+    if (code == FC_OK && !decode_reference(&f, &theirs) && fits(&theirs, how->bits)) {
+        frames_compared++;
+        if (!same(&ours, &theirs)) fail("damaged, differs", how, kind, number);
+    }
+    free(f.bytes);
+    free_buffers(&ours);
+    free_buffers(&theirs);
+}
+
+/* Random subframes behind a true header. */
+static void check_hostile(void) {
+    static const uint8_t codes[6] = {1, 2, 4, 5, 6, 7}, widths[6] = {8, 12, 16, 20, 24, 32};
+    static const uint8_t types[] = {0, 1, 8, 9, 10, 11, 12, 32, 39, 63};
+    int width = (int)random_below(6), channels = 1 + (int)random_below(2);
+    coding how = {channels, widths[width], 0, 0, 1 + (int)random_below(300)};
+    size_t size = 16 + (size_t)random_below(600);
+    coded_frame f = {malloc(size), size, how.block_size};
+    for (size_t i = 0; i < size; i++) f.bytes[i] = (uint8_t)random64();
+    if (random_below(2)) memset(f.bytes + size / 2, random_below(2) ? 0 : 0xff, size / 4);
+    uint8_t start[9] = {0xff, 0xf8, 0x79, (uint8_t)((channels - 1) << 4 | codes[width] << 1), 0,
+                        (uint8_t)((how.block_size - 1) >> 8), (uint8_t)(how.block_size - 1), 0,
+                        (uint8_t)(types[random_below(10)] << 1 | !random_below(4))};
+    memcpy(f.bytes, start, sizeof start);
+    set_crcs(&f);
+    taken ours;
+    make_buffers(&ours, channels, f.samples, 0);
+    decode_fast(&f, &ours);
+    free(f.bytes);
+    free_buffers(&ours);
+}
+
+/* -- frames that no encoder would write ------------------------------------------ */
+
+typedef struct {
+    uint8_t *bytes;
+    uint64_t at; /* bits */
+} bit_writer;
+
+static void put(bit_writer *w, int count, uint64_t value) {
+    for (int i = count; i-- > 0; w->at++)
+        if (value >> i & 1) w->bytes[w->at >> 3] |= (uint8_t)(0x80 >> (w->at & 7));
+}
+
+static int64_t residual_at(const int32_t *x, int64_t i, int order, const int32_t *c, int shift) {
+    int64_t sum = 0;
+    for (int j = 0; j < order; j++) sum += (int64_t)c[j] * x[i - 1 - j];
+    return x[i] - (sum >> shift);
+}
+
+static int bits_of(int64_t v) {
+    int bits = 1;
+    while (v >> (bits - 1) != 0 && v >> (bits - 1) != -1) bits++;
+    return bits;
+}
+
+/* One partition, in a Rice code or an escape; 0 where a residual takes more
+ * than the 32 bits that it may. */
+static int put_partition(bit_writer *w, int method, const int64_t *residual, int64_t n) {
+    int bits = 1;
+    for (int64_t i = 0; i < n; i++)
+        if (bits_of(residual[i]) > bits) bits = bits_of(residual[i]);
+    int most = method ? 30 : 14, low = bits - 5;
+    int silent = bits == 1 && n && !residual[0];
+    for (int64_t i = 0; i < n; i++) silent &= !residual[i];
+    if (bits > 32) return 0;
+    if (bits < 32 && !random_below(3)) {
+        put(w, 4 + method, most + 1);
+        put(w, 5, silent ? 0 : (uint64_t)bits);
+        for (int64_t i = 0; i < n && !silent; i++) put(w, bits, (uint64_t)residual[i]);
+        return 1;
+    }
+    int k = (low < 0 ? 0 : low) + (int)random_below(6);
+    if (k > most) k = most;
+    if (bits - k > 12) return 0;
+    put(w, 4 + method, (uint64_t)k);
+    for (int64_t i = 0; i < n; i++) {
+        uint64_t folded = (uint64_t)residual[i] << 1 ^ (uint64_t)(residual[i] >> 63);
+        w->at += folded >> k;
+        put(w, k + 1, (UINT64_C(1) << k) | (folded & ((UINT64_C(1) << k) - 1)));
+    }
+    return 1;
+}
+
+static int put_predicted(bit_writer *w, int bits, const int32_t *x, int64_t n) {
+    static const int8_t fixed[5][4] = {{0}, {1}, {2, -1}, {3, -3, 1}, {4, -6, 4, -1}};
+    int lpc = random_below(4) != 0, order = lpc ? 1 + (int)random_below(32) : (int)random_below(5);
+    int precision = 1 + (int)random_below(15), shift = lpc ? (int)random_below(16) : 0;
+    int32_t c[32];
+    if (order >= n) return 0;
+    for (int j = 0; j < order; j++)
+        c[j] = lpc ? (int32_t)random64() >> (32 - precision) : fixed[order][j];
+    put(w, 8, (uint64_t)((lpc ? 31 : 8) + order) << 1);
+    for (int j = 0; j < order; j++) put(w, bits, (uint64_t)x[j]);
+    if (lpc) put(w, 4, (uint64_t)precision - 1), put(w, 5, (uint64_t)shift);
+    for (int j = 0; lpc && j < order; j++) put(w, precision, (uint64_t)c[j]);
+    int method = (int)random_below(2), partition_order = (int)random_below(8);
+    while (n & ((1 << partition_order) - 1) || n >> partition_order < order) partition_order--;
+    put(w, 2, (uint64_t)method);
+    put(w, 4, (uint64_t)partition_order);
+    int64_t residual[1024], i = order;
+    for (int64_t end = n >> partition_order; end <= n; end += n >> partition_order) {
+        int64_t first = i;
+        for (; i < end; i++) residual[i - first] = residual_at(x, i, order, c, shift);
+        if (!put_partition(w, method, residual, end - first)) return 0;
+    }
+    return 1;
+}
+
+/* Random predictors, parameters and escapes, which still are valid. */
+static int check_unusual(void) {
+    static const uint8_t codes[6] = {1, 2, 4, 5, 6, 7}, widths[6] = {8, 12, 16, 20, 24, 32};
+    int width = (int)random_below(6), bits = widths[width], channels = 1 + !random_below(3);
+    int64_t n = 1 + (random_below(4) ? 8 * random_below(64) : random_below(1000));
+    coding how = {channels, bits, 0, 0, (int)n};
+    int32_t *x[2] = {malloc((size_t)n * 4), malloc((size_t)n * 4)};
+    uint8_t *bytes = calloc(1, 1 << 20);
+    uint8_t start[7] = {0xff, 0xf8, 0x79, (uint8_t)((channels - 1) << 4 | codes[width] << 1), 0,
+                        (uint8_t)((n - 1) >> 8), (uint8_t)(n - 1)};
+    memcpy(bytes, start, sizeof start);
+    bit_writer w = {bytes, 8 * 8};
+    int ok = 1;
+    for (int c = 0; c < channels && ok; c++) {
+        make_signal((int)random_below(N_SIGNALS), bits, n, x[c]);
+        ok = put_predicted(&w, bits, x[c], n);
+    }
+    coded_frame f = {NULL, (w.at + 7) / 8 + 2, n};
+    f.bytes = malloc(f.size);
+    memcpy(f.bytes, bytes, f.size);
+    set_crcs(&f);
+    coded_frames frames = {&f, 1, f.size};
+    if (ok) check_frames(&how, -1, &frames, x);
+    free(f.bytes);
+    free(bytes);
+    free(x[0]);
+    free(x[1]);
+    return ok;
+}
+
+/* -- */
+
+static void check_coding(const coding *how, int kind, int64_t samples, int damages) {
+    int32_t *signal[2];
+    for (int c = 0; c < 2; c++) {
+        signal[c] = malloc((size_t)samples * 4);
+        make_signal(c ? (int)random_below(N_SIGNALS) : kind, how->bits, samples, signal[c]);
+    }
+    coded_frames frames = encode_frames(how, (const int32_t *const *)signal, samples);
+    if (!frames.n) fail("libFLAC does not encode", how, kind, 0);
+    check_frames(how, kind, &frames, signal);
+    for (int i = 0; frames.n && i < damages; i++) {
+        int number = (int)random_below(frames.n);
+        check_damaged(how, kind, number, frames.items + number);
+    }
+    free_frames(&frames);
+    free(signal[0]);
+    free(signal[1]);
+}
+
+int main(int argc, char **argv) {
+    static const int widths[6] = {8, 12, 16, 20, 24, 32};
+    static const int sizes[] = {16, 17, 32, 100, 192, 255, 576, 1000, 1024, 4096, 4608, 65535};
+    int rounds = argc > 1 ? atoi(argv[1]) : 1;
+    if (argc > 2) random_state ^= (uint64_t)atoll(argv[2]) * 0x9e3779b97f4a7c15u;
+    reference = fc_new_decoder();
+    for (int round = 0; round < rounds; round++)
+        for (int kind = 0; kind < N_SIGNALS; kind++)
+            for (int w = 0; w < 6; w++)
+                for (int level = 0; level <= 9; level++) {
+                    int block = sizes[random_below(12)];
+                    if (!random_below(3)) block = 16 + (int)random_below(3000);
+                    int exhaustive = level == 9;
+                    if (exhaustive && block > 2000) block = 640;
+                    coding how = {1 + !random_below(3), widths[w], exhaustive ? 8 : level,
+                                  exhaustive, block};
+                    int64_t samples = block + 1 + random_below(block < 4000 ? 2 * block : 100);
+                    check_coding(&how, kind, samples, 20);
+                }
+    for (int i = 0; i < rounds * 20000; i++) check_hostile();
+    int unusual = 0;
+    for (int i = 0; i < rounds * 5000; i++) unusual += check_unusual();
+    fc_delete_decoder(reference);
+    printf("%d frames, %d of them unusual, and %d damaged ones compared, %d failures\n",
+           frames_seen, unusual, frames_compared, failures);
+    return failures != 0;
+}
