@@ -1,5 +1,6 @@
 /* Chunks -> arrays: frames are decoded each on its own, from wherever the
  * pieces hold them, straight to where the spans want them. */
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -8,6 +9,7 @@
 #include "frame.h"
 #include "libflac.h"
 #include "samples.h"
+#include "subframe.h"
 #include "threads.h"
 
 #define JOB_SAMPLES 65536
@@ -19,8 +21,9 @@ typedef struct {
 } start;
 
 typedef struct {
-    fc_decoder *decoder;
-    void *block; /* a frame's samples, where they cannot go straight out */
+    int32_t *channel[2]; /* a frame's samples as FLAC has them */
+    void *block;         /* and as the caller wants them, where these cannot go straight out */
+    fc_decoder *libflac; /* NULL until a frame needs it */
 } worker;
 
 typedef struct {
@@ -182,6 +185,30 @@ static int check_frame_header(const fc_header *h, const uint8_t *bytes, int64_t 
         && frame->channels <= channels && (frame->channels == 1 || frame->bits == 32);
 }
 
+static int libflac_forced;
+
+static void ask_environment(void) {
+    const char *name = getenv("FLACCODEC_DECODER");
+    libflac_forced = name && !strcmp(name, "libflac");
+}
+
+static int decode_by_libflac(worker *w, const uint8_t *bytes, size_t size, int channels,
+                             int64_t samples, delivery *to) {
+    if (!w->libflac) w->libflac = fc_new_decoder();
+    if (!w->libflac) return FC_ERR_MEMORY;
+    return fc_decode_frame(w->libflac, bytes, size, channels, samples, deliver, to);
+}
+
+static int decode_bytes(worker *w, const uint8_t *bytes, size_t size, int channels,
+                        int64_t samples, delivery *to) {
+    int code = libflac_forced ? FC_NOT_OURS
+                              : fc_decode_frame_fast(bytes, size, channels, samples, w->channel);
+    if (code == FC_NOT_OURS) return decode_by_libflac(w, bytes, size, channels, samples, to);
+    const int32_t *channel[2] = {w->channel[0], channels == 2 ? w->channel[1] : NULL};
+    if (!code) deliver(to, channel);
+    return code;
+}
+
 /* The frame of a stream that holds sample; where its bytes begin. */
 static int decode_frame(decoding *d, worker *w, const fc_span *span, int64_t number,
                         int64_t position, fc_error *error) {
@@ -202,8 +229,7 @@ static int decode_frame(decoding *d, worker *w, const fc_span *span, int64_t num
     uint8_t *out = (uint8_t *)d->out->data + span->out_offset
         + (first - span->start) * d->out->sample_stride;
     delivery to = {d, w, span->stream, first, first - begin, end - first, out};
-    int code = fc_decode_frame(w->decoder, bytes, (size_t)size, frame.channels, samples, deliver,
-                               &to);
+    int code = decode_bytes(w, bytes, (size_t)size, frame.channels, samples, &to);
     return code ? fc_fail_at(error, code, span->stream, number, begin) : FC_OK;
 }
 
@@ -283,9 +309,12 @@ static int check_all(decoding *d, int64_t head_size, const fc_expect *expect, fc
 /* -- memory ------------------------------------------------------------------------------ */
 
 static int make_worker(const decoding *d, worker *w) {
-    w->decoder = fc_new_decoder();
-    w->block = malloc((size_t)fc_frame_samples(&d->header, 0) * 8);
-    return w->decoder && w->block ? FC_OK : FC_ERR_MEMORY;
+    size_t samples = (size_t)fc_frame_samples(&d->header, 0);
+    w->channel[0] = malloc(samples * 2 * sizeof *w->channel[0]);
+    w->block = malloc(samples * 8);
+    if (!w->channel[0] || !w->block) return FC_ERR_MEMORY;
+    w->channel[1] = w->channel[0] + samples;
+    return FC_OK;
 }
 
 static int make_workers(decoding *d) {
@@ -302,7 +331,8 @@ static int make_workers(decoding *d) {
 
 static void free_decoding(decoding *d) {
     for (int i = 0; d->workers && i < d->n_threads; i++) {
-        fc_delete_decoder(d->workers[i].decoder);
+        fc_delete_decoder(d->workers[i].libflac);
+        free(d->workers[i].channel[0]);
         free(d->workers[i].block);
     }
     free(d->workers);
@@ -328,6 +358,8 @@ int fc_decode(const uint8_t *head, int64_t head_size, const fc_piece *pieces, in
               int32_t n_threads, fc_error *error) {
     decoding d = {.head = head, .pieces = pieces, .n_pieces = n_pieces, .spans = spans,
                   .n_spans = n_spans, .out = out, .n_threads = fc_usable_threads(n_threads)};
+    static pthread_once_t asked = PTHREAD_ONCE_INIT;
+    pthread_once(&asked, ask_environment);
     int code = check_all(&d, head_size, expect, error);
     if (code) return code;
     if (make_workers(&d)) code = fc_fail(error, FC_ERR_MEMORY);
