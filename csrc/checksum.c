@@ -2,17 +2,23 @@
 
 #include <string.h>
 
+#include "bits.h"
+#include "cpu.h"
 #include "flaccodec.h"
 
 #if defined(__x86_64__)
 #include <nmmintrin.h>
 #endif
+#if FC_X86
+#include <wmmintrin.h>
+#endif
 
 static uint8_t crc8_table[256];
-static uint16_t crc16_table[256];
+static uint16_t crc16_table[16][256]; /* [k]: with k zero bytes more */
 static uint16_t crc16_power[64];  /* x**(8 * 2**i) modulo the polynomial */
+static uint16_t crc16_fold[4];    /* x**128, x**192, x**512, x**576, the same */
 static uint32_t crc32c_table[8][256];
-static int has_crc_instruction;
+static int has_crc_instruction, has_carryless_multiply;
 
 /* (a * b) modulo x**16 + x**15 + x**2 + 1 over GF(2). */
 static uint16_t crc16_multiply(uint16_t a, uint16_t b) {
@@ -35,18 +41,25 @@ __attribute__((constructor)) static void make_tables(void) {
             c32 = c32 >> 1 ^ (c32 & 1 ? 0x82f63b78u : 0);
         }
         crc8_table[i] = c8;
-        crc16_table[i] = c16;
+        crc16_table[0][i] = c16;
         crc32c_table[0][i] = c32;
     }
     for (int i = 0; i < 256; i++)
         for (int k = 1; k < 8; k++)
             crc32c_table[k][i] = crc32c_table[k - 1][i] >> 8
                 ^ crc32c_table[0][crc32c_table[k - 1][i] & 0xff];
+    for (int i = 0; i < 256; i++)
+        for (int k = 1; k < 16; k++)
+            crc16_table[k][i] = (uint16_t)(crc16_table[k - 1][i] << 8
+                                           ^ crc16_table[0][crc16_table[k - 1][i] >> 8]);
     crc16_power[0] = 0x0100;
     for (int i = 1; i < 64; i++)
         crc16_power[i] = crc16_multiply(crc16_power[i - 1], crc16_power[i - 1]);
+    static const uint8_t folds[4] = {16, 24, 64, 72};
+    for (int i = 0; i < 4; i++) crc16_fold[i] = fc_crc16_shift(1, folds[i]);
 #if defined(__x86_64__)
     has_crc_instruction = __builtin_cpu_supports("sse4.2");
+    has_carryless_multiply = has_crc_instruction && __builtin_cpu_supports("pclmul");
 #endif
 }
 
@@ -56,11 +69,60 @@ uint8_t fc_crc8(const uint8_t *bytes, size_t size) {
     return crc;
 }
 
-uint16_t fc_crc16(const uint8_t *bytes, size_t size) {
-    uint16_t crc = 0;
-    for (size_t i = 0; i < size; i++)
-        crc = (uint16_t)(crc << 8 ^ crc16_table[crc >> 8 ^ bytes[i]]);
+static uint16_t crc16_tables(uint16_t crc, const uint8_t *bytes, size_t size) {
+    for (; size >= 16; bytes += 16, size -= 16) {
+        uint64_t high = fc_load_be64(bytes) ^ (uint64_t)crc << 48, low = fc_load_be64(bytes + 8);
+        crc = 0;
+        for (int k = 0; k < 8; k++)
+            crc ^= crc16_table[8 + k][high >> (8 * k) & 0xff] ^ crc16_table[k][low >> (8 * k) & 0xff];
+    }
+    for (; size > 0; bytes++, size--)
+        crc = (uint16_t)(crc << 8 ^ crc16_table[0][crc >> 8 ^ *bytes]);
     return crc;
+}
+
+#if FC_X86
+#define FC_TARGET_MULTIPLY __attribute__((target("pclmul,sse4.2")))
+
+/* 16 bytes as a polynomial, the first bit of the message its highest power. */
+FC_TARGET_MULTIPLY static inline __m128i load_polynomial(const uint8_t *at) {
+    const __m128i reversed = _mm_set_epi8(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+    return _mm_shuffle_epi8(_mm_loadu_si128((const __m128i *)at), reversed);
+}
+
+/* What is congruent to state * x**n, by the remainders of x**(n + 64) and
+ * x**n in the high and the low half of powers. */
+FC_TARGET_MULTIPLY static inline __m128i fold(__m128i state, __m128i powers) {
+    return _mm_xor_si128(_mm_clmulepi64_si128(state, powers, 0x11),
+                         _mm_clmulepi64_si128(state, powers, 0x00));
+}
+
+/* Needs 64 bytes. The message but its last bytes becomes 16 bytes that leave
+ * the same remainder. */
+FC_TARGET_MULTIPLY static uint16_t crc16_multiplied(const uint8_t *bytes, size_t size) {
+    const __m128i by_64 = _mm_set_epi64x(crc16_fold[3], crc16_fold[2]);
+    const __m128i by_16 = _mm_set_epi64x(crc16_fold[1], crc16_fold[0]);
+    __m128i state[4];
+    for (int i = 0; i < 4; i++) state[i] = load_polynomial(bytes + 16 * i);
+    for (bytes += 64, size -= 64; size >= 64; bytes += 64, size -= 64)
+        for (int i = 0; i < 4; i++)
+            state[i] = _mm_xor_si128(fold(state[i], by_64), load_polynomial(bytes + 16 * i));
+    __m128i all = state[0];
+    for (int i = 1; i < 4; i++) all = _mm_xor_si128(fold(all, by_16), state[i]);
+    for (; size >= 16; bytes += 16, size -= 16)
+        all = _mm_xor_si128(fold(all, by_16), load_polynomial(bytes));
+    uint8_t folded[16];
+    const __m128i reversed = _mm_set_epi8(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+    _mm_storeu_si128((__m128i *)folded, _mm_shuffle_epi8(all, reversed));
+    return crc16_tables(crc16_tables(0, folded, 16), bytes, size);
+}
+#endif
+
+uint16_t fc_crc16(const uint8_t *bytes, size_t size) {
+#if FC_X86
+    if (has_carryless_multiply && size >= 64) return crc16_multiplied(bytes, size);
+#endif
+    return crc16_tables(0, bytes, size);
 }
 
 uint16_t fc_crc16_shift(uint16_t crc, size_t size) {
