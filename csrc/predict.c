@@ -2,6 +2,8 @@
 
 #include "bits.h"
 #include "cpu.h"
+#include "residual.h"
+#include "restore_avx2.h"
 
 void fc_set_fixed(fc_predictor *p, int order) {
     static const int8_t coefficients[5][4] = {
@@ -32,7 +34,7 @@ FC_INLINE void restore_fixed(int order, int32_t *x, int64_t from, int64_t sample
             sum[k] += (uint32_t)row[order - 1 - k][j] * (uint32_t)x[from - 1 - j];
     }
     for (int64_t i = from; i < samples; i++) {
-        uint32_t value = (uint32_t)x[i];
+        uint32_t value = (uint32_t)fc_unfold(x[i]);
         for (int k = 0; k < order; k++) value = sum[k] += value;
         x[i] = (int32_t)value;
     }
@@ -52,7 +54,7 @@ FC_INLINE void restore_fixed(int order, int32_t *x, int64_t from, int64_t sample
             for (int j = 1; j < order; j++)                                               \
                 sum += c[j] * (uint##bits##_t)(int##bits##_t)x[i - 1 - j];                \
             sum += c[0] * (uint##bits##_t)(int##bits##_t)last;                            \
-            last = (int32_t)((uint32_t)x[i] + (uint32_t)((int##bits##_t)sum >> p->shift)); \
+            last = (int32_t)((uint32_t)fc_unfold(x[i]) + (uint32_t)((int##bits##_t)sum >> p->shift)); \
             x[i] = last;                                                                  \
         }                                                                                 \
     }
@@ -85,16 +87,29 @@ static void restore_wide(const fc_predictor *p, int32_t *x, int64_t from, int64_
     FOR_ORDER(64)
 }
 
-void fc_restore_samples(const fc_predictor *p, int32_t *x, int64_t from, int64_t samples) {
-    if (!p->order) return;
+void fc_restore_block(const fc_restoring *block, int64_t from) {
+    const fc_predictor *p = block->predictor;
+    int32_t *x = block->x;
+    int64_t samples = block->samples;
     if (!p->fixed) {
         (p->wide ? restore_wide : restore_narrow)(p, x, from, samples);
         return;
     }
     switch (p->order) {
+    case 0: restore_fixed(0, x, from, samples); break;
     case 1: restore_fixed(1, x, from, samples); break;
     case 2: restore_fixed(2, x, from, samples); break;
     case 3: restore_fixed(3, x, from, samples); break;
     default: restore_fixed(4, x, from, samples);
     }
+}
+
+/* Blocks are restored together where there are this many or more. */
+#define FEWEST_TOGETHER 3
+
+void fc_restore_samples(const fc_restoring *blocks, int n) {
+    int64_t done = 0;
+    if (n >= FEWEST_TOGETHER && fc_this_cpu() == FC_CPU_AVX2) done = fc_restore_avx2(blocks, n);
+    for (int i = 0; i < n; i++)
+        fc_restore_block(blocks + i, done ? done : blocks[i].predictor->order);
 }

@@ -23,11 +23,22 @@ void fc_set_fixed(fc_predictor *predictor, int order);
 /* Sets wide from the other fields, for samples of so many bits, up to 32. */
 void fc_set_width(fc_predictor *predictor, int bits);
 
-/* x holds order warm-up samples, then residuals, which become samples from
- * from (at least order) to samples - 1; those before from are samples already.
+/* x holds order warm-up samples, then residuals (folded, as fc_read_residuals
+ * leaves them) up to samples in all, which become samples; order is below
+ * samples. */
+typedef struct fc_restoring {
+    const fc_predictor *predictor;
+    int32_t *x;
+    int64_t samples;
+} fc_restoring;
+
+/* Restores n blocks, together where that takes less time.
  *
  * Arithmetic is modulo 2**32, or in the sums 2**64: what a hostile residual
  * makes overflow is defined, if meaningless. */
-void fc_restore_samples(const fc_predictor *predictor, int32_t *x, int64_t from, int64_t samples);
+void fc_restore_samples(const fc_restoring *blocks, int n);
+
+/* Restores one, whose first from samples are so already; from >= order. */
+void fc_restore_block(const fc_restoring *block, int64_t from);
 
 #endif

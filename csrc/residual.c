@@ -2,119 +2,130 @@
 
 #include "cpu.h"
 
-/* A Rice code: zeros, a one, then as many bits as the Rice parameter says.
- * Folded, even numbers are residuals from 0 up, odd ones from -1 down. */
-FC_INLINE int32_t unfold(uint32_t folded) {
-    return (int32_t)(folded >> 1 ^ (0 - (folded & 1)));
-}
+#if FC_X86
+#include <immintrin.h>
+#endif
 
-/* One code, whatever its length and wherever it ends. A residual has 32
- * bits, which limits the zeros (libFLAC's limit too). */
-static int read_code(fc_bits *b, int parameter, int32_t *residual) {
+/* One Rice code, whatever its length and wherever it ends: zeros, a one, then
+ * as many bits as the parameter says. A residual has 32 bits, which limits
+ * the zeros (libFLAC's limit too). */
+static int read_code(fc_bits *b, unsigned parameter, int32_t *folded) {
     uint64_t high = fc_read_unary(b);
     if (fc_bits_overrun(b) || high > UINT32_MAX >> parameter) return 0;
-    uint32_t low = parameter ? fc_read_bits(b, parameter) : 0;
-    *residual = unfold((uint32_t)high << parameter | low);
+    uint32_t low = parameter ? fc_read_bits(b, (int)parameter) : 0;
+    *folded = (int32_t)((uint32_t)high << parameter | low);
     return 1;
 }
 
-static int read_codes(fc_bits *b, int parameter, int64_t count, int32_t *residual) {
+static int read_codes(fc_bits *b, unsigned parameter, int64_t count, int32_t *folded) {
     for (int64_t i = 0; i < count; i++)
-        if (!read_code(b, parameter, residual + i)) return 0;
+        if (!read_code(b, parameter, folded + i)) return 0;
     return !fc_bits_overrun(b);
 }
+
+/* Codes at a position, which goes on behind them if they are good. */
+__attribute__((noinline)) static int read_long_codes(const fc_bits *b, uint64_t *at,
+                                                     unsigned parameter, int count,
+                                                     int32_t *folded) {
+    fc_bits from = {b->bytes, b->size, *at};
+    if (!read_codes(&from, parameter, count, folded)) return 0;
+    *at = from.at;
+    return 1;
+}
+
+/* Below this position 8 bytes may be loaded. */
+static uint64_t ample_limit(const fc_bits *b) { return b->size < 8 ? 0 : 8 * (b->size - 7); }
 
 /* How many codes are read from one window of 57 bits or more. All of them
  * must fit, which is looked at afterwards; where they do not, they are read
  * again, one by one. Encoders choose the parameter such that a code takes
  * parameter + 2.3 bits or so. */
-static int codes_of_window(int parameter) {
+static int codes_of_window(unsigned parameter) {
     static const uint8_t codes[31] = {8, 8, 8, 8, 7, 6, 6, 5, 5, 4, 4, 4, 3, 3, 3, 3,
                                       2, 2, 2, 2, 2, 2, 2, 2, 1, 1, 1, 1, 1, 1, 1};
     return codes[parameter];
 }
 
-/* Reads codes codes from the window at the position, and tells whether they
- * were all in it; if not, nothing is to be believed. The position must be
- * ample. No shift exceeds 63: counts are masked, and where that changes one
- * used exceeds 64, or was the whole window by the last code. */
-FC_INLINE int read_window(fc_bits *b, int parameter, int codes, int32_t *residual) {
-    uint64_t window = fc_load_be64(b->bytes + (b->at >> 3)) << (b->at & 7);
-    uint64_t one = UINT64_C(1) << parameter, used = 0, seen = 0;
-    for (int i = 0; i < codes; i++) {
-        uint64_t zeros = window ? (uint64_t)__builtin_clzll(window) : 64;
-        uint64_t length = zeros + (uint64_t)parameter + 1;
-        uint64_t low = window << (zeros & 63) >> (63 - parameter); /* the one, then the bits */
-        uint64_t folded = (zeros << parameter) + low - one;
-        window <<= length & 63;
-        used += length;
-        seen |= folded;
-        residual[i] = unfold((uint32_t)folded);
-    }
-    /* With parameters below 24, 64 zeros make no residual of over 32 bits. */
-    if (codes == 1 && seen >> 32) return 0;
-    if (used > 64 - (b->at & 7)) return 0;
-    b->at += used;
-    return 1;
-}
+/* What is left to read of a residual. */
+typedef struct {
+    fc_bits bits;
+    int32_t *to;
+    int64_t left;      /* of the block */
+    int64_t ready;     /* of these, in the partition that the position is in */
+    int64_t partition; /* samples; the first has fewer residuals */
+    unsigned parameter_bits, parameter;
+} reader;
 
-FC_INLINE int read_windows(fc_bits *b, int parameter, int codes, int64_t count,
-                           int32_t *residual) {
-    int64_t i = 0;
-    for (; i + codes <= count && fc_bits_ample(b); i += codes)
-        if (!read_window(b, parameter, codes, residual + i)
-            && !read_codes(b, parameter, codes, residual + i))
-            return 0;
-    return read_codes(b, parameter, count - i, residual + i);
-}
-
-FC_INLINE int read_partition(fc_bits *b, int parameter, int64_t count, int32_t *residual) {
-    switch (codes_of_window(parameter)) {
-    case 8: return read_windows(b, parameter, 8, count, residual);
-    case 7: return read_windows(b, parameter, 7, count, residual);
-    case 6: return read_windows(b, parameter, 6, count, residual);
-    case 5: return read_windows(b, parameter, 5, count, residual);
-    case 4: return read_windows(b, parameter, 4, count, residual);
-    case 3: return read_windows(b, parameter, 3, count, residual);
-    case 2: return read_windows(b, parameter, 2, count, residual);
-    default: return read_windows(b, parameter, 1, count, residual);
-    }
-}
-
-/* The escape: residuals as they are, in so many bits each. */
-static int read_escaped(fc_bits *b, int64_t count, int32_t *residual) {
+/* The escape: residuals in so many bits each, which are folded here. */
+static int read_escaped(fc_bits *b, int64_t count, int32_t *folded) {
     int bits = (int)fc_read_bits(b, 5);
     if (fc_bits_overrun(b) || b->at + (uint64_t)bits * (uint64_t)count > 8 * b->size) return 0;
-    for (int64_t i = 0; i < count; i++) residual[i] = fc_read_signed(b, bits);
-    return 1;
-}
-
-FC_INLINE int read_partitions(fc_bits *b, int order, int64_t samples, int32_t *residual) {
-    int method = (int)fc_read_bits(b, 2), partition_order = (int)fc_read_bits(b, 4);
-    int64_t partition = samples >> partition_order;
-    if (method > 1 || partition << partition_order != samples || partition < order) return 0;
-    int parameter_bits = 4 + method, escape = (1 << parameter_bits) - 1;
-    int64_t i = order;
-    for (int64_t end = partition; end <= samples; i = end, end += partition) {
-        int parameter = (int)fc_read_bits(b, parameter_bits);
-        int ok = parameter == escape
-            ? read_escaped(b, end - i, residual + i)
-            : read_partition(b, parameter, end - i, residual + i);
-        if (!ok) return 0;
+    for (int64_t i = 0; i < count; i++) {
+        int32_t value = fc_read_signed(b, bits);
+        folded[i] = (int32_t)((uint32_t)value << 1) ^ value >> 31;
     }
     return 1;
 }
 
-#if FC_X86
-FC_TARGET_AVX2 static int read_partitions_avx2(fc_bits *b, int order, int64_t samples,
-                                               int32_t *residual) {
-    return read_partitions(b, order, samples, residual);
+static void advance(reader *r, int64_t count) {
+    r->to += count;
+    r->left -= count;
+    r->ready -= count;
 }
+
+/* Reads a partition's parameter and, where it is escaped, all of it. */
+static int open_partition(reader *r, int64_t count) {
+    r->ready = count;
+    r->parameter = fc_read_bits(&r->bits, (int)r->parameter_bits);
+    if (r->parameter != (1u << r->parameter_bits) - 1) return 1;
+    if (!read_escaped(&r->bits, count, r->to)) return 0;
+    advance(r, count);
+    return 1;
+}
+
+/* Goes on to the next Rice code: nothing is ready only where nothing is
+ * left. Partitions divide the block, so that ready never exceeds left. */
+static int find_code(reader *r) {
+    while (!r->ready && r->left)
+        if (!open_partition(r, r->partition)) return 0;
+    return 1;
+}
+
+static int open_reader(reader *r, const fc_residual *from) {
+    *r = (reader){.bits = *from->bits, .to = from->x + from->order,
+                  .left = from->samples - from->order};
+    uint32_t method = fc_read_bits(&r->bits, 2), order = fc_read_bits(&r->bits, 4);
+    r->partition = from->samples >> order;
+    r->parameter_bits = 4 + method;
+    return method < 2 && r->partition << order == from->samples && r->partition >= from->order
+        && open_partition(r, r->partition - from->order) && find_code(r);
+}
+
+/* The loops for any processor, and for those with AVX2 and its company. */
+#define FC_LOOPS(name) name##_any
+#define FC_LOOPS_TARGET
+#define FC_LEADING_ZEROS(word) ((word) ? (unsigned)__builtin_clzll(word) : 64)
+#define FC_LOW_BITS(word, count) ((word) & ((UINT64_C(1) << (count)) - 1))
+#include "residual_loops.h"
+#undef FC_LOOPS
+#undef FC_LOOPS_TARGET
+#undef FC_LEADING_ZEROS
+#undef FC_LOW_BITS
+
+#if FC_X86
+#define FC_LOOPS(name) name##_avx2
+#define FC_LOOPS_TARGET FC_TARGET_AVX2
+#define FC_LEADING_ZEROS(word) _lzcnt_u64(word)
+#define FC_LOW_BITS(word, count) _bzhi_u64(word, count)
+#include "residual_loops.h"
 #endif
 
-int fc_read_residual(fc_bits *b, int order, int64_t samples, int32_t *residual) {
+void fc_read_residuals(fc_residual *residuals, int n) {
 #if FC_X86
-    if (fc_this_cpu() == FC_CPU_AVX2) return read_partitions_avx2(b, order, samples, residual);
+    if (fc_this_cpu() == FC_CPU_AVX2) {
+        read_residuals_avx2(residuals, n);
+        return;
+    }
 #endif
-    return read_partitions(b, order, samples, residual);
+    read_residuals_any(residuals, n);
 }

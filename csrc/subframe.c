@@ -8,20 +8,30 @@
 
 enum { CONSTANT = 0, VERBATIM = 1, FIXED = 8, LPC = 32 };
 
+/* A subframe on its way to samples. */
 typedef struct {
+    fc_frame_task *task;
     int type; /* the six bits of the header: a kind, and an order with some */
     int wasted;
     int bits; /* a sample, without the wasted bits; 1 to 32 */
-} subframe_header;
+    int32_t *x;
+    fc_predictor predictor;
+} subframe;
 
-static int read_header(fc_bits *b, int bits, subframe_header *h) {
+/* What has been read of a frame. */
+typedef struct {
+    fc_bits bits;
+    int width; /* bits of a sample */
+} reading;
+
+static int read_header(fc_bits *b, int width, subframe *s) {
     uint32_t byte = fc_read_bits(b, 8);
     if (byte & 0x80) return 0;
-    h->type = (int)(byte >> 1);
+    s->type = (int)(byte >> 1);
     uint64_t wasted = byte & 1 ? fc_read_unary(b) + 1 : 0;
-    if (fc_bits_overrun(b) || wasted >= (uint64_t)bits) return 0;
-    h->wasted = (int)wasted;
-    h->bits = bits - h->wasted;
+    if (fc_bits_overrun(b) || wasted >= (uint64_t)width) return 0;
+    s->wasted = (int)wasted;
+    s->bits = width - s->wasted;
     return 1;
 }
 
@@ -46,24 +56,30 @@ static int read_coefficients(fc_bits *b, fc_predictor *p) {
     return precision < 16 && p->shift >= 0;
 }
 
-static int read_predicted(fc_bits *b, const subframe_header *h, int64_t samples, int32_t *x) {
-    fc_predictor p = {.order = h->type >= LPC ? h->type - LPC + 1 : h->type - FIXED};
-    if (p.order >= samples || !read_verbatim(b, h->bits, p.order, x)) return 0;
-    if (h->type < LPC)
-        fc_set_fixed(&p, p.order);
-    else if (!read_coefficients(b, &p))
+/* Warm-up samples and coefficients. */
+static int read_predictor(fc_bits *b, subframe *s) {
+    fc_predictor *p = &s->predictor;
+    p->fixed = s->type < LPC;
+    p->order = p->fixed ? s->type - FIXED : s->type - LPC + 1;
+    if (p->order >= s->task->samples || !read_verbatim(b, s->bits, p->order, s->x)) return 0;
+    if (p->fixed)
+        fc_set_fixed(p, p->order);
+    else if (!read_coefficients(b, p))
         return 0;
-    fc_set_width(&p, h->bits);
-    if (!fc_read_residual(b, p.order, samples, x)) return 0;
-    fc_restore_samples(&p, x, p.order, samples);
+    fc_set_width(p, s->bits);
     return 1;
 }
 
-static int read_samples(fc_bits *b, const subframe_header *h, int64_t samples, int32_t *x) {
-    if (h->type == CONSTANT) return read_constant(b, h->bits, samples, x);
-    if (h->type == VERBATIM) return read_verbatim(b, h->bits, samples, x);
-    if (h->type >= LPC || (h->type >= FIXED && h->type <= FIXED + 4))
-        return read_predicted(b, h, samples, x);
+static int is_predicted(const subframe *s) {
+    return s->type >= LPC || (s->type >= FIXED && s->type <= FIXED + 4);
+}
+
+/* All that comes before the residual; all there is, where there is none. */
+static int open_subframe(reading *r, subframe *s) {
+    if (!read_header(&r->bits, r->width, s)) return 0;
+    if (is_predicted(s)) return read_predictor(&r->bits, s);
+    if (s->type == CONSTANT) return read_constant(&r->bits, s->bits, s->task->samples, s->x);
+    if (s->type == VERBATIM) return read_verbatim(&r->bits, s->bits, s->task->samples, s->x);
     return 0;
 }
 
@@ -71,11 +87,47 @@ static void restore_wasted_bits(int wasted, int64_t samples, int32_t *x) {
     for (int64_t i = 0; i < samples; i++) x[i] = (int32_t)((uint32_t)x[i] << wasted);
 }
 
-static int read_subframe(fc_bits *b, int bits, int64_t samples, int32_t *x) {
-    subframe_header h;
-    if (!read_header(b, bits, &h) || !read_samples(b, &h, samples, x)) return 0;
-    if (h.wasted) restore_wasted_bits(h.wasted, samples, x);
-    return 1;
+/* Reads residuals and restores the samples of subframes that are predicted. */
+static void finish_predicted(reading *const *readings, subframe *const *subframes, int n) {
+    fc_residual residuals[FC_MAX_BATCH];
+    fc_restoring restorings[FC_MAX_BATCH];
+    int n_good = 0;
+    for (int i = 0; i < n; i++) {
+        subframe *s = subframes[i];
+        residuals[i] = (fc_residual){&readings[i]->bits, s->predictor.order, s->task->samples,
+                                     s->x, 0};
+    }
+    fc_read_residuals(residuals, n);
+    for (int i = 0; i < n; i++)
+        if (residuals[i].good)
+            restorings[n_good++] = (fc_restoring){&subframes[i]->predictor, subframes[i]->x,
+                                                  subframes[i]->task->samples};
+        else
+            subframes[i]->task->code = FC_ERR_FRAME;
+    fc_restore_samples(restorings, n_good);
+}
+
+/* A subframe each of the frames that have one for this channel. */
+static void read_channel(fc_frame_task *tasks, reading *readings, int n, int channel) {
+    subframe all[FC_MAX_BATCH], *predicted[FC_MAX_BATCH];
+    reading *of_predicted[FC_MAX_BATCH];
+    int n_predicted = 0;
+    for (int i = 0; i < n; i++) {
+        subframe *s = all + i;
+        s->task = tasks + i;
+        if (s->task->code || channel >= s->task->channels) continue;
+        s->x = s->task->channel[channel];
+        if (!open_subframe(readings + i, s)) {
+            s->task->code = FC_ERR_FRAME;
+        } else if (is_predicted(s)) {
+            of_predicted[n_predicted] = readings + i;
+            predicted[n_predicted++] = s;
+        }
+    }
+    finish_predicted(of_predicted, predicted, n_predicted);
+    for (int i = 0; i < n; i++)
+        if (!tasks[i].code && channel < tasks[i].channels && all[i].wasted)
+            restore_wasted_bits(all[i].wasted, tasks[i].samples, all[i].x);
 }
 
 /* The rest of the last byte is zeros, and after it come the CRC's two. */
@@ -93,16 +145,33 @@ static int is_foreign(const uint8_t *frame, size_t size) {
     return size >= 4 && frame[0] == 0xff && (frame[1] == 0xf9 || frame[3] >> 4 >= 8);
 }
 
+static int open_frame(const fc_frame_task *t, reading *r) {
+    fc_frame_header h;
+    if (is_foreign(t->frame, t->size)) return FC_NOT_OURS;
+    if (!fc_read_frame_header(t->frame, t->size, &h) || h.channels != t->channels
+        || h.samples != t->samples || t->size < h.size + 2)
+        return FC_ERR_FRAME;
+    if (!h.bits) return FC_NOT_OURS;
+    r->width = h.bits;
+    r->bits = (fc_bits){t->frame, t->size - 2, 8 * h.size};
+    return crc_is_right(t->frame, t->size) ? FC_OK : FC_ERR_FRAME;
+}
+
+void fc_decode_frames_fast(fc_frame_task *tasks, int n) {
+    reading readings[FC_MAX_BATCH];
+    int channels = 0;
+    for (int i = 0; i < n; i++) {
+        tasks[i].code = open_frame(tasks + i, readings + i);
+        if (tasks[i].channels > channels) channels = tasks[i].channels;
+    }
+    for (int c = 0; c < channels; c++) read_channel(tasks, readings, n, c);
+    for (int i = 0; i < n; i++)
+        if (!tasks[i].code && !ends_well(&readings[i].bits)) tasks[i].code = FC_ERR_FRAME;
+}
+
 int fc_decode_frame_fast(const uint8_t *frame, size_t size, int channels, int64_t samples,
                          int32_t *const channel[2]) {
-    fc_frame_header h;
-    if (is_foreign(frame, size)) return FC_NOT_OURS;
-    if (!fc_read_frame_header(frame, size, &h)) return FC_ERR_FRAME;
-    if (h.channels != channels || h.samples != samples || size < h.size + 2) return FC_ERR_FRAME;
-    if (!h.bits) return FC_NOT_OURS;
-    if (!crc_is_right(frame, size)) return FC_ERR_FRAME;
-    fc_bits b = {frame, size - 2, 8 * h.size};
-    for (int c = 0; c < channels; c++)
-        if (!read_subframe(&b, h.bits, samples, channel[c])) return FC_ERR_FRAME;
-    return ends_well(&b) ? FC_OK : FC_ERR_FRAME;
+    fc_frame_task task = {frame, size, channels, 0, samples, {channel[0], channel[1]}};
+    fc_decode_frames_fast(&task, 1);
+    return task.code;
 }

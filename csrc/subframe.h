@@ -7,13 +7,28 @@
 
 #define FC_NOT_OURS (-1) /* a frame that libFLAC must decode */
 
-/* Decodes one frame, which must fill size bytes and hold so many samples of
- * so many channels (1 or 2). channel[c] has room for samples. Checks the
- * frame's CRCs. Returns FC_OK, FC_ERR_FRAME or FC_NOT_OURS; unless it was
- * FC_OK, the channels hold unspecified values.
+#define FC_MAX_BATCH 8  /* frames that are decoded together */
+
+/* A frame to decode: it must fill size bytes and hold so many samples of so
+ * many channels (1 or 2). channel[c] has room for samples. */
+typedef struct fc_frame_task {
+    const uint8_t *frame;
+    size_t size;
+    int channels;
+    int code; /* what came of it: FC_OK, FC_ERR_FRAME or FC_NOT_OURS */
+    int64_t samples;
+    int32_t *channel[2];
+} fc_frame_task;
+
+/* Decodes n frames, up to FC_MAX_BATCH, and checks their CRCs; frames of one
+ * size together take least time each. Unless its code is FC_OK, a frame's
+ * channels hold unspecified values.
  *
- * Looks at no byte but those of the frame, whatever they are, and takes no
- * memory. */
+ * Looks at no byte but those of the frames, whatever they are, and takes no
+ * memory but the stack's. */
+void fc_decode_frames_fast(fc_frame_task *tasks, int n);
+
+/* Decodes one frame; returns its code. */
 int fc_decode_frame_fast(const uint8_t *frame, size_t size, int channels, int64_t samples,
                          int32_t *const channel[2]);
 

@@ -1,7 +1,7 @@
 /* Our frame decoder against libFLAC's, sample by sample; and against damage.
  *
  * cc -O1 -g -fsanitize=address,undefined -DFC_NO_CLONES -Icsrc tests/c/test_subframe.c \
- *    csrc/{subframe,residual,predict,cpu,frame,checksum,libflac}.c -lFLAC -lm
+ *    csrc/{subframe,residual,predict,restore_avx2,cpu,frame,checksum,libflac}.c -lFLAC -lm
  * With -UFC_NO_CLONES the code for this processor is tested instead. */
 #include <math.h>
 #include <stdio.h>
@@ -127,6 +127,66 @@ static int decode_reference(const coded_frame *f, taken *t) {
     return fc_decode_frame(reference, f->bytes, f->size, t->channels, t->samples, take, t);
 }
 
+/* -- batches ---------------------------------------------------------------------- */
+
+#define POOLED 64
+
+/* Frames of all kinds, to be decoded together in any mixture. */
+static struct {
+    coded_frame frame;
+    taken truth;
+} pool[POOLED];
+
+static void put_in_pool(const coded_frame *f, const taken *truth) {
+    int i = (int)random_below(POOLED);
+    free(pool[i].frame.bytes);
+    free_buffers(&pool[i].truth);
+    pool[i].frame = *f;
+    pool[i].frame.bytes = malloc(f->size);
+    memcpy(pool[i].frame.bytes, f->bytes, f->size);
+    make_buffers(&pool[i].truth, truth->channels, f->samples, 0);
+    take(&pool[i].truth, (const int32_t *const *)truth->channel);
+}
+
+static void set_crcs(coded_frame *f);
+
+static void damage(coded_frame *f) {
+    uint8_t *bytes = malloc(f->size);
+    memcpy(bytes, f->bytes, f->size);
+    f->bytes = bytes;
+    for (int i = 0; i < 3; i++) bytes[random_below((int64_t)f->size)] ^= (uint8_t)random64();
+    set_crcs(f);
+}
+
+/* Frames that are well must come out so, whatever is beside them. */
+static void check_batch(void) {
+    static const coding none;
+    fc_frame_task tasks[FC_MAX_BATCH];
+    taken ours[FC_MAX_BATCH];
+    int which[FC_MAX_BATCH], damaged[FC_MAX_BATCH], n = 1 + (int)random_below(FC_MAX_BATCH);
+    int like = random_below(2) ? (int)random_below(POOLED) : -1;
+    for (int i = 0; i < n; i++) {
+        which[i] = like >= 0 && random_below(4) ? like : (int)random_below(POOLED);
+        coded_frame f = pool[which[i]].frame;
+        if (!f.bytes) return;
+    }
+    for (int i = 0; i < n; i++) {
+        coded_frame f = pool[which[i]].frame;
+        damaged[i] = !random_below(6);
+        if (damaged[i]) damage(&f);
+        make_buffers(ours + i, pool[which[i]].truth.channels, f.samples, 0x55);
+        tasks[i] = (fc_frame_task){f.bytes, f.size, ours[i].channels, 0, f.samples,
+                                   {ours[i].channel[0], ours[i].channel[1]}};
+    }
+    fc_decode_frames_fast(tasks, n);
+    for (int i = 0; i < n; i++) {
+        if (damaged[i]) free((uint8_t *)tasks[i].frame);
+        else if (tasks[i].code || !same(ours + i, &pool[which[i]].truth))
+            fail("wrong in a batch", &none, tasks[i].code, i);
+        free_buffers(ours + i);
+    }
+}
+
 static void check_frames(const coding *how, int kind, const coded_frames *frames,
                          int32_t *const *signal) {
     int64_t at = 0;
@@ -139,6 +199,7 @@ static void check_frames(const coding *how, int kind, const coded_frames *frames
         else if (!same(&ours, &truth)) fail("differs from the signal", how, kind, i);
         if (decode_reference(f, &theirs)) fail("libFLAC refuses", how, kind, i);
         else if (!same(&theirs, &truth)) fail("libFLAC differs", how, kind, i);
+        if (!random_below(4)) put_in_pool(f, &truth);
         free_buffers(&ours);
         free_buffers(&theirs);
         at += f->samples;
@@ -322,6 +383,7 @@ static int check_unusual(void) {
     set_crcs(&f);
     coded_frames frames = {&f, 1, f.size};
     if (ok) check_frames(&how, -1, &frames, x);
+    if (ok) check_batch();
     free(f.bytes);
     free(bytes);
     free(x[0]);
@@ -343,6 +405,7 @@ static void check_coding(const coding *how, int kind, int64_t samples, int damag
     for (int i = 0; frames.n && i < damages; i++) {
         int number = (int)random_below(frames.n);
         check_damaged(how, kind, number, frames.items + number);
+        check_batch();
     }
     free_frames(&frames);
     free(signal[0]);
@@ -371,6 +434,7 @@ int main(int argc, char **argv) {
     for (int i = 0; i < rounds * 20000; i++) check_hostile();
     int unusual = 0;
     for (int i = 0; i < rounds * 5000; i++) unusual += check_unusual();
+    for (int i = 0; i < POOLED; i++) free(pool[i].frame.bytes), free_buffers(&pool[i].truth);
     fc_delete_decoder(reference);
     printf("%d frames, %d of them unusual, and %d damaged ones compared, %d failures\n",
            frames_seen, unusual, frames_compared, failures);
