@@ -20,9 +20,22 @@ typedef struct {
     int64_t span, frame;
 } start;
 
+/* What a frame's samples go through on their way out. */
 typedef struct {
-    int32_t *channel[2]; /* a frame's samples as FLAC has them */
-    void *block;         /* and as the caller wants them, where these cannot go straight out */
+    int64_t stream, frame;
+    int64_t first;        /* the first sample that is wanted, in the stream */
+    int64_t skip, count;  /* in the frame: samples before it; samples wanted */
+    uint8_t *out;
+} delivery;
+
+/* Frames are decoded a few at a time, and delivered while their samples are
+ * in the cache. */
+typedef struct {
+    int n; /* frames that wait */
+    fc_frame_task tasks[FC_MAX_BATCH];
+    delivery deliveries[FC_MAX_BATCH];
+    int32_t *samples;    /* of all tasks, as FLAC has them */
+    void *block;         /* those of one, where they cannot go straight out */
     fc_decoder *libflac; /* NULL until a frame needs it */
 } worker;
 
@@ -42,16 +55,6 @@ typedef struct {
     worker *workers;
     int n_threads;
 } decoding;
-
-/* What a frame's samples go through on their way out. */
-typedef struct {
-    const decoding *shared;
-    worker *w;
-    int64_t stream;
-    int64_t first;        /* the first sample that is wanted, in the stream */
-    int64_t skip, count;  /* in the frame: samples before it; samples wanted */
-    uint8_t *out;
-} delivery;
 
 /* -- finding bytes ------------------------------------------------------------ */
 
@@ -115,7 +118,7 @@ static int64_t last_frame(const decoding *d, const fc_span *span) {
  * starts is NULL. */
 static int64_t cut_jobs(const decoding *d, start *starts) {
     int64_t n = 0, frames_a_job = JOB_SAMPLES / fc_frame_samples(&d->header, 0), left = 0;
-    if (frames_a_job < 1) frames_a_job = 1;
+    if (frames_a_job < FC_MAX_BATCH) frames_a_job = FC_MAX_BATCH;
     for (int64_t i = 0; i < d->n_spans; i++) {
         fc_span span = span_of(d, i);
         int64_t frame = span.start / d->header.frame_size, end = last_frame(d, &span) + 1;
@@ -164,25 +167,25 @@ static void apply_exceptions(const decoding *d, const delivery *to, void *block)
 
 /* -- decoding ----------------------------------------------------------------------- */
 
-static void deliver(void *context, const int32_t *const *channel) {
-    delivery *to = context;
-    const decoding *d = to->shared;
+static void deliver(const decoding *d, worker *w, const delivery *to,
+                    const int32_t *const *channel) {
     const fc_header *h = &d->header;
     void *block = fc_store_target(d->out, h->dtype, to->out);
-    if (!block) block = to->w->block;
+    if (!block) block = w->block;
     fc_from_channels(h->dtype, h->mode, fc_stream_offset(d->head, h, to->stream),
                      fc_stream_quanta(d->head, h, to->stream), channel[0] + to->skip,
                      channel[1] ? channel[1] + to->skip : NULL, to->count, block);
     if (d->n_exceptions) apply_exceptions(d, to, block);
-    if (block == to->w->block) fc_store_block(d->out, h->dtype, to->out, to->count, block);
+    if (block == w->block) fc_store_block(d->out, h->dtype, to->out, to->count, block);
 }
+
+static int max_channels(const fc_header *h) { return fc_may_be_wide(h->dtype, h->mode) ? 2 : 1; }
 
 static int check_frame_header(const fc_header *h, const uint8_t *bytes, int64_t size,
                               int64_t number, int64_t samples, fc_frame_header *frame) {
     if (!fc_read_frame_header(bytes, (size_t)size, frame)) return 0;
-    int channels = fc_may_be_wide(h->dtype, h->mode) ? 2 : 1;
     return frame->number == number && frame->samples == samples && frame->bits
-        && frame->channels <= channels && (frame->channels == 1 || frame->bits == 32);
+        && frame->channels <= max_channels(h);
 }
 
 static int libflac_forced;
@@ -192,49 +195,85 @@ static void ask_environment(void) {
     libflac_forced = name && !strcmp(name, "libflac");
 }
 
-static int decode_by_libflac(worker *w, const uint8_t *bytes, size_t size, int channels,
-                             int64_t samples, delivery *to) {
+/* libFLAC's samples, put where ours would be. */
+static void take_samples(void *context, const int32_t *const *channel) {
+    const fc_frame_task *t = context;
+    for (int c = 0; c < t->channels; c++)
+        memcpy(t->channel[c], channel[c], (size_t)t->samples * sizeof *channel[c]);
+}
+
+static int decode_by_libflac(worker *w, fc_frame_task *t) {
     if (!w->libflac) w->libflac = fc_new_decoder();
     if (!w->libflac) return FC_ERR_MEMORY;
-    return fc_decode_frame(w->libflac, bytes, size, channels, samples, deliver, to);
+    return fc_decode_frame(w->libflac, t->frame, t->size, t->channels, t->samples, take_samples,
+                           t);
 }
 
-static int decode_bytes(worker *w, const uint8_t *bytes, size_t size, int channels,
-                        int64_t samples, delivery *to) {
-    int code = libflac_forced ? FC_NOT_OURS
-                              : fc_decode_frame_fast(bytes, size, channels, samples, w->channel);
-    if (code == FC_NOT_OURS) return decode_by_libflac(w, bytes, size, channels, samples, to);
-    const int32_t *channel[2] = {w->channel[0], channels == 2 ? w->channel[1] : NULL};
-    if (!code) deliver(to, channel);
-    return code;
+static int fail_frame(const decoding *d, fc_error *error, int code, int64_t stream,
+                      int64_t frame) {
+    return fc_fail_at(error, code, stream, frame, frame * d->header.frame_size);
 }
 
-/* The frame of a stream that holds sample; where its bytes begin. */
-static int decode_frame(decoding *d, worker *w, const fc_span *span, int64_t number,
-                        int64_t position, fc_error *error) {
+/* Decodes the frames that wait. The first that fails is the one reported. */
+static int decode_waiting(const decoding *d, worker *w, fc_error *error) {
+    int n = w->n;
+    w->n = 0;
+    if (!libflac_forced) fc_decode_frames_fast(w->tasks, n);
+    for (int i = 0; i < n; i++) {
+        fc_frame_task *t = w->tasks + i;
+        const delivery *to = w->deliveries + i;
+        if (libflac_forced || t->code == FC_NOT_OURS) t->code = decode_by_libflac(w, t);
+        if (t->code) return fail_frame(d, error, t->code, to->stream, to->frame);
+        const int32_t *channel[2] = {t->channel[0], t->channels == 2 ? t->channel[1] : NULL};
+        deliver(d, w, to, channel);
+    }
+    return FC_OK;
+}
+
+/* Samples from one channel of one task to the next. Not a power of two, for
+ * these would compete for the same few lines of the first-level cache. */
+static int64_t row_size(const decoding *d) {
+    return (fc_frame_samples(&d->header, 0) | 15) + 33;
+}
+
+/* Makes a frame of a span wait; where its bytes begin is known. */
+static int add_frame(const decoding *d, worker *w, const fc_span *span, int64_t number,
+                     int64_t position, fc_error *error) {
     const fc_header *h = &d->header;
     int64_t samples = fc_frame_samples(h, number), begin = number * h->frame_size;
     int64_t size = fc_frame_bytes(d->head, h, span->stream * h->n_frames + number);
     const uint8_t *bytes = find_bytes(d, position, size);
-    if (!bytes) return fc_fail_at(error, FC_ERR_MISSING_PIECE, span->stream, number, begin);
-    if (fc_frame_entry(bytes, (size_t)size)
-        != fc_get_entry(d->head, h, span->stream * h->n_frames + number))
-        return fc_fail_at(error, FC_ERR_FRAME, span->stream, number, begin);
+    if (!bytes) return fail_frame(d, error, FC_ERR_MISSING_PIECE, span->stream, number);
     fc_frame_header frame;
     if (!check_frame_header(h, bytes, size, number, samples, &frame))
-        return fc_fail_at(error, FC_ERR_FRAME_HEADER, span->stream, number, begin);
+        return fail_frame(d, error, FC_ERR_FRAME_HEADER, span->stream, number);
     int64_t first = span->start > begin ? span->start : begin;
     int64_t end = span->start + span->count;
     if (end > begin + samples) end = begin + samples;
     uint8_t *out = (uint8_t *)d->out->data + span->out_offset
         + (first - span->start) * d->out->sample_stride;
-    delivery to = {d, w, span->stream, first, first - begin, end - first, out};
-    int code = decode_bytes(w, bytes, (size_t)size, frame.channels, samples, &to);
-    return code ? fc_fail_at(error, code, span->stream, number, begin) : FC_OK;
+    int32_t *row = w->samples + w->n * max_channels(h) * row_size(d);
+    w->deliveries[w->n] = (delivery){span->stream, number, first, first - begin, end - first, out};
+    w->tasks[w->n] = (fc_frame_task){bytes, (size_t)size, frame.channels, 0, samples,
+                                     {row, frame.channels == 2 ? row + row_size(d) : NULL}};
+    w->n++;
+    return FC_OK;
+}
+
+/* A frame that fails before it is decoded comes after those that wait. */
+static int decode_frame(const decoding *d, worker *w, const fc_span *span, int64_t number,
+                        int64_t position, fc_error *error) {
+    fc_error later;
+    int code = add_frame(d, w, span, number, position, &later);
+    if ((code || w->n == FC_MAX_BATCH) && decode_waiting(d, w, error)) return error->code;
+    if (code) *error = later;
+    return code;
 }
 
 static int decode_job(void *context, int thread, int64_t job, fc_error *error) {
-    decoding *d = context;
+    const decoding *d = context;
+    worker *w = d->workers + thread;
+    w->n = 0; /* a job that failed may have left some */
     start from = d->starts[job];
     start until = job + 1 < d->n_starts ? d->starts[job + 1] : (start){d->n_spans, 0};
     for (int64_t i = from.span; i < d->n_spans && i <= until.span; i++) {
@@ -244,13 +283,13 @@ static int decode_job(void *context, int thread, int64_t job, fc_error *error) {
         if (frame >= end) continue;
         int64_t position = position_of(d, span.stream, frame);
         for (; frame < end; frame++) {
-            if (decode_frame(d, d->workers + thread, &span, frame, position, error))
+            if (decode_frame(d, w, &span, frame, position, error))
                 return error->code;
             position += fc_frame_bytes(d->head, &d->header,
                                        span.stream * d->header.n_frames + frame);
         }
     }
-    return FC_OK;
+    return decode_waiting(d, w, error);
 }
 
 /* -- checks before ---------------------------------------------------------------------- */
@@ -309,12 +348,10 @@ static int check_all(decoding *d, int64_t head_size, const fc_expect *expect, fc
 /* -- memory ------------------------------------------------------------------------------ */
 
 static int make_worker(const decoding *d, worker *w) {
-    size_t samples = (size_t)fc_frame_samples(&d->header, 0);
-    w->channel[0] = malloc(samples * 2 * sizeof *w->channel[0]);
-    w->block = malloc(samples * 8);
-    if (!w->channel[0] || !w->block) return FC_ERR_MEMORY;
-    w->channel[1] = w->channel[0] + samples;
-    return FC_OK;
+    size_t rows = (size_t)(FC_MAX_BATCH * max_channels(&d->header));
+    w->samples = malloc(rows * (size_t)row_size(d) * sizeof *w->samples);
+    w->block = malloc((size_t)fc_frame_samples(&d->header, 0) * 8);
+    return w->samples && w->block ? FC_OK : FC_ERR_MEMORY;
 }
 
 static int make_workers(decoding *d) {
@@ -332,7 +369,7 @@ static int make_workers(decoding *d) {
 static void free_decoding(decoding *d) {
     for (int i = 0; d->workers && i < d->n_threads; i++) {
         fc_delete_decoder(d->workers[i].libflac);
-        free(d->workers[i].channel[0]);
+        free(d->workers[i].samples);
         free(d->workers[i].block);
     }
     free(d->workers);

@@ -89,7 +89,7 @@ static void decode_libflac(libflac *f, const uint8_t *bytes, size_t size, int32_
 /* -- ours -------------------------------------------------------------------------- */
 
 static void decode_ours(const coded_frames *frames, const uint8_t *bytes, int32_t *out) {
-    static int32_t blocks[FC_MAX_BATCH][65536];
+    static int32_t blocks[FC_MAX_BATCH][65536 + 48];
     for (int i = 0, n; i < frames->n; i += n) {
         fc_frame_task tasks[FC_MAX_BATCH];
         for (n = 0; n < FC_MAX_BATCH && i + n < frames->n; n++) {
