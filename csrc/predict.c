@@ -20,6 +20,7 @@ void fc_set_width(fc_predictor *p, int bits) {
     int64_t magnitudes = 0;
     for (int j = 0; j < p->order; j++)
         magnitudes += p->coefficient[j] < 0 ? -p->coefficient[j] : p->coefficient[j];
+    p->bits = bits;
     p->wide = p->shift && magnitudes << (bits - 1) > INT32_MAX;
 }
 

@@ -13,6 +13,7 @@ typedef struct fc_predictor {
     int order; /* 0 to FC_MAX_ORDER */
     int shift; /* 0 to 15 */
     int fixed;
+    int bits;  /* of a sample, 1 to 32 */
     int wide;  /* sums may take more than 32 bits */
     int32_t coefficient[FC_MAX_ORDER];
 } fc_predictor;
@@ -20,7 +21,7 @@ typedef struct fc_predictor {
 /* The fixed predictor of order 0 to 4. */
 void fc_set_fixed(fc_predictor *predictor, int order);
 
-/* Sets wide from the other fields, for samples of so many bits, up to 32. */
+/* Sets bits, and wide from the other fields. */
 void fc_set_width(fc_predictor *predictor, int bits);
 
 /* x holds order warm-up samples, then residuals (folded, as fc_read_residuals

@@ -18,7 +18,9 @@ typedef struct {
     int order;
     int64_t from, until; /* samples, a multiple of 8 of them */
     __m256i shift;
+    __m256i bias; /* 2**15 times the sum of the coefficients */
     __m256i coefficient[FC_MAX_ORDER];
+    __m256i pair[FC_MAX_ORDER / 2]; /* of these, in 16 bits each */
 } lanes;
 
 /* Row i of eight becomes column i. */
@@ -63,21 +65,78 @@ LOOP __m256i gather(const lanes *l, int64_t i) {
     return _mm256_loadu_si256((const __m256i *)at);
 }
 
-/* Sums in 32 bits. past[order - 1] is the newest of the samples before. */
-LOOP void restore_narrow(const lanes *l, int order) {
-    __m256i past[FC_MAX_ORDER + LANES], v[LANES];
-    for (int j = 0; j < order; j++) past[j] = gather(l, l->from - order + j);
+/* For the products of 16 bits by 16 that are summed two by two, a sample and
+ * the one before it share a lane: the newer in the low half. */
+LOOP __m256i pair(__m256i newer, __m256i older_shifted) {
+    return _mm256_blend_epi16(newer, older_shifted, 0xaa);
+}
+
+/* Samples of 16 bits, sums of 32. pairs[order - 1] is the newest of those
+ * before, as in the loops below. */
+LOOP void restore_short(const lanes *l, int order) {
+    __m256i pairs[FC_MAX_ORDER + LANES], v[LANES];
+    __m256i last = gather(l, l->from - order);
+    for (int j = 1; j < order; j++) {
+        __m256i y = gather(l, l->from - order + j);
+        pairs[j] = pair(y, _mm256_slli_epi32(last, 16));
+        last = y;
+    }
     for (int64_t i = l->from; i < l->until; i += LANES) {
         load_residuals(l, i, v);
         for (int t = 0; t < LANES; t++) {
-            __m256i sum = _mm256_mullo_epi32(past[t], l->coefficient[order - 1]);
-            for (int j = order - 1; j-- > 0;)
+            __m256i sum = _mm256_madd_epi16(pairs[t + 1], l->pair[order / 2 - 1]);
+            for (int j = order / 2 - 1; j-- > 0;)
                 sum = _mm256_add_epi32(
-                    sum, _mm256_mullo_epi32(past[t + order - 1 - j], l->coefficient[j]));
+                    sum, _mm256_madd_epi16(pairs[t + order - 1 - 2 * j], l->pair[j]));
             v[t] = _mm256_add_epi32(v[t], _mm256_srav_epi32(sum, l->shift));
-            past[t + order] = v[t];
+            pairs[t + order] = pair(v[t], _mm256_slli_epi32(last, 16));
+            last = v[t];
         }
-        for (int j = 0; j < order; j++) past[j] = past[j + LANES];
+        for (int j = 1; j < order; j++) pairs[j] = pairs[j + LANES];
+        store_samples(l, i, v);
+    }
+}
+
+/* Any samples, in halves: y = high * 2**16 + low + 2**15, with signed high
+ * and low, has the sum H * 2**16 + L with H of the high halves and L of the
+ * low ones and of what 2**15 gives, the bias. As the shift s is at most 15,
+ * that shifted right is H * 2**(16 - s) + (L >> s). Of H the low bits do; L
+ * takes 32, if neither the positive coefficients nor the negative ones sum
+ * up to more than 2**15: low + 2**15 is 0 to 2**16 - 1. */
+LOOP void restore_split(const lanes *l, int order) {
+    __m256i low[FC_MAX_ORDER + LANES], high[FC_MAX_ORDER + LANES], v[LANES];
+    const __m256i flip = _mm256_set1_epi32(0x8000);
+    __m256i rest = _mm256_sub_epi32(_mm256_set1_epi32(16), l->shift);
+    __m256i last = gather(l, l->from - order), last_low;
+    last_low = _mm256_slli_epi32(_mm256_xor_si256(last, flip), 16);
+    for (int j = 1; j < order; j++) {
+        __m256i y = gather(l, l->from - order + j), y_low = _mm256_xor_si256(y, flip);
+        low[j] = pair(y_low, last_low);
+        high[j] = pair(_mm256_srli_epi32(y, 16), last);
+        last = y;
+        last_low = _mm256_slli_epi32(y_low, 16);
+    }
+    for (int64_t i = l->from; i < l->until; i += LANES) {
+        load_residuals(l, i, v);
+        for (int t = 0; t < LANES; t++) {
+            __m256i sum = l->bias, high_sum = _mm256_setzero_si256();
+            for (int j = order / 2; j-- > 0;) {
+                int at = t + order - 1 - 2 * j;
+                sum = _mm256_add_epi32(sum, _mm256_madd_epi16(low[at], l->pair[j]));
+                high_sum = _mm256_add_epi32(high_sum, _mm256_madd_epi16(high[at], l->pair[j]));
+            }
+            __m256i y = _mm256_add_epi32(v[t], _mm256_srav_epi32(sum, l->shift));
+            y = _mm256_add_epi32(y, _mm256_sllv_epi32(high_sum, rest));
+            __m256i y_low = _mm256_xor_si256(y, flip);
+            low[t + order] = pair(y_low, last_low);
+            high[t + order] = pair(_mm256_srli_epi32(y, 16), last);
+            v[t] = last = y;
+            last_low = _mm256_slli_epi32(y_low, 16);
+        }
+        for (int j = 1; j < order; j++) {
+            low[j] = low[j + LANES];
+            high[j] = high[j + LANES];
+        }
         store_samples(l, i, v);
     }
 }
@@ -156,7 +215,8 @@ FC_TARGET_AVX2 static void restore_same_fixed(const lanes *l) {
     default: call(l, l->order);              \
     }
 
-FC_TARGET_AVX2 static void restore_all_narrow(const lanes *l) { FOR_ORDER(restore_narrow) }
+FC_TARGET_AVX2 static void restore_all_short(const lanes *l) { FOR_ORDER(restore_short) }
+FC_TARGET_AVX2 static void restore_all_split(const lanes *l) { FOR_ORDER(restore_split) }
 FC_TARGET_AVX2 static void restore_all_wide(const lanes *l) { FOR_ORDER(restore_wide) }
 
 static int highest_order(const fc_restoring *blocks, int n) {
@@ -174,10 +234,25 @@ static int is_same_fixed(const fc_restoring *blocks, int n) {
     return 1;
 }
 
-static int is_wide(const fc_restoring *blocks, int n) {
+static int all_short(const fc_restoring *blocks, int n) {
     for (int k = 0; k < n; k++)
-        if (blocks[k].predictor->wide) return 1;
-    return 0;
+        if (blocks[k].predictor->wide || blocks[k].predictor->bits > 16) return 0;
+    return 1;
+}
+
+/* See restore_split. Precisions are up to 15 bits, so that no sum overflows. */
+static int can_split(const fc_predictor *p) {
+    int positive = 0, negative = 0;
+    for (int j = 0; j < p->order; j++)
+        if (p->coefficient[j] > 0) positive += p->coefficient[j];
+        else negative -= p->coefficient[j];
+    return positive <= 1 << 15 && negative <= 1 << 15;
+}
+
+static int can_all_split(const fc_restoring *blocks, int n) {
+    for (int k = 0; k < n; k++)
+        if (!can_split(blocks[k].predictor)) return 0;
+    return 1;
 }
 
 static int64_t fewest_samples(const fc_restoring *blocks, int n) {
@@ -196,13 +271,17 @@ FC_TARGET_AVX2 static void fill_lanes(lanes *l, const fc_restoring *blocks, int 
         shift[k] = blocks[k < n ? k : 0].predictor->shift;
     }
     l->shift = _mm256_loadu_si256((const __m256i *)shift);
+    l->bias = _mm256_setzero_si256();
     for (int j = 0; j < l->order; j++) {
         for (int k = 0; k < LANES; k++) {
             const fc_predictor *p = blocks[k < n ? k : 0].predictor;
             coefficient[k] = j < p->order ? p->coefficient[j] : 0;
         }
         l->coefficient[j] = _mm256_loadu_si256((const __m256i *)coefficient);
+        l->bias = _mm256_add_epi32(l->bias, _mm256_slli_epi32(l->coefficient[j], 15));
     }
+    for (int j = 0; j + 1 < l->order; j += 2)
+        l->pair[j / 2] = pair(l->coefficient[j], _mm256_slli_epi32(l->coefficient[j + 1], 16));
 }
 
 int64_t fc_restore_avx2(const fc_restoring *blocks, int n) {
@@ -219,7 +298,9 @@ int64_t fc_restore_avx2(const fc_restoring *blocks, int n) {
                          blocks[k].predictor->order);
     fill_lanes(&l, blocks, n);
     if (same_fixed) restore_same_fixed(&l);
-    else (is_wide(blocks, n) ? restore_all_wide : restore_all_narrow)(&l);
+    else if (all_short(blocks, n)) restore_all_short(&l);
+    else if (can_all_split(blocks, n)) restore_all_split(&l);
+    else restore_all_wide(&l);
     return l.until;
 }
 #else
