@@ -23,19 +23,6 @@ static int read_codes(fc_bits *b, unsigned parameter, int64_t count, int32_t *fo
     return !fc_bits_overrun(b);
 }
 
-/* Codes at a position, which goes on behind them if they are good. */
-__attribute__((noinline)) static int read_long_codes(const fc_bits *b, uint64_t *at,
-                                                     unsigned parameter, int count,
-                                                     int32_t *folded) {
-    fc_bits from = {b->bytes, b->size, *at};
-    if (!read_codes(&from, parameter, count, folded)) return 0;
-    *at = from.at;
-    return 1;
-}
-
-/* Below this position 8 bytes may be loaded. */
-static uint64_t ample_limit(const fc_bits *b) { return b->size < 8 ? 0 : 8 * (b->size - 7); }
-
 /* How many codes are read from one window of 57 bits or more. All of them
  * must fit, which is looked at afterwards; where they do not, they are read
  * again, one by one. Encoders choose the parameter such that a code takes
@@ -73,6 +60,21 @@ static void advance(reader *r, int64_t count) {
     r->ready -= count;
 }
 
+/* Codes that are not all in one window. */
+__attribute__((noinline)) static int read_long_codes(reader *r, int count) {
+    if (!read_codes(&r->bits, r->parameter, count, r->to)) return 0;
+    advance(r, count);
+    return 1;
+}
+
+/* How many windows, up to most, can be read with 8 bytes to load for each:
+ * none is left behind by more than 64 bits. */
+FC_INLINE int64_t ample_windows(const reader *r, int64_t most) {
+    if (!fc_bits_ample(&r->bits)) return 0;
+    int64_t windows = (int64_t)(r->bits.size - 8 - (r->bits.at >> 3)) / 8 + 1;
+    return windows < most ? windows : most;
+}
+
 /* Reads a partition's parameter and, where it is escaped, all of it. */
 static int open_partition(reader *r, int64_t count) {
     r->ready = count;
@@ -101,22 +103,23 @@ static int open_reader(reader *r, const fc_residual *from) {
         && open_partition(r, r->partition - from->order) && find_code(r);
 }
 
-/* The loops for any processor, and for those with AVX2 and its company. */
+/* The loops for any processor, and for those with AVX2 and its company.
+ * FC_AFTER_ONE: the count bits below the highest, which is set. */
 #define FC_LOOPS(name) name##_any
 #define FC_LOOPS_TARGET
 #define FC_LEADING_ZEROS(word) ((word) ? (unsigned)__builtin_clzll(word) : 64)
-#define FC_LOW_BITS(word, count) ((word) & ((UINT64_C(1) << (count)) - 1))
+#define FC_AFTER_ONE(word, count) ((word) << 1 >> 1 >> (63 - (count)))
 #include "residual_loops.h"
 #undef FC_LOOPS
 #undef FC_LOOPS_TARGET
 #undef FC_LEADING_ZEROS
-#undef FC_LOW_BITS
+#undef FC_AFTER_ONE
 
 #if FC_X86
 #define FC_LOOPS(name) name##_avx2
 #define FC_LOOPS_TARGET FC_TARGET_AVX2
 #define FC_LEADING_ZEROS(word) _lzcnt_u64(word)
-#define FC_LOW_BITS(word, count) _bzhi_u64(word, count)
+#define FC_AFTER_ONE(word, count) _bextr_u64(word, 63 - (count), count)
 #include "residual_loops.h"
 #endif
 

@@ -3,72 +3,83 @@
 
 #define LOOP FC_LOOPS_TARGET FC_INLINE
 
-/* Reads codes codes from the window at a position, where 8 bytes may be
- * loaded. Returns the bits from the position's byte to their end, more than
- * 64 where they were not all in the window; then nothing that it wrote is to
- * be believed. No shift exceeds 63: counts are masked, and where that changes
- * one, the bits come to more than 64. */
-LOOP uint64_t FC_LOOPS(read_window)(const uint8_t *bytes, uint64_t at, unsigned parameter,
+/* Reads codes codes from 8 bytes, of which skip bits, up to 7, have been read.
+ * Returns the bits of these 8 bytes that have been read then; more than 64
+ * where the codes were not all in them, and then nothing that it wrote is to
+ * be believed. No shift exceeds 63: zeros are masked, and only where no bit
+ * is set is that no true count. */
+LOOP uint64_t FC_LOOPS(read_window)(const uint8_t *bytes, uint64_t skip, unsigned parameter,
                                     int codes, int32_t *restrict folded) {
-    uint64_t window = fc_load_be64(bytes + (at >> 3)) << (at & 7);
-    uint64_t used = at & 7, seen = 0;
+    uint64_t window = fc_load_be64(bytes) << skip;
+    uint64_t zeros_in_all = 0, seen = 0;
     for (int i = 0; i < codes; i++) {
         uint64_t zeros = FC_LEADING_ZEROS(window);
-        uint64_t length = zeros + parameter + 1;
-        uint64_t low = window << (zeros & 63) >> (~parameter & 63); /* the one, then the bits */
-        uint64_t code = (zeros << parameter) + FC_LOW_BITS(low, parameter);
-        window <<= length & 63;
-        used += length;
+        window <<= zeros & 63;
+        uint64_t code = (zeros << parameter) + FC_AFTER_ONE(window, parameter);
+        window <<= parameter + 1;
+        zeros_in_all += zeros;
         seen |= code;
         folded[i] = (int32_t)code;
     }
+    uint64_t used = skip + zeros_in_all + (uint64_t)codes * (parameter + 1);
     /* With parameters below 24, 64 zeros make no residual of over 32 bits. */
     return codes == 1 ? used | seen >> 32 << 7 : used;
 }
 
 /* Reads count codes, at most what is ready, from one reader. */
 LOOP int FC_LOOPS(read_single)(reader *r, int codes, int64_t count) {
-    const uint8_t *bytes = r->bits.bytes;
-    uint64_t at = r->bits.at, limit = ample_limit(&r->bits);
     unsigned parameter = r->parameter;
-    int32_t *to = r->to, *end = to + count;
-    while (end - to >= codes && at < limit) {
-        uint64_t used = FC_LOOPS(read_window)(bytes, at, parameter, codes, to);
-        if (used <= 64) at = (at & ~UINT64_C(7)) + used;
-        else if (!read_long_codes(&r->bits, &at, parameter, codes, to)) return 0;
-        to += codes;
+    int64_t i = 0, windows;
+    while ((windows = ample_windows(r, (count - i) / codes)) > 0) {
+        const uint8_t *bytes = r->bits.bytes + (r->bits.at >> 3);
+        uint64_t skip = r->bits.at & 7, used = 0;
+        int32_t *to = r->to + i;
+        for (; windows > 0; windows--, i += codes, to += codes) {
+            used = FC_LOOPS(read_window)(bytes, skip, parameter, codes, to);
+            if (used > 63) break;
+            bytes += used >> 3;
+            skip = used & 7;
+        }
+        r->bits.at = 8 * (uint64_t)(bytes - r->bits.bytes) + skip;
+        if (!windows) continue;
+        if (!read_codes(&r->bits, parameter, codes, to)) return 0;
+        i += codes;
     }
-    r->bits.at = at;
-    if (!read_codes(&r->bits, parameter, end - to, to)) return 0;
+    if (!read_codes(&r->bits, parameter, count - i, r->to + i)) return 0;
     advance(r, count);
     return 1;
 }
 
 /* The same from two; which of them were good. Where one is not, the other
- * has not advanced. */
+ * may be read on. */
 LOOP int FC_LOOPS(read_pair)(reader *r, reader *s, int codes, int64_t count) {
-    const uint8_t *r_bytes = r->bits.bytes, *s_bytes = s->bits.bytes;
-    uint64_t r_at = r->bits.at, r_limit = ample_limit(&r->bits);
-    uint64_t s_at = s->bits.at, s_limit = ample_limit(&s->bits);
     unsigned r_parameter = r->parameter, s_parameter = s->parameter;
-    int32_t *r_to = r->to, *s_to = s->to;
-    int64_t i = 0;
-    for (; i + codes <= count && r_at < r_limit && s_at < s_limit; i += codes) {
-        uint64_t r_used = FC_LOOPS(read_window)(r_bytes, r_at, r_parameter, codes, r_to + i);
-        uint64_t s_used = FC_LOOPS(read_window)(s_bytes, s_at, s_parameter, codes, s_to + i);
-        int good = 3;
-        if (r_used <= 64) r_at = (r_at & ~UINT64_C(7)) + r_used;
-        else good &= 2 | read_long_codes(&r->bits, &r_at, r_parameter, codes, r_to + i);
-        if (s_used <= 64) s_at = (s_at & ~UINT64_C(7)) + s_used;
-        else good &= 1 | read_long_codes(&s->bits, &s_at, s_parameter, codes, s_to + i) << 1;
+    int64_t windows;
+    while ((windows = ample_windows(s, ample_windows(r, count / codes))) > 0) {
+        const uint8_t *r_bytes = r->bits.bytes + (r->bits.at >> 3);
+        const uint8_t *s_bytes = s->bits.bytes + (s->bits.at >> 3);
+        uint64_t r_skip = r->bits.at & 7, s_skip = s->bits.at & 7;
+        int32_t *r_to = r->to, *s_to = s->to;
+        int64_t left = windows;
+        for (; left > 0; left--, r_to += codes, s_to += codes) {
+            uint64_t r_used = FC_LOOPS(read_window)(r_bytes, r_skip, r_parameter, codes, r_to);
+            uint64_t s_used = FC_LOOPS(read_window)(s_bytes, s_skip, s_parameter, codes, s_to);
+            if ((r_used | s_used) > 63) break;
+            r_bytes += r_used >> 3, r_skip = r_used & 7;
+            s_bytes += s_used >> 3, s_skip = s_used & 7;
+        }
+        r->bits.at = 8 * (uint64_t)(r_bytes - r->bits.bytes) + r_skip;
+        s->bits.at = 8 * (uint64_t)(s_bytes - s->bits.bytes) + s_skip;
+        int64_t done = (windows - left) * codes;
+        advance(r, done);
+        advance(s, done);
+        count -= done;
+        if (!left) continue;
+        int good = read_long_codes(r, codes) | read_long_codes(s, codes) << 1;
         if (good != 3) return good;
+        count -= codes;
     }
-    r->bits.at = r_at;
-    s->bits.at = s_at;
-    advance(r, i);
-    advance(s, i);
-    return FC_LOOPS(read_single)(r, codes, count - i)
-        | FC_LOOPS(read_single)(s, codes, count - i) << 1;
+    return FC_LOOPS(read_single)(r, codes, count) | FC_LOOPS(read_single)(s, codes, count) << 1;
 }
 
 #define FOR_CODES(codes, call) \
