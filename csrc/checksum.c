@@ -97,30 +97,41 @@ FC_TARGET_MULTIPLY static inline __m128i fold(__m128i state, __m128i powers) {
                          _mm_clmulepi64_si128(state, powers, 0x00));
 }
 
-/* Needs 64 bytes. The message but its last bytes becomes 16 bytes that leave
- * the same remainder. */
+/* Needs 16 bytes. The message becomes 16 bytes that leave the same remainder:
+ * what its length has beyond a multiple of 16 comes first, behind zeros,
+ * which change nothing. */
 FC_TARGET_MULTIPLY static uint16_t crc16_multiplied(const uint8_t *bytes, size_t size) {
+    static const uint8_t order[32] = {15,  14,  13,  12,  11,  10,  9,   8,   7,   6,   5,
+                                      4,   3,   2,   1,   0,   128, 128, 128, 128, 128, 128,
+                                      128, 128, 128, 128, 128, 128, 128, 128, 128, 128};
     const __m128i by_64 = _mm_set_epi64x(crc16_fold[3], crc16_fold[2]);
     const __m128i by_16 = _mm_set_epi64x(crc16_fold[1], crc16_fold[0]);
-    __m128i state[4];
-    for (int i = 0; i < 4; i++) state[i] = load_polynomial(bytes + 16 * i);
-    for (bytes += 64, size -= 64; size >= 64; bytes += 64, size -= 64)
-        for (int i = 0; i < 4; i++)
-            state[i] = _mm_xor_si128(fold(state[i], by_64), load_polynomial(bytes + 16 * i));
-    __m128i all = state[0];
-    for (int i = 1; i < 4; i++) all = _mm_xor_si128(fold(all, by_16), state[i]);
-    for (; size >= 16; bytes += 16, size -= 16)
+    size_t first = size & 15;
+    __m128i all = _mm_shuffle_epi8(_mm_loadu_si128((const __m128i *)bytes),
+                                   _mm_loadu_si128((const __m128i *)(order + 16 - first)));
+    bytes += first, size -= first;
+    if (size >= 128) {
+        __m128i state[4];
+        for (int i = 0; i < 4; i++) state[i] = load_polynomial(bytes + 16 * i);
+        state[0] = _mm_xor_si128(fold(all, by_16), state[0]);
+        for (bytes += 64, size -= 64; size >= 64; bytes += 64, size -= 64)
+            for (int i = 0; i < 4; i++)
+                state[i] = _mm_xor_si128(fold(state[i], by_64), load_polynomial(bytes + 16 * i));
+        all = state[0];
+        for (int i = 1; i < 4; i++) all = _mm_xor_si128(fold(all, by_16), state[i]);
+    }
+    for (; size; bytes += 16, size -= 16)
         all = _mm_xor_si128(fold(all, by_16), load_polynomial(bytes));
     uint8_t folded[16];
-    const __m128i reversed = _mm_set_epi8(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
-    _mm_storeu_si128((__m128i *)folded, _mm_shuffle_epi8(all, reversed));
-    return crc16_tables(crc16_tables(0, folded, 16), bytes, size);
+    _mm_storeu_si128((__m128i *)folded,
+                     _mm_shuffle_epi8(all, _mm_loadu_si128((const __m128i *)order)));
+    return crc16_tables(0, folded, 16);
 }
 #endif
 
 uint16_t fc_crc16(const uint8_t *bytes, size_t size) {
 #if FC_X86
-    if (has_carryless_multiply && size >= 64) return crc16_multiplied(bytes, size);
+    if (has_carryless_multiply && size >= 16) return crc16_multiplied(bytes, size);
 #endif
     return crc16_tables(0, bytes, size);
 }
