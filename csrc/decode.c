@@ -270,24 +270,37 @@ static int decode_frame(const decoding *d, worker *w, const fc_span *span, int64
     return code;
 }
 
+/* A frame and where its bytes begin. */
+typedef struct {
+    int64_t stream, frame, position;
+} place;
+
+/* The next frame, maybe that of the next stream. */
+static place step(const decoding *d, place p) {
+    p.position += fc_frame_bytes(d->head, &d->header, p.stream * d->header.n_frames + p.frame);
+    if (++p.frame < d->header.n_frames) return p;
+    return (place){p.stream + 1, 0, p.position + FC_STREAM_HEADER_SIZE};
+}
+
+static place find_place(const decoding *d, int64_t stream, int64_t frame) {
+    return (place){stream, frame, position_of(d, stream, frame)};
+}
+
 static int decode_job(void *context, int thread, int64_t job, fc_error *error) {
     const decoding *d = context;
     worker *w = d->workers + thread;
     w->n = 0; /* a job that failed may have left some */
     start from = d->starts[job];
     start until = job + 1 < d->n_starts ? d->starts[job + 1] : (start){d->n_spans, 0};
+    place at = {-1, 0, 0};
     for (int64_t i = from.span; i < d->n_spans && i <= until.span; i++) {
         fc_span span = span_of(d, i);
         int64_t frame = i == from.span ? from.frame : span.start / d->header.frame_size;
         int64_t end = i == until.span ? until.frame : last_frame(d, &span) + 1;
         if (frame >= end) continue;
-        int64_t position = position_of(d, span.stream, frame);
-        for (; frame < end; frame++) {
-            if (decode_frame(d, w, &span, frame, position, error))
-                return error->code;
-            position += fc_frame_bytes(d->head, &d->header,
-                                       span.stream * d->header.n_frames + frame);
-        }
+        if (at.stream != span.stream || at.frame != frame) at = find_place(d, span.stream, frame);
+        for (; frame < end; frame++, at = step(d, at))
+            if (decode_frame(d, w, &span, frame, at.position, error)) return error->code;
     }
     return decode_waiting(d, w, error);
 }
