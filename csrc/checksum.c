@@ -18,6 +18,7 @@ static uint16_t crc16_table[16][256]; /* [k]: with k zero bytes more */
 static uint16_t crc16_power[64];  /* x**(8 * 2**i) modulo the polynomial */
 static uint16_t crc16_fold[4];    /* x**128, x**192, x**512, x**576, the same */
 static uint32_t crc32c_table[8][256];
+static uint32_t crc32c_power[64]; /* as crc16_power, the highest power in bit 0 */
 static int has_crc_instruction, has_carryless_multiply;
 
 /* (a * b) modulo x**16 + x**15 + x**2 + 1 over GF(2). */
@@ -26,6 +27,16 @@ static uint16_t crc16_multiply(uint16_t a, uint16_t b) {
     for (int bit = 15; bit >= 0; bit--) {
         product = (uint16_t)(product << 1 ^ (product & 0x8000 ? 0x8005 : 0));
         if (b >> bit & 1) product ^= a;
+    }
+    return product;
+}
+
+/* (a * b) modulo CRC-32C's polynomial, the highest power in bit 0. */
+static uint32_t crc32c_multiply(uint32_t a, uint32_t b) {
+    uint32_t product = 0;
+    for (int bit = 0; bit < 32; bit++) {
+        if (b >> (31 - bit) & 1) product ^= a;
+        a = a >> 1 ^ (a & 1 ? 0x82f63b78u : 0);
     }
     return product;
 }
@@ -55,6 +66,9 @@ __attribute__((constructor)) static void make_tables(void) {
     crc16_power[0] = 0x0100;
     for (int i = 1; i < 64; i++)
         crc16_power[i] = crc16_multiply(crc16_power[i - 1], crc16_power[i - 1]);
+    crc32c_power[0] = 0x00800000;
+    for (int i = 1; i < 64; i++)
+        crc32c_power[i] = crc32c_multiply(crc32c_power[i - 1], crc32c_power[i - 1]);
     static const uint8_t folds[4] = {16, 24, 64, 72};
     for (int i = 0; i < 4; i++) crc16_fold[i] = fc_crc16_shift(1, folds[i]);
 #if defined(__x86_64__)
@@ -74,7 +88,8 @@ static uint16_t crc16_tables(uint16_t crc, const uint8_t *bytes, size_t size) {
         uint64_t high = fc_load_be64(bytes) ^ (uint64_t)crc << 48, low = fc_load_be64(bytes + 8);
         crc = 0;
         for (int k = 0; k < 8; k++)
-            crc ^= crc16_table[8 + k][high >> (8 * k) & 0xff] ^ crc16_table[k][low >> (8 * k) & 0xff];
+            crc ^= crc16_table[8 + k][high >> (8 * k) & 0xff]
+                ^ crc16_table[k][low >> (8 * k) & 0xff];
     }
     for (; size > 0; bytes++, size--)
         crc = (uint16_t)(crc << 8 ^ crc16_table[0][crc >> 8 ^ *bytes]);
@@ -152,8 +167,32 @@ static uint64_t load64(const uint8_t *bytes) {
 }
 
 #if defined(__x86_64__)
+#define CRC_STRIP 4096 /* bytes of each of three strips */
+
+/* What a CRC becomes over size bytes of zeros. */
+static uint32_t crc32c_shift(uint32_t crc, int64_t size) {
+    for (int i = 0; size; i++, size >>= 1)
+        if (size & 1) crc = crc32c_multiply(crc, crc32c_power[i]);
+    return crc;
+}
+
+/* Three strips at once, since the instruction waits for its own result. */
+__attribute__((target("sse4.2")))
+static uint32_t crc32c_strips(uint32_t crc, const uint8_t *bytes) {
+    uint64_t a = crc, b = 0, c = 0;
+    for (int i = 0; i < CRC_STRIP; i += 8) {
+        a = _mm_crc32_u64(a, load64(bytes + i));
+        b = _mm_crc32_u64(b, load64(bytes + CRC_STRIP + i));
+        c = _mm_crc32_u64(c, load64(bytes + 2 * CRC_STRIP + i));
+    }
+    return crc32c_shift(crc32c_shift((uint32_t)a, CRC_STRIP) ^ (uint32_t)b, CRC_STRIP)
+        ^ (uint32_t)c;
+}
+
 __attribute__((target("sse4.2")))
 static uint32_t crc32c_instruction(uint32_t crc, const uint8_t *bytes, int64_t size) {
+    for (; size >= 3 * CRC_STRIP; bytes += 3 * CRC_STRIP, size -= 3 * CRC_STRIP)
+        crc = crc32c_strips(crc, bytes);
     uint64_t wide = crc;
     for (; size >= 8; bytes += 8, size -= 8)
         wide = _mm_crc32_u64(wide, load64(bytes));

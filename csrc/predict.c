@@ -55,7 +55,8 @@ FC_INLINE void restore_fixed(int order, int32_t *x, int64_t from, int64_t sample
             for (int j = 1; j < order; j++)                                               \
                 sum += c[j] * (uint##bits##_t)(int##bits##_t)x[i - 1 - j];                \
             sum += c[0] * (uint##bits##_t)(int##bits##_t)last;                            \
-            last = (int32_t)((uint32_t)fc_unfold(x[i]) + (uint32_t)((int##bits##_t)sum >> p->shift)); \
+            last = (int32_t)((uint32_t)fc_unfold(x[i])                                    \
+                             + (uint32_t)((int##bits##_t)sum >> p->shift));              \
             x[i] = last;                                                                  \
         }                                                                                 \
     }
@@ -106,7 +107,7 @@ void fc_restore_block(const fc_restoring *block, int64_t from) {
 }
 
 /* Blocks are restored together where there are this many or more. */
-#define FEWEST_TOGETHER 3
+#define FEWEST_TOGETHER 2
 
 void fc_restore_samples(const fc_restoring *blocks, int n) {
     int64_t done = 0;

@@ -26,10 +26,10 @@ static int read_codes(fc_bits *b, unsigned parameter, int64_t count, int32_t *fo
 /* How many codes are read from one window of 57 bits or more. All of them
  * must fit, which is looked at afterwards; where they do not, they are read
  * again, one by one. Encoders choose the parameter such that a code takes
- * parameter + 2.3 bits or so. */
+ * parameter + 2.1 bits or so; with each, this many were the fastest. */
 static int codes_of_window(unsigned parameter) {
-    static const uint8_t codes[31] = {8, 8, 8, 8, 7, 6, 6, 5, 5, 4, 4, 4, 3, 3, 3, 3,
-                                      2, 2, 2, 2, 2, 2, 2, 2, 1, 1, 1, 1, 1, 1, 1};
+    static const uint8_t codes[31] = {8, 8, 8, 8, 8, 7, 6, 5, 5, 4, 4, 3, 3, 3, 3, 3,
+                                      2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 1, 1, 1, 1, 1};
     return codes[parameter];
 }
 
@@ -99,7 +99,7 @@ static int open_reader(reader *r, const fc_residual *from) {
     uint32_t method = fc_read_bits(&r->bits, 2), order = fc_read_bits(&r->bits, 4);
     r->partition = from->samples >> order;
     r->parameter_bits = 4 + method;
-    return method < 2 && r->partition << order == from->samples && r->partition >= from->order
+    return method < 2 && r->partition << order == from->samples && r->partition > from->order
         && open_partition(r, r->partition - from->order) && find_code(r);
 }
 

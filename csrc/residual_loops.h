@@ -22,7 +22,7 @@ LOOP uint64_t FC_LOOPS(read_window)(const uint8_t *bytes, uint64_t skip, unsigne
         folded[i] = (int32_t)code;
     }
     uint64_t used = skip + zeros_in_all + (uint64_t)codes * (parameter + 1);
-    /* With parameters below 24, 64 zeros make no residual of over 32 bits. */
+    /* Where two codes fit in 64 bits, neither makes more than 32. */
     return codes == 1 ? used | seen >> 32 << 7 : used;
 }
 

@@ -217,7 +217,8 @@ FC_TARGET_AVX2 static void restore_same_fixed(const lanes *l) {
 
 FC_TARGET_AVX2 static void restore_all_short(const lanes *l) { FOR_ORDER(restore_short) }
 FC_TARGET_AVX2 static void restore_all_split(const lanes *l) { FOR_ORDER(restore_split) }
-FC_TARGET_AVX2 static void restore_all_wide(const lanes *l) { FOR_ORDER(restore_wide) }
+/* Hardly ever needed: one loop for all orders. */
+FC_TARGET_AVX2 static void restore_all_wide(const lanes *l) { restore_wide(l, l->order); }
 
 static int highest_order(const fc_restoring *blocks, int n) {
     int order = 0;

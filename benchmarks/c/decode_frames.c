@@ -4,7 +4,7 @@
  *
  * cc -O3 -Icsrc -Itests/c benchmarks/c/decode_frames.c \
  *    csrc/{subframe,residual,predict,restore_avx2,cpu,frame,checksum}.c -lFLAC -lm -ldl
- * ./a.out [another libFLAC.so [turns]]
+ * ./a.out [another libFLAC.so [turns [bits [level [block size]]]]]
  */
 #define _GNU_SOURCE
 #include <FLAC/stream_decoder.h>
@@ -161,7 +161,10 @@ static void compare(libflac *others, int n_others, int bits, int level, int bloc
             if (who) decode_libflac(others + who - 1, bytes, frames.size, out);
             else decode_ours(&frames, bytes, out);
             times[who][turn] = seconds() - begin;
-            if (memcmp(out, signal, sizeof out)) fprintf(stderr, "wrong samples: %d\n", who), exit(1);
+            if (memcmp(out, signal, sizeof out)) {
+                fprintf(stderr, "wrong samples: %d\n", who);
+                exit(1);
+            }
         }
     double ours = median(times[0], turns);
     printf("%4d %5d %6d %9.2f %9.0f", bits, level, block, 8.0 * (double)frames.size / SAMPLES,
@@ -176,7 +179,8 @@ static void compare(libflac *others, int n_others, int bits, int level, int bloc
 }
 
 int main(int argc, char **argv) {
-    static const int all_bits[] = {12, 17, 27}, levels[] = {0, 3, 5, 8}, blocks[] = {100, 1000, 4096};
+    static const int all_bits[] = {12, 17, 27}, levels[] = {0, 3, 5, 8};
+    static const int blocks[] = {100, 1000, 4096};
     int turns = argc > 2 ? atoi(argv[2]) : 7, n_others = 0;
     libflac others[2];
     if (turns < 1 || turns > MAX_TURNS) turns = 7;

@@ -354,7 +354,7 @@ static int put_predicted(bit_writer *w, int bits, const int32_t *x, int64_t n) {
     if (lpc) put(w, 4, (uint64_t)precision - 1), put(w, 5, (uint64_t)shift);
     for (int j = 0; lpc && j < order; j++) put(w, precision, (uint64_t)c[j]);
     int method = (int)random_below(2), partition_order = (int)random_below(8);
-    while (n & ((1 << partition_order) - 1) || n >> partition_order < order) partition_order--;
+    while (n & ((1 << partition_order) - 1) || n >> partition_order <= order) partition_order--;
     put(w, 2, (uint64_t)method);
     put(w, 4, (uint64_t)partition_order);
     int64_t residual[1024], i = order;

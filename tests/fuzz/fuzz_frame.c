@@ -1,8 +1,8 @@
 /* A libFuzzer target: any bytes as a frame, with and without its CRCs made right.
  *
  * clang -O1 -g -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=undefined -Icsrc \
- *     tests/fuzz/fuzz_frame.c csrc/{subframe,residual,predict,restore_avx2,cpu,frame,checksum,libflac}.c \
- *     -lFLAC -lm
+ *     tests/fuzz/fuzz_frame.c \
+ *     csrc/{subframe,residual,predict,restore_avx2,cpu,frame,checksum,libflac}.c -lFLAC -lm
  * once with -DFC_NO_CLONES and once without. */
 #include <stdlib.h>
 #include <string.h>
