@@ -41,6 +41,7 @@ typedef struct {
     int64_t ready;     /* of these, in the partition that the position is in */
     int64_t partition; /* samples; the first has fewer residuals */
     unsigned parameter_bits, parameter;
+    int good;
 } reader;
 
 /* The escape: residuals in so many bits each, which are folded here. */
@@ -60,10 +61,13 @@ static void advance(reader *r, int64_t count) {
     r->ready -= count;
 }
 
-/* Codes that are not all in one window. */
-__attribute__((noinline)) static int read_long_codes(reader *r, int count) {
-    if (!read_codes(&r->bits, r->parameter, count, r->to)) return 0;
-    advance(r, count);
+/* After a window of some reader had not all of its codes: what this reader
+ * read took length bits, if used is what fits in a window. */
+__attribute__((noinline)) static int read_again(reader *r, int codes, uint64_t length,
+                                                uint64_t used) {
+    if (used <= 63) r->bits.at += length;
+    else if (!read_codes(&r->bits, r->parameter, codes, r->to)) return 0;
+    advance(r, codes);
     return 1;
 }
 
@@ -73,6 +77,11 @@ FC_INLINE int64_t ample_windows(const reader *r, int64_t most) {
     if (!fc_bits_ample(&r->bits)) return 0;
     int64_t windows = (int64_t)(r->bits.size - 8 - (r->bits.at >> 3)) / 8 + 1;
     return windows < most ? windows : most;
+}
+
+FC_INLINE int64_t all_ample_windows(const reader *r, int n, int64_t most) {
+    for (int k = 0; k < n; k++) most = ample_windows(r + k, most);
+    return most;
 }
 
 /* Reads a partition's parameter and, where it is escaped, all of it. */
@@ -102,6 +111,9 @@ static int open_reader(reader *r, const fc_residual *from) {
     return method < 2 && r->partition << order == from->samples && r->partition > from->order
         && open_partition(r, r->partition - from->order) && find_code(r);
 }
+
+/* Below so many samples, four side by side take more time than two and two. */
+#define FEWEST_FOR_FOUR 512
 
 /* The loops for any processor, and for those with AVX2 and its company.
  * FC_AFTER_ONE: the count bits below the highest, which is set. */

@@ -19,7 +19,7 @@ FC_INLINE int32_t fc_unfold(int32_t folded) {
     return (int32_t)((uint32_t)folded >> 1) ^ -(folded & 1);
 }
 
-/* Reads n residuals, two side by side: what comes next in a bit stream hangs
+/* Reads n residuals, several side by side: what comes next in a bit stream hangs
  * on what was before, so that a single one leaves the processor waiting. */
 void fc_read_residuals(fc_residual *residuals, int n);
 

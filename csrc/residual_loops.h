@@ -50,36 +50,50 @@ LOOP int FC_LOOPS(read_single)(reader *r, int codes, int64_t count) {
     return 1;
 }
 
-/* The same from two; which of them were good. Where one is not, the other
- * may be read on. */
-LOOP int FC_LOOPS(read_pair)(reader *r, reader *s, int codes, int64_t count) {
-    unsigned r_parameter = r->parameter, s_parameter = s->parameter;
+/* The same from n readers, 2 or 4, side by side; a bit for each that was good.
+ * Where one was not, others may have stopped short of count. */
+LOOP int FC_LOOPS(read_several)(reader *r, int n, int codes, int64_t count) {
     int64_t windows;
-    while ((windows = ample_windows(s, ample_windows(r, count / codes))) > 0) {
-        const uint8_t *r_bytes = r->bits.bytes + (r->bits.at >> 3);
-        const uint8_t *s_bytes = s->bits.bytes + (s->bits.at >> 3);
-        uint64_t r_skip = r->bits.at & 7, s_skip = s->bits.at & 7;
-        int32_t *r_to = r->to, *s_to = s->to;
-        int64_t left = windows;
-        for (; left > 0; left--, r_to += codes, s_to += codes) {
-            uint64_t r_used = FC_LOOPS(read_window)(r_bytes, r_skip, r_parameter, codes, r_to);
-            uint64_t s_used = FC_LOOPS(read_window)(s_bytes, s_skip, s_parameter, codes, s_to);
-            if ((r_used | s_used) > 63) break;
-            r_bytes += r_used >> 3, r_skip = r_used & 7;
-            s_bytes += s_used >> 3, s_skip = s_used & 7;
+    while ((windows = all_ample_windows(r, n, count / codes)) > 0) {
+        const uint8_t *bytes[4];
+        int32_t *to[4];
+        uint64_t skip[4], used[4];
+        unsigned parameter[4];
+        for (int k = 0; k < n; k++) {
+            bytes[k] = r[k].bits.bytes + (r[k].bits.at >> 3);
+            skip[k] = r[k].bits.at & 7;
+            to[k] = r[k].to;
+            parameter[k] = r[k].parameter;
         }
-        r->bits.at = 8 * (uint64_t)(r_bytes - r->bits.bytes) + r_skip;
-        s->bits.at = 8 * (uint64_t)(s_bytes - s->bits.bytes) + s_skip;
-        int64_t done = (windows - left) * codes;
-        advance(r, done);
-        advance(s, done);
-        count -= done;
+        int64_t left = windows;
+        for (; left > 0; left--) {
+            uint64_t most = 0;
+            for (int k = 0; k < n; k++) {
+                used[k] = FC_LOOPS(read_window)(bytes[k], skip[k], parameter[k], codes, to[k]);
+                most |= used[k];
+            }
+            if (most > 63) break;
+            for (int k = 0; k < n; k++) {
+                bytes[k] += used[k] >> 3;
+                skip[k] = used[k] & 7;
+                to[k] += codes;
+            }
+        }
+        for (int k = 0; k < n; k++) {
+            r[k].bits.at = 8 * (uint64_t)(bytes[k] - r[k].bits.bytes) + skip[k];
+            advance(r + k, (windows - left) * codes);
+        }
+        count -= (windows - left) * codes;
         if (!left) continue;
-        int good = read_long_codes(r, codes) | read_long_codes(s, codes) << 1;
-        if (good != 3) return good;
+        int good = 0;
+        for (int k = 0; k < n; k++)
+            good |= read_again(r + k, codes, used[k] - skip[k], used[k]) << k;
+        if (good != (1 << n) - 1) return good;
         count -= codes;
     }
-    return FC_LOOPS(read_single)(r, codes, count) | FC_LOOPS(read_single)(s, codes, count) << 1;
+    int good = 0;
+    for (int k = 0; k < n; k++) good |= FC_LOOPS(read_single)(r + k, codes, count) << k;
+    return good;
 }
 
 #define FOR_CODES(codes, call) \
@@ -100,11 +114,16 @@ LOOP int FC_LOOPS(read_ready)(reader *r) {
 #undef CALL
 }
 
-LOOP int FC_LOOPS(read_both_ready)(reader *r, reader *s) {
-    int64_t count = r->ready < s->ready ? r->ready : s->ready;
-    int codes = codes_of_window(r->parameter), others = codes_of_window(s->parameter);
-#define CALL(codes) FC_LOOPS(read_pair)(r, s, codes, count)
-    FOR_CODES(codes < others ? codes : others, CALL)
+LOOP int FC_LOOPS(read_all_ready)(reader *r, int n) {
+    int64_t count = r->ready;
+    int codes = codes_of_window(r->parameter);
+    for (int k = 1; k < n; k++) {
+        int others = codes_of_window(r[k].parameter);
+        if (others < codes) codes = others;
+        if (r[k].ready < count) count = r[k].ready;
+    }
+#define CALL(codes) FC_LOOPS(read_several)(r, n, codes, count)
+    FOR_CODES(codes, CALL)
 #undef CALL
 }
 
@@ -114,34 +133,31 @@ LOOP int FC_LOOPS(read_rest)(reader *r) {
     return 1;
 }
 
-/* Side by side until one has come to its end or is not good; which are good. */
-LOOP int FC_LOOPS(read_side_by_side)(reader *r, reader *s) {
-    int good = 3;
-    while (good == 3 && r->left && s->left) {
-        good = FC_LOOPS(read_both_ready)(r, s);
-        if (good & 1 && !find_code(r)) good &= 2;
-        if (good & 2 && !find_code(s)) good &= 1;
+/* Side by side until one has come to its end or is not good. */
+LOOP void FC_LOOPS(read_side_by_side)(reader *r, int n) {
+    for (int going = 1; going;) {
+        for (int k = 0; k < n; k++) going &= r[k].good && r[k].left;
+        if (!going) return;
+        int good = FC_LOOPS(read_all_ready)(r, n);
+        for (int k = 0; k < n; k++) r[k].good = good >> k & 1 && find_code(r + k);
     }
-    return good;
+}
+
+/* n up to 4. */
+LOOP void FC_LOOPS(read_group)(fc_residual *residuals, int n) {
+    reader r[4];
+    for (int k = 0; k < n; k++) r[k].good = open_reader(r + k, residuals + k);
+    if (n == 4 && residuals->samples >= FEWEST_FOR_FOUR) FC_LOOPS(read_side_by_side)(r, 4);
+    for (int k = 0; k + 1 < n; k += 2) FC_LOOPS(read_side_by_side)(r + k, 2);
+    for (int k = 0; k < n; k++) {
+        residuals[k].good = r[k].good && FC_LOOPS(read_rest)(r + k);
+        *residuals[k].bits = r[k].bits;
+    }
 }
 
 FC_LOOPS_TARGET static void FC_LOOPS(read_residuals)(fc_residual *residuals, int n) {
-    for (int i = 0; i < n; i += 2) {
-        fc_residual *a = residuals + i, *b = i + 1 < n ? residuals + i + 1 : NULL;
-        reader r, s;
-        a->good = open_reader(&r, a);
-        if (b) b->good = open_reader(&s, b);
-        if (b && a->good && b->good) {
-            int good = FC_LOOPS(read_side_by_side)(&r, &s);
-            a->good = good & 1;
-            b->good = good >> 1;
-        }
-        a->good = a->good && FC_LOOPS(read_rest)(&r);
-        *a->bits = r.bits;
-        if (!b) continue;
-        b->good = b->good && FC_LOOPS(read_rest)(&s);
-        *b->bits = s.bits;
-    }
+    for (; n > 0; n -= 4, residuals += 4)
+        FC_LOOPS(read_group)(residuals, n < 4 ? n : 4);
 }
 
 #undef LOOP
