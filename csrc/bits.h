@@ -2,8 +2,7 @@
  *
  * A reader is a position: nothing is buffered, so that saving and going back
  * are copies. The position may run past the end, where bits read as zero;
- * whoever reads looks at fc_bits_overrun() before it believes them, and
- * before it has advanced by more than 2**32 at once. */
+ * whoever reads looks at fc_bits_overrun() before it believes them. */
 #ifndef FC_BITS_H
 #define FC_BITS_H
 
