@@ -2,8 +2,8 @@
 #ifndef FC_CPU_H
 #define FC_CPU_H
 
-/* FC_NO_CLONES leaves the portable C as the only code. */
-#if defined(__x86_64__) && defined(__GNUC__) && !defined(FC_NO_CLONES)
+/* FC_PORTABLE leaves the portable C as the only code. */
+#if defined(__x86_64__) && defined(__GNUC__) && !defined(FC_PORTABLE)
 #define FC_X86 1
 #define FC_TARGET_AVX2 __attribute__((target("avx2,bmi,bmi2,lzcnt")))
 #else

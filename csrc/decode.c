@@ -185,7 +185,7 @@ static int check_frame_header(const fc_header *h, const uint8_t *bytes, int64_t 
                               int64_t number, int64_t samples, fc_frame_header *frame) {
     if (!fc_read_frame_header(bytes, (size_t)size, frame)) return 0;
     return frame->number == number && frame->samples == samples && frame->bits
-        && frame->channels <= max_channels(h);
+        && frame->channels <= max_channels(h) && (frame->channels == 1 || frame->bits == 32);
 }
 
 static int libflac_forced;
@@ -244,6 +244,9 @@ static int add_frame(const decoding *d, worker *w, const fc_span *span, int64_t 
     int64_t size = fc_frame_bytes(d->head, h, span->stream * h->n_frames + number);
     const uint8_t *bytes = find_bytes(d, position, size);
     if (!bytes) return fail_frame(d, error, FC_ERR_MISSING_PIECE, span->stream, number);
+    if (fc_frame_entry(bytes, (size_t)size)
+        != fc_get_entry(d->head, h, span->stream * h->n_frames + number))
+        return fail_frame(d, error, FC_ERR_FRAME, span->stream, number);
     fc_frame_header frame;
     if (!check_frame_header(h, bytes, size, number, samples, &frame))
         return fail_frame(d, error, FC_ERR_FRAME_HEADER, span->stream, number);

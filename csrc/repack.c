@@ -182,10 +182,10 @@ static int gather(gathering *g, int64_t n, fc_error *error) {
 
 int fc_gather_streams(const fc_piece *chunks, int64_t n_chunks, const fc_pick *picks,
                       int64_t n_picks, uint8_t **chunk, int64_t *chunk_size, fc_error *error) {
+    if (n_chunks < 1) return fc_fail(error, FC_ERR_EMPTY);
     gathering g = {.n_sources = n_chunks, .picks = picks};
-    int code = n_chunks < 1 ? fc_fail(error, FC_ERR_EMPTY) : FC_OK;
-    if (!code && !(g.sources = calloc((size_t)n_chunks, sizeof *g.sources)))
-        code = fc_fail(error, FC_ERR_MEMORY);
+    g.sources = calloc((size_t)n_chunks, sizeof *g.sources);
+    int code = g.sources ? FC_OK : fc_fail(error, FC_ERR_MEMORY);
     for (int64_t i = 0; i < n_chunks && !code; i++)
         code = open_source(g.sources + i, chunks[i].bytes, chunks[i].size, error);
     if (!code) code = gather(&g, n_picks, error);

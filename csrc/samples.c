@@ -7,8 +7,10 @@
 
 #include "error.h"
 
-/* Loops that gain from wider vectors are compiled twice, chosen at load. */
-#if defined(__x86_64__) && defined(__GLIBC__) && defined(__GNUC__) && !defined(FC_NO_CLONES)
+/* Loops that gain from wider vectors are compiled twice, chosen at load.
+ * FC_NO_CLONES leaves them at one: sanitizers are not ready when that is done. */
+#if defined(__x86_64__) && defined(__GLIBC__) && defined(__GNUC__) \
+    && !defined(FC_PORTABLE) && !defined(FC_NO_CLONES)
 #define WIDE_LOOP __attribute__((target_clones("avx2", "default")))
 #else
 #define WIDE_LOOP

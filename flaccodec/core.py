@@ -441,7 +441,8 @@ def check_length(header: ChunkHeader, size: int) -> None:
     if size == header.chunk_size:
         return
     kind = TruncatedChunkError if size < header.chunk_size else CorruptChunkError
-    what = "the chunk is cut short" if size < header.chunk_size else "bytes follow the chunk's end"
+    short = size < header.chunk_size
+    what = "the chunk is cut short" if short else "bytes follow the end of the chunk"
     raise kind(f"{what}: expected {header.chunk_size:,} bytes. Got {size:,}.")
 
 

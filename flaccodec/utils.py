@@ -155,7 +155,10 @@ def float_to_int(
 def int_to_float(
     idata: npt.NDArray[Any], offset: npt.NDArray[Any], gain: npt.NDArray[Any]
 ) -> npt.NDArray[Any]:
-    """Restore floats from integers: ``idata / gain + offset``.
+    """Restore floats from integers: ``idata * (1 / gain) + offset``.
+
+    Each step is taken in the dtype of the result, as the flacarray package does, so that
+    its streams give its values bit for bit.
 
     Parameters
     ----------
@@ -172,6 +175,8 @@ def int_to_float(
     leading = idata.shape[:-1]
     values = [per_stream(n, v, leading) for n, v in (("offset", offset), ("gain", gain))]
     offsets, gains = (np.broadcast_to(v, leading)[..., np.newaxis] for v in values)
-    result: npt.NDArray[Any] = idata / gains
-    result += offsets
-    return result.astype(_FLOATS[idata.dtype], copy=False)
+    dtype = _FLOATS[idata.dtype]
+    result: npt.NDArray[Any] = idata.astype(dtype)
+    result *= dtype.type(1) / gains.astype(dtype)
+    result += offsets.astype(dtype)
+    return result

@@ -1,7 +1,7 @@
 /* Checksums against their definitions, a bit at a time.
  *
  * cc -O1 -g -fsanitize=address,undefined -Icsrc tests/c/test_checksum.c csrc/checksum.c
- * With -DFC_NO_CLONES the portable CRC-16 is tested instead. */
+ * With -DFC_PORTABLE the portable CRC-16 is tested instead. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

@@ -1,8 +1,8 @@
 /* Our frame decoder against libFLAC's, sample by sample; and against damage.
  *
- * cc -O1 -g -fsanitize=address,undefined -DFC_NO_CLONES -Icsrc tests/c/test_subframe.c \
+ * cc -O1 -g -fsanitize=address,undefined -DFC_PORTABLE -Icsrc tests/c/test_subframe.c \
  *    csrc/{subframe,residual,predict,restore_avx2,cpu,frame,checksum,libflac}.c -lFLAC -lm
- * With -UFC_NO_CLONES the code for this processor is tested instead. */
+ * Without -DFC_PORTABLE the code for this processor is tested instead. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>

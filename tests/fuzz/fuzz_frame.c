@@ -3,7 +3,7 @@
  * clang -O1 -g -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=undefined -Icsrc \
  *     tests/fuzz/fuzz_frame.c \
  *     csrc/{subframe,residual,predict,restore_avx2,cpu,frame,checksum,libflac}.c -lFLAC -lm
- * once with -DFC_NO_CLONES and once without. */
+ * once with -DFC_PORTABLE and once without. */
 #include <stdlib.h>
 #include <string.h>
 
