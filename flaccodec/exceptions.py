@@ -100,3 +100,23 @@ class CorruptStreamError(FlacCodecError):
 
 class EncoderError(FlacCodecError):
     """libFLAC's encoder failed, or was called in a way that it cannot be."""
+
+
+class GroupError(FlacCodecError):
+    """A group cannot be read or written as one of flacarray's layout."""
+
+
+class NoGroupError(GroupError):
+    """A group holds no flacarray data."""
+
+
+class UnknownGroupVersionError(GroupError):
+    """A group of a format version that is not known here."""
+
+
+class CorruptGroupError(GroupError):
+    """A group lacks datasets or attributes of its format, or they contradict each other."""
+
+
+class GroupExistsError(GroupError):
+    """A group already holds datasets where new ones should go."""

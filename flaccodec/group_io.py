@@ -1,0 +1,427 @@
+"""Groups of flacarray's layout, read and written alike through h5py and zarr.
+
+Both have groups with ``attrs``, and datasets with ``shape``, ``dtype`` and ``chunks`` whose
+slices are read by indexing; only how datasets are created differs.
+"""
+
+from __future__ import annotations
+
+import json
+from importlib.metadata import version as _version
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from flaccodec.exceptions import (
+    ConfigurationError,
+    CorruptGroupError,
+    GroupError,
+    GroupExistsError,
+    NoGroupError,
+    UnknownGroupVersionError,
+)
+from flaccodec.group_layout import (
+    COMPRESSED,
+    DATASETS,
+    EXTRAS,
+    FLAC_CHANNELS,
+    FORMAT_VERSION,
+    KNOWN_VERSIONS,
+    SOFTWARE_VERSION,
+    STREAM_BYTES,
+    STREAM_GAINS,
+    STREAM_OFFSETS,
+    STREAM_SIZE,
+    STREAM_STARTS,
+    WRITTEN_VERSION,
+    GroupStreams,
+    GroupTables,
+    check_ranges,
+    flac_channels,
+    kind_of,
+    layout_shape,
+    table_shape,
+    tables_of,
+    unknown_version,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    import numpy.typing as npt
+
+    Create = Callable[[str, npt.NDArray[Any]], Any]
+    Indices = list[tuple[int, ...]]
+
+MAX_EXTRAS_BYTES = 60_000
+"""HDF5 keeps no attribute of 64 KiB in its default format."""
+
+READ_BYTES = 2**26
+"""Where a read of neighbouring streams ends, so that gaps between them take little memory."""
+
+_WRITER = "flaccodec"
+
+
+# -- reading ----------------------------------------------------------------------
+
+
+def read_group(
+    group: Any, place: str, keep: npt.ArrayLike | None = None
+) -> tuple[GroupStreams, Indices | None]:
+    """Read the streams of a group, or some of them.
+
+    Parameters
+    ----------
+    group : h5py.Group or zarr.Group
+    place : str
+        What to call the group in messages.
+    keep : array_like of bool, optional
+        Which streams to read, of the leading shape; for an array of one axis of shape (1,)
+        or (). The bytes of others are not touched, except where a chunk of a chunked dataset
+        holds both.
+
+    Returns
+    -------
+    streams : GroupStreams
+        With `keep`, of shape (number kept, stream_size), in C order, end to end.
+    indices : list of tuple of int, or None
+        Without `keep` None, else the place in the tables of each stream kept.
+
+    Raises
+    ------
+    GroupError
+        The group holds no flacarray data, or data that contradict each other.
+    ConfigurationError
+        `keep` is not of bool, or of another shape.
+    """
+    try:
+        table = _read_tables(group)
+        compressed = _dataset(group, COMPRESSED)
+        if compressed.dtype != np.uint8 or len(compressed.shape) != 1:
+            raise CorruptGroupError(
+                f"{COMPRESSED} must be uint8 and have one axis. Got {kind_of(compressed)}."
+            )
+        check_ranges(table.stream_starts, table.stream_nbytes, int(compressed.shape[0]))
+        if keep is None:
+            return _whole(table, compressed), None
+        return _kept(table, compressed, _check_keep(keep, table.shape))
+    except GroupError as error:
+        raise type(error)(f"group {place}: {error}") from error
+
+
+def _read_tables(group: Any) -> GroupTables:
+    version = _read_version(group)
+    stream_size = _read_stream_size(_dataset(group, STREAM_STARTS))
+    starts, nbytes = _read_positions(group)
+    offsets = _read_table(group, STREAM_OFFSETS) if STREAM_OFFSETS in group else None
+    gains = _read_table(group, STREAM_GAINS) if STREAM_GAINS in group else None
+    shape, extras = _shape_and_extras(group, starts.shape, stream_size, version)
+    return GroupTables(
+        shape=shape,
+        dtype=_array_dtype(group, version, offsets, gains),
+        stream_starts=starts,
+        stream_nbytes=nbytes,
+        stream_offsets=offsets,
+        stream_gains=gains,
+        format_version=version,
+        extras=extras,
+    )
+
+
+def _read_positions(group: Any) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    starts, nbytes = _read_table(group, STREAM_STARTS), _read_table(group, STREAM_BYTES)
+    if starts.dtype.kind not in "iu" or nbytes.dtype.kind not in "iu":
+        raise CorruptGroupError(
+            f"{STREAM_STARTS} and {STREAM_BYTES} must be integers. "
+            f"Got {starts.dtype} and {nbytes.dtype}."
+        )
+    if starts.shape != nbytes.shape or starts.ndim == 0:
+        raise CorruptGroupError(
+            f"{STREAM_STARTS} and {STREAM_BYTES} must have one shape, of one axis or more. "
+            f"Got {starts.shape} and {nbytes.shape}."
+        )
+    return starts.astype(np.int64), nbytes.astype(np.int64)
+
+
+def _shape_and_extras(
+    group: Any, tables: tuple[int, ...], stream_size: int, version: int
+) -> tuple[tuple[int, ...], dict[str, Any]]:
+    """Return what our own attribute holds; it goes for datasets of its shape only."""
+    extras = _read_extras(group)
+    exact = extras.pop("shape", None)
+    for shape in ((stream_size,), (*tables, stream_size)):
+        if exact == list(shape) and table_shape(shape) == tables:
+            return shape, extras
+    return layout_shape(tables, stream_size, version), {}
+
+
+def _dataset(group: Any, name: str) -> Any:
+    if name not in group:
+        raise CorruptGroupError(f"the dataset {name} is missing.")
+    dataset = group[name]
+    if not hasattr(dataset, "shape"):
+        raise CorruptGroupError(f"{name} must be a dataset. Got a group.")
+    return dataset
+
+
+def _read_table(group: Any, name: str) -> npt.NDArray[Any]:
+    table = np.asarray(_dataset(group, name)[...])
+    return table.astype(table.dtype.newbyteorder("="), copy=False)
+
+
+def _read_integer(attributes: Any, name: str) -> int | None:
+    """Return an attribute that may be a number or its digits; None if it is neither."""
+    value = attributes[name]
+    try:
+        return int(value)
+    except (TypeError, ValueError):
+        return None
+
+
+def _read_version(group: Any) -> int:
+    if FORMAT_VERSION not in group.attrs:
+        raise NoGroupError(
+            f"it holds no flacarray data, as it has no attribute {FORMAT_VERSION}. "
+            "Give the very group that an array was written to."
+        )
+    version = _read_integer(group.attrs, FORMAT_VERSION)
+    if version not in KNOWN_VERSIONS:
+        raise UnknownGroupVersionError(unknown_version(group.attrs[FORMAT_VERSION]))
+    return version
+
+
+def _read_stream_size(starts: Any) -> int:
+    if STREAM_SIZE not in starts.attrs:
+        raise CorruptGroupError(f"{STREAM_STARTS} lacks its attribute {STREAM_SIZE}.")
+    size = _read_integer(starts.attrs, STREAM_SIZE)
+    if size is None or size < 1:
+        raise CorruptGroupError(
+            f"{STREAM_SIZE} must be at least 1. Got {starts.attrs[STREAM_SIZE]!r}."
+        )
+    return size
+
+
+def _read_channels(group: Any) -> int:
+    if FLAC_CHANNELS not in group.attrs:
+        raise CorruptGroupError(f"the attribute {FLAC_CHANNELS} is missing.")
+    channels = _read_integer(group.attrs, FLAC_CHANNELS)
+    if channels not in (1, 2):
+        raise CorruptGroupError(
+            f"{FLAC_CHANNELS} must be 1 or 2. Got {group.attrs[FLAC_CHANNELS]!r}."
+        )
+    return channels
+
+
+def _array_dtype(
+    group: Any, version: int, offsets: npt.NDArray[Any] | None, gains: npt.NDArray[Any] | None
+) -> np.dtype[Any]:
+    """Return the dtype of the array from its tables' and, in format 1, its channels."""
+    if gains is not None:
+        return _float_dtype(group, version, gains)
+    if version == 0:
+        return np.dtype(np.int32 if offsets is None else np.int64)
+    return np.dtype(np.int32 if _read_channels(group) == 1 else np.int64)
+
+
+def _float_dtype(group: Any, version: int, gains: npt.NDArray[Any]) -> np.dtype[Any]:
+    if gains.dtype not in (np.float32, np.float64):
+        raise CorruptGroupError(f"{STREAM_GAINS} must be float32 or float64. Got {gains.dtype}.")
+    if version > 0 and _read_channels(group) != flac_channels(gains.dtype, version):
+        raise CorruptGroupError(
+            f"{STREAM_GAINS} of {gains.dtype} need {flac_channels(gains.dtype)} channels. "
+            f"Got {FLAC_CHANNELS} {group.attrs[FLAC_CHANNELS]!r}."
+        )
+    return gains.dtype
+
+
+def _read_extras(group: Any) -> dict[str, Any]:
+    """Return what our own attribute holds, nothing if others wrote the datasets since."""
+    writer = group.attrs.get(SOFTWARE_VERSION)
+    if EXTRAS not in group.attrs or not str(writer).startswith(_WRITER):
+        return {}
+    try:
+        extras = json.loads(group.attrs[EXTRAS])
+    except (TypeError, ValueError):
+        extras = None
+    if not isinstance(extras, dict):
+        raise CorruptGroupError(
+            f"the attribute {EXTRAS} must be a JSON object. Got {group.attrs[EXTRAS]!r}."
+        )
+    return extras
+
+
+def _streams(table: GroupTables, **replaced: Any) -> GroupStreams:
+    return GroupStreams(**{**vars(table), **replaced})
+
+
+def _whole(table: GroupTables, compressed: Any) -> GroupStreams:
+    return _streams(table, compressed=np.asarray(compressed[...]))
+
+
+def _check_keep(keep: npt.ArrayLike, shape: tuple[int, ...]) -> npt.NDArray[np.bool_]:
+    mask = np.asarray(keep)
+    leading, tables = shape[:-1], table_shape(shape)
+    if mask.dtype != np.bool_ or mask.shape not in (leading, tables):
+        raise ConfigurationError(
+            f"keep must be bool of the leading shape, {leading}. Got {kind_of(mask)}."
+        )
+    return mask.reshape(tables)
+
+
+def _kept(
+    table: GroupTables, compressed: Any, keep: npt.NDArray[np.bool_]
+) -> tuple[GroupStreams, Indices]:
+    def pick(values: npt.NDArray[Any] | None) -> npt.NDArray[Any] | None:
+        return None if values is None else values[keep]
+
+    nbytes = table.stream_nbytes[keep]
+    streams = _streams(
+        table,
+        shape=(len(nbytes), table.shape[-1]),
+        compressed=_read_streams(compressed, table.stream_starts[keep], nbytes),
+        stream_starts=np.cumsum(nbytes) - nbytes,
+        stream_nbytes=nbytes,
+        stream_offsets=pick(table.stream_offsets),
+        stream_gains=pick(table.stream_gains),
+    )
+    return streams, [tuple(index) for index in np.argwhere(keep).tolist()]
+
+
+def _read_streams(
+    compressed: Any, starts: npt.NDArray[np.int64], nbytes: npt.NDArray[np.int64]
+) -> npt.NDArray[np.uint8]:
+    """Read streams into one array, end to end, with one read for neighbours."""
+    out = np.empty(int(nbytes.sum()), dtype=np.uint8)
+    targets = np.cumsum(nbytes) - nbytes
+    order = np.argsort(starts, kind="stable")
+    chunk = int(compressed.chunks[0]) if compressed.chunks else 1
+    for run in split_runs(starts[order], nbytes[order], chunk):
+        members = order[run]
+        first = int(starts[members[0]])
+        stop = int((starts[members] + nbytes[members]).max())
+        data = np.asarray(compressed[first:stop])
+        for member in members:
+            start, size, target = starts[member] - first, nbytes[member], targets[member]
+            out[target : target + size] = data[start : start + size]
+    return out
+
+
+def split_runs(
+    starts: npt.NDArray[np.int64], nbytes: npt.NDArray[np.int64], chunk: int
+) -> list[slice]:
+    """Split streams into runs of neighbours that are read at once.
+
+    Neighbours touch each other or, in a chunked dataset, share a chunk: as chunks are read
+    whole, the bytes between cost nothing. No run begins before one border of READ_BYTES and
+    goes on after it.
+
+    Parameters
+    ----------
+    starts, nbytes : ndarray of int64, one axis
+        Of streams in the order of their starts.
+    chunk : int
+        Bytes of the dataset's chunks; 1 for one without chunks.
+
+    Returns
+    -------
+    list of slice
+        Of the streams.
+    """
+    if len(starts) == 0:
+        return []
+    stops = np.maximum.accumulate(starts + nbytes)
+    border = max(1, READ_BYTES // chunk) * chunk
+    apart = (starts[1:] > stops[:-1]) & (starts[1:] // chunk > (stops[:-1] - 1) // chunk)
+    beyond = starts[1:] // border > starts[:-1] // border
+    cuts = (np.flatnonzero(apart | beyond) + 1).tolist()
+    return [slice(a, b) for a, b in zip([0, *cuts], [*cuts, len(starts)], strict=True)]
+
+
+# -- writing ----------------------------------------------------------------------
+
+
+def write_group(group: Any, place: str, streams: GroupStreams, create: Create) -> None:
+    """Write streams to a group, all of them or, if something fails, none.
+
+    Parameters
+    ----------
+    group : h5py.Group or zarr.Group
+        It may hold other things, but none of the layout's datasets.
+    place : str
+        What to call the group in messages.
+    streams : GroupStreams
+        Of format 1.
+    create : callable (name, array) -> dataset
+        Creates a dataset of the group.
+
+    Raises
+    ------
+    GroupExistsError
+        The group has datasets of these names.
+    ConfigurationError
+        The streams are of format 0, or there are none, or the extras are no JSON, too long, or
+        hold a shape.
+    """
+    attributes = _attributes(streams)
+    existing = [name for name in DATASETS if name in group]
+    if existing:
+        raise GroupExistsError(
+            f"group {place} already has {', '.join(existing)}: delete them, or write to a new "
+            "group."
+        )
+    try:
+        _create_datasets(streams, create)
+        for name, value in attributes.items():
+            group.attrs[name] = value
+    except BaseException:
+        _remove(group, attributes)
+        raise
+
+
+def _attributes(streams: GroupStreams) -> dict[str, str]:
+    """Return the group's attributes; the one that makes it a flacarray group is the last."""
+    if streams.format_version != WRITTEN_VERSION:
+        raise ConfigurationError(
+            f"groups are written in format {WRITTEN_VERSION}. Got streams of format "
+            f"{streams.format_version}: decode and encode them."
+        )
+    if streams.n_streams == 0:
+        raise ConfigurationError("a group must have at least 1 stream. Got none.")
+    return {
+        EXTRAS: _encode_extras(streams),
+        FLAC_CHANNELS: str(streams.n_channels),
+        SOFTWARE_VERSION: f"{_WRITER} {_version('flaccodec')}",
+        FORMAT_VERSION: str(WRITTEN_VERSION),
+    }
+
+
+def _encode_extras(streams: GroupStreams) -> str:
+    if "shape" in streams.extras:
+        raise ConfigurationError("extras must not hold shape, which the streams have themselves.")
+    try:
+        text = json.dumps({"shape": list(map(int, streams.shape)), **streams.extras})
+    except TypeError as error:
+        raise ConfigurationError(f"extras must be what JSON can express: {error}.") from error
+    if len(text) > MAX_EXTRAS_BYTES:
+        raise ConfigurationError(
+            f"extras must be at most {MAX_EXTRAS_BYTES:,} bytes of JSON. Got {len(text):,}."
+        )
+    return text
+
+
+def _create_datasets(streams: GroupStreams, create: Create) -> None:
+    for name, table in tables_of(streams).items():
+        if table is not None:
+            dataset = create(name, table)
+            if name == STREAM_STARTS:
+                dataset.attrs[STREAM_SIZE] = streams.stream_size
+    create(COMPRESSED, streams.compressed)
+
+
+def _remove(group: Any, attributes: Mapping[str, str]) -> None:
+    for name in DATASETS:
+        if name in group:
+            del group[name]
+    for name in attributes:
+        if name in group.attrs:
+            del group.attrs[name]
