@@ -218,8 +218,13 @@ def _array_dtype(
     """Return the dtype of the array from its tables' and, in format 1, its channels."""
     if gains is not None:
         return _float_dtype(group, version, gains)
-    if version == 0:
+    if version == 0 and (offsets is None or offsets.dtype.kind == "i"):
         return np.dtype(np.int32 if offsets is None else np.int64)
+    if offsets is not None:
+        raise CorruptGroupError(
+            f"{STREAM_OFFSETS} of {offsets.dtype} need {STREAM_GAINS} in format {version}. "
+            "Got none."
+        )
     return np.dtype(np.int32 if _read_channels(group) == 1 else np.int64)
 
 
