@@ -24,7 +24,7 @@ def run(program, blocked=()):
 def test_the_package_needs_numpy_alone():
     program = """
 import numpy as np, flaccodec, flaccodec.core, flaccodec.options, flaccodec.selection
-import flaccodec.demo
+import flaccodec.demo, flaccodec.group_io
 chunk = flaccodec.core.encode_chunk(np.arange(9))
 assert (flaccodec.core.decode_chunk(chunk) == np.arange(9)).all()
 assert "FlacCodec" in dir(flaccodec)
@@ -49,6 +49,8 @@ assert not loaded, loaded
         ("flaccodec.FlacCodec", "zarr", "flaccodec[zarr]"),
         ("flaccodec.create_array", "zarr", "flaccodec[zarr]"),
         ("__import__('flaccodec.numcodecs')", "numcodecs", "flaccodec[numcodecs]"),
+        ("__import__('flaccodec.hdf5')", "h5py", "flaccodec[hdf5]"),
+        ("__import__('flaccodec.group_zarr')", "zarr", "flaccodec[zarr]"),
         (
             "__import__('flaccodec.demo').demo.plot_residual([1], [1], file='x')",
             "matplotlib",
