@@ -226,6 +226,118 @@ class FlacArray:
 
         return from_zarr(array, progress=progress)
 
+    # -- groups in flacarray's layout ----------------------------------------------------
+
+    def write_hdf5(self, hgrp: Any) -> None:
+        """Write to an HDF5 group in the flacarray package's layout.
+
+        Parameters
+        ----------
+        hgrp : h5py.Group
+
+        Raises
+        ------
+        UnsupportedDtypeError
+            The layout cannot express the array; the message says what can.
+        GroupExistsError
+            The group has datasets of these names.
+        """
+        from flaccodec.group_arrays import streams_of
+        from flaccodec.hdf5 import write_streams
+
+        write_streams(hgrp, streams_of(self))
+
+    @classmethod
+    def read_hdf5(
+        cls,
+        hgrp: Any,
+        keep: npt.ArrayLike | None = None,
+        mpi_comm: Any = None,
+        mpi_dist: Any = None,
+        no_flatten: bool = False,
+    ) -> FlacArray:
+        """Read an HDF5 group that flaccodec or flacarray wrote.
+
+        Parameters
+        ----------
+        hgrp : h5py.Group
+        keep : array_like of bool, optional
+            Which streams, of the leading shape; the result then has two axes.
+        mpi_comm, mpi_dist : optional
+            None; MPI is not used yet.
+        no_flatten : bool
+            Whether an array of one axis gets a leading axis of 1.
+
+        Returns
+        -------
+        FlacArray
+
+        Raises
+        ------
+        GroupError
+            The group holds no flacarray data, or data that contradict each other.
+        """
+        from flaccodec.group_arrays import check_no_mpi, flacarray_of
+        from flaccodec.hdf5 import read_streams
+
+        check_no_mpi(mpi_comm, mpi_dist)
+        return flacarray_of(read_streams(hgrp, keep)[0], no_flatten)
+
+    def write_zarr(self, zgrp: Any) -> None:
+        """Write to a Zarr group in the flacarray package's layout.
+
+        Parameters
+        ----------
+        zgrp : zarr.Group
+
+        Raises
+        ------
+        UnsupportedDtypeError
+            The layout cannot express the array; the message says what can.
+        GroupExistsError
+            The group has datasets of these names.
+        """
+        from flaccodec.group_arrays import streams_of
+        from flaccodec.group_zarr import write_streams
+
+        write_streams(zgrp, streams_of(self))
+
+    @classmethod
+    def read_zarr(
+        cls,
+        zgrp: Any,
+        keep: npt.ArrayLike | None = None,
+        mpi_comm: Any = None,
+        mpi_dist: Any = None,
+        no_flatten: bool = False,
+    ) -> FlacArray:
+        """Read a Zarr group that flaccodec or flacarray wrote.
+
+        Parameters
+        ----------
+        zgrp : zarr.Group
+        keep : array_like of bool, optional
+            Which streams, of the leading shape; the result then has two axes.
+        mpi_comm, mpi_dist : optional
+            None; MPI is not used yet.
+        no_flatten : bool
+            Whether an array of one axis gets a leading axis of 1.
+
+        Returns
+        -------
+        FlacArray
+
+        Raises
+        ------
+        GroupError
+            The group holds no flacarray data, or data that contradict each other.
+        """
+        from flaccodec.group_arrays import check_no_mpi, flacarray_of
+        from flaccodec.group_zarr import read_streams
+
+        check_no_mpi(mpi_comm, mpi_dist)
+        return flacarray_of(read_streams(zgrp, keep)[0], no_flatten)
+
     # -- shape and type --------------------------------------------------------------
 
     @property

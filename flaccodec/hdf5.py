@@ -9,7 +9,8 @@ try:
 except ImportError as error:
     raise ImportError("flaccodec.hdf5 needs h5py: pip install 'flaccodec[hdf5]'") from error
 
-from flaccodec import group_io
+from flaccodec import core, group_arrays, group_io
+from flaccodec.group_arrays import check_no_mpi, compress_array
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from flaccodec.group_io import Indices
     from flaccodec.group_layout import GroupStreams
 
-__all__ = ["read_streams", "write_streams"]
+__all__ = ["read_array", "read_streams", "write_array", "write_streams"]
 
 
 def _place(hgrp: h5py.Group) -> str:
@@ -77,3 +78,91 @@ def read_streams(
         `keep` is not of bool, or of another shape.
     """
     return group_io.read_group(hgrp, _place(hgrp), keep)
+
+
+def write_array(
+    arr: npt.NDArray[Any],
+    hgrp: h5py.Group,
+    level: int = core.DEFAULT_LEVEL,
+    quanta: npt.ArrayLike | None = None,
+    precision: npt.ArrayLike | None = None,
+    mpi_comm: Any = None,
+    use_threads: bool | None = False,
+) -> None:
+    """Compress an array to an HDF5 group that flacarray reads.
+
+    Parameters
+    ----------
+    arr : ndarray of int32, int64, float32 or float64, shape (..., n)
+    hgrp : h5py.Group
+        It may hold other things, but none of the layout's datasets.
+    level : int
+        libFLAC's preset, 0 to 8.
+    quanta, precision : float or array_like, optional
+        For floats one of the two, as for `flaccodec.utils.float_to_int`.
+    mpi_comm : optional
+        None; MPI is not used yet.
+    use_threads : bool
+        Whether to encode on several threads.
+
+    Raises
+    ------
+    UnsupportedDtypeError
+        The layout cannot hold the dtype; the message says what can.
+    GroupExistsError
+        The group has datasets of these names.
+    """
+    check_no_mpi(mpi_comm)
+    streams = compress_array(arr, level, quanta, precision, use_threads)
+    write_streams(hgrp, streams)
+
+
+def read_array(
+    hgrp: h5py.Group,
+    keep: npt.ArrayLike | None = None,
+    stream_slice: slice | None = None,
+    keep_indices: bool = False,
+    mpi_comm: Any = None,
+    mpi_dist: Any = None,
+    use_threads: bool | None = False,
+    no_flatten: bool = False,
+) -> Any:
+    """Decompress an array from an HDF5 group that flaccodec or flacarray wrote.
+
+    Parameters
+    ----------
+    hgrp : h5py.Group
+    keep : array_like of bool, optional
+        Which streams, of the leading shape; others' bytes are not touched.
+    stream_slice : slice, optional
+        Which samples of each, without a step.
+    keep_indices : bool
+        Also return the indices of the kept streams.
+    mpi_comm, mpi_dist : optional
+        None; MPI is not used yet.
+    use_threads : bool
+        Whether to decode on several threads.
+    no_flatten : bool
+        Whether an array of one axis gets a leading axis of 1.
+
+    Returns
+    -------
+    ndarray
+        The values that flacarray restores, bit for bit. With `keep`, of shape
+        (number kept, samples).
+    list of tuple of int
+        Only with `keep` and `keep_indices`.
+
+    Raises
+    ------
+    GroupError
+        The group holds no flacarray data, or data that contradict each other.
+    CorruptStreamError
+        A stream is damaged; no samples are returned.
+    """
+    check_no_mpi(mpi_comm, mpi_dist)
+    streams, indices = read_streams(hgrp, keep)
+    array = group_arrays.read_array(
+        streams, keep is not None, stream_slice, use_threads, no_flatten
+    )
+    return (array, indices) if keep is not None and keep_indices else array

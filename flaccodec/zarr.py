@@ -12,6 +12,7 @@ except ImportError as error:
     raise ImportError("flaccodec.zarr needs zarr: pip install 'flaccodec[zarr]'") from error
 
 from flaccodec.exceptions import ConfigurationError
+from flaccodec.group_zarr import read_array, write_array
 from flaccodec.zarr_codec import FlacCodec
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from zarr.abc.codec import Codec
     from zarr.storage import StoreLike
 
-__all__ = ["create_array"]
+__all__ = ["create_array", "read_array", "write_array"]
 
 
 def create_array(

@@ -1,0 +1,173 @@
+"""Arrays and FlacArrays through groups, both ways with the real flacarray 0.4.1."""
+
+import flacarray
+import flacarray.hdf5
+import flacarray.zarr
+import h5py
+import numpy as np
+import pytest
+import zarr
+
+import flaccodec.hdf5
+import flaccodec.zarr
+from flaccodec import FlacArray
+from flaccodec.exceptions import (
+    ConfigurationError,
+    CorruptStreamError,
+    UnsupportedDtypeError,
+)
+
+SHAPES = [(900,), (1, 900), (4, 900), (2, 3, 900)]
+DTYPES = ["int32", "int64", "float32", "float64"]
+
+
+def make(dtype, shape):
+    scale = 2.0**40 if dtype == "int64" else 1000
+    return np.random.default_rng(0).normal(0, scale, shape).astype(dtype)
+
+
+def options_of(dtype):
+    return {"quanta": 0.01} if dtype.startswith("f") else {}
+
+
+@pytest.fixture(params=["hdf5", "zarr2", "zarr3"])
+def kind(request):
+    return request.param
+
+
+@pytest.fixture
+def group(kind, tmp_path):
+    if kind == "hdf5":
+        with h5py.File(tmp_path / "a.h5", "w") as file:
+            yield file.create_group("g")
+    else:
+        yield zarr.create_group(tmp_path / "a.zarr", zarr_format=int(kind[-1]))
+
+
+def modules(kind):
+    return (flaccodec.hdf5, flacarray.hdf5) if kind == "hdf5" else (flaccodec.zarr, flacarray.zarr)
+
+
+def write(fa, group):
+    (fa.write_hdf5 if isinstance(group, h5py.Group) else fa.write_zarr)(group)
+
+
+def read(cls, group, **options):
+    return (cls.read_hdf5 if isinstance(group, h5py.Group) else cls.read_zarr)(group, **options)
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("writer", [0, 1], ids=["ours", "theirs"])
+def test_either_writes_and_either_reads(writer, dtype, shape, kind, group):
+    data = make(dtype, shape)
+    both = modules(kind)
+    both[writer].write_array(data, group, **options_of(dtype))
+    ours, theirs = (module.read_array(group) for module in both)
+    np.testing.assert_array_equal(ours.reshape(-1), theirs.reshape(-1))
+    assert ours.dtype == theirs.dtype == data.dtype
+    assert ours.shape == (shape if writer == 0 else theirs.shape)
+    assert np.abs(ours.reshape(shape).astype(float) - data).max() <= 0.0055
+    keep = np.arange(np.prod(shape[:-1], dtype=int)).reshape(shape[:-1] or (1,)) % 2 == 0
+    arguments = {"keep": keep, "stream_slice": slice(100, 200), "keep_indices": True}
+    (mine, indices), (other, expected) = (m.read_array(group, **arguments) for m in both)
+    assert indices == expected
+    np.testing.assert_array_equal(mine.reshape(-1), other.reshape(-1))
+    assert mine.shape == (keep.sum(), 100)
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_a_flacarray_there_and_back(dtype, shape, group):
+    fa = FlacArray.from_array(make(dtype, shape), **options_of(dtype))
+    write(fa, group)
+    again = read(FlacArray, group)
+    assert again == fa
+    theirs = read(flacarray.FlacArray, group)
+    assert theirs.dtype == fa.dtype
+    np.testing.assert_allclose(
+        theirs.to_array().reshape(shape), fa.to_array(), rtol=1e-6 if dtype == "float32" else 1e-14,
+        atol=1e-4 if dtype == "float32" else 1e-11,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_a_flacarray_of_theirs(dtype, group):
+    data = make(dtype, (3, 900))
+    write(flacarray.FlacArray.from_array(data, **options_of(dtype)), group)
+    fa = read(FlacArray, group)
+    assert fa.shape == data.shape
+    assert np.abs(fa.to_array().astype(float) - data).max() <= 0.0055
+    kept = read(FlacArray, group, keep=np.array([True, False, True]))
+    np.testing.assert_array_equal(kept.to_array(), fa.to_array()[[0, 2]])
+
+
+def test_quanta_of_each_stream_survive(group):
+    data = make("float64", (3, 900))
+    fa = FlacArray.from_array(data, precision=4)
+    write(fa, group)
+    again = read(FlacArray, group)
+    np.testing.assert_allclose(again.stream_gains, fa.stream_gains, rtol=1e-15)
+    np.testing.assert_allclose(again.to_array(), fa.to_array(), rtol=1e-13, atol=1e-12)
+
+
+def test_narrow_streams_are_encoded_anew():
+    data = np.arange(900) + 2**40
+    fa = FlacArray.from_array(data)
+    assert fa.stream_offsets is not None
+    group = zarr.create_group({})
+    fa.write_zarr(group)
+    np.testing.assert_array_equal(flacarray.zarr.read_array(group), data)
+
+
+@pytest.mark.parametrize(
+    ("fa", "message"),
+    [
+        (FlacArray.from_array(np.arange(9, dtype="int16")), "create_array"),
+        (FlacArray.from_array(np.ones(9), lossless=True), "without quanta"),
+        (FlacArray.from_array(np.array([1, np.nan]), quanta=1), "not finite"),
+        (FlacArray.from_array(np.array([1, 1e9], "float32"), quanta=1e-3), "this fine"),
+    ],
+)
+def test_what_the_layout_cannot_hold_names_another_door(fa, message, group):
+    with pytest.raises(UnsupportedDtypeError, match=message):
+        write(fa, group)
+    assert not list(group)
+
+
+def test_one_stream_keeps_its_axes(kind, group):
+    ours, _ = modules(kind)
+    ours.write_array(make("int32", (1, 900)), group)
+    assert ours.read_array(group).shape == (1, 900)
+    del group["compressed"], group["stream_starts"], group["stream_bytes"]
+    ours.write_array(make("int32", (900,)), group)
+    assert ours.read_array(group).shape == (900,)
+    assert ours.read_array(group, no_flatten=True).shape == (1, 900)
+    assert read(FlacArray, group, no_flatten=True).shape == (1, 900)
+
+
+def test_a_damaged_group_gives_no_samples(kind, group):
+    ours, _ = modules(kind)
+    ours.write_array(make("int32", (3, 900)), group)
+    compressed = group["compressed"]
+    at = int(group["stream_starts"][1]) + 300
+    compressed[at] = int(compressed[at]) ^ 255
+    with pytest.raises(CorruptStreamError, match="stream 1"):
+        ours.read_array(group)
+    keep = np.array([True, False, True])
+    np.testing.assert_array_equal(ours.read_array(group, keep=keep), make("int32", (3, 900))[keep])
+
+
+def test_what_does_not_fit_is_refused(kind, group):
+    ours, _ = modules(kind)
+    with pytest.raises(ConfigurationError, match="MPI"):
+        ours.write_array(np.zeros(3, "int32"), group, mpi_comm=object())
+    with pytest.raises(ConfigurationError, match="without axes"):
+        ours.write_array(np.int32(3), group)
+    with pytest.raises(UnsupportedDtypeError, match="create_array"):
+        ours.write_array(np.zeros(3, "int16"), group)
+    ours.write_array(np.zeros(3, ">i4"), group)
+    with pytest.raises(ConfigurationError, match="no step"):
+        ours.read_array(group, stream_slice=slice(0, 3, 2))
+    with pytest.raises(ConfigurationError, match="MPI"):
+        ours.read_array(group, mpi_dist=[1])
