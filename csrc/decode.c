@@ -13,6 +13,7 @@
 #include "threads.h"
 
 #define JOB_SAMPLES 65536
+#define JOBS_A_THREAD 4
 #define MARK_EVERY 256 /* frames between the positions that are remembered */
 
 /* A job: frames from number frame of span span on, until its samples are up. */
@@ -372,7 +373,9 @@ static int make_worker(const decoding *d, worker *w) {
 
 static int make_workers(decoding *d) {
     d->n_starts = cut_jobs(d, NULL);
-    if (d->n_threads > d->n_starts) d->n_threads = (int)d->n_starts;
+    /* A thread costs as much to wake as a few jobs take. */
+    int64_t useful = d->n_starts / JOBS_A_THREAD + 1;
+    if (d->n_threads > useful) d->n_threads = (int)useful;
     d->starts = malloc((size_t)d->n_starts * sizeof *d->starts + 1);
     d->workers = calloc((size_t)d->n_threads + 1, sizeof *d->workers);
     if (!d->starts || !d->workers || mark_positions(d)) return FC_ERR_MEMORY;

@@ -509,10 +509,13 @@ static const void *hold(int dtype, const fc_plan *plan, const void *block, int64
     return scratch;
 }
 
-static int quantize_block(int dtype, const fc_plan *plan, const void *block, int64_t count,
-                          int32_t *low, int32_t *high, void *scratch, int64_t stream,
+/* Samples that are quantized together: where one needs the slow way, all of
+ * them take it. */
+#define STRIP 128
+
+static int quantize_strip(int dtype, const fc_plan *plan, const void *block, const void *held,
+                          int64_t count, int32_t *low, int32_t *high, int64_t stream,
                           int64_t first, fc_exceptions *exceptions, fc_error *error) {
-    const void *held = plan->others ? hold(dtype, plan, block, count, scratch) : block;
     int slow = plan->careful || plan->channels == 2;
     if (!slow) {
         double offset = (double)(int64_t)plan->offset;
@@ -524,6 +527,21 @@ static int quantize_block(int dtype, const fc_plan *plan, const void *block, int
                                exceptions, error);
     if (!plan->others) return FC_OK;
     return list_others(dtype, block, count, stream, first, exceptions, error);
+}
+
+static int quantize_block(int dtype, const fc_plan *plan, const void *block, int64_t count,
+                          int32_t *low, int32_t *high, void *scratch, int64_t stream,
+                          int64_t first, fc_exceptions *exceptions, fc_error *error) {
+    const uint8_t *held = plan->others ? hold(dtype, plan, block, count, scratch) : block;
+    const uint8_t *given = block;
+    int size = fc_item_size(dtype);
+    for (int64_t i = 0; i < count; i += STRIP) {
+        int64_t n = count - i < STRIP ? count - i : STRIP;
+        int code = quantize_strip(dtype, plan, given + i * size, held + i * size, n, low + i,
+                                  high + i, stream, first + i, exceptions, error);
+        if (code) return code;
+    }
+    return FC_OK;
 }
 
 /* -- converting ---------------------------------------------------------------- */
