@@ -41,6 +41,17 @@ static uint32_t crc32c_multiply(uint32_t a, uint32_t b) {
     return product;
 }
 
+/* What a CRC becomes over size bytes of zeros. */
+static uint32_t crc32c_shift(uint32_t crc, int64_t size) {
+    for (int i = 0; size; i++, size >>= 1)
+        if (size & 1) crc = crc32c_multiply(crc, crc32c_power[i]);
+    return crc;
+}
+
+uint32_t fc_crc32c_join(uint32_t first, uint32_t second, int64_t second_size) {
+    return crc32c_shift(first, second_size) ^ second;
+}
+
 __attribute__((constructor)) static void make_tables(void) {
     for (int i = 0; i < 256; i++) {
         uint8_t c8 = (uint8_t)i;
@@ -168,13 +179,6 @@ static uint64_t load64(const uint8_t *bytes) {
 
 #if defined(__x86_64__)
 #define CRC_STRIP 4096 /* bytes of each of three strips */
-
-/* What a CRC becomes over size bytes of zeros. */
-static uint32_t crc32c_shift(uint32_t crc, int64_t size) {
-    for (int i = 0; size; i++, size >>= 1)
-        if (size & 1) crc = crc32c_multiply(crc, crc32c_power[i]);
-    return crc;
-}
 
 /* Three strips at once, since the instruction waits for its own result. */
 __attribute__((target("sse4.2")))

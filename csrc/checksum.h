@@ -11,4 +11,7 @@ uint16_t fc_crc16(const uint8_t *bytes, size_t size);
 /* The CRC-16 of a message whose CRC-16 was crc, after size zero bytes more. */
 uint16_t fc_crc16_shift(uint16_t crc, size_t size);
 
+/* The CRC-32C of two messages end to end, from that of each. */
+uint32_t fc_crc32c_join(uint32_t first, uint32_t second, int64_t second_size);
+
 #endif

@@ -404,7 +404,9 @@ static int check_streams(const decoding *d, fc_error *error) {
     const uint8_t *streams = find_bytes(d, h->head_size, h->streams_size);
     if (d->spans) return FC_OK;
     if (!streams) return fc_fail(error, FC_ERR_MISSING_PIECE);
-    uint32_t crc = fc_crc32c(0, streams, h->streams_size);
+    uint32_t crc;
+    if (fc_streams_checksum(streams, h->streams_size, d->n_threads, &crc, error))
+        return error->code;
     if (crc == h->streams_crc) return FC_OK;
     return fc_fail_values(error, FC_ERR_STREAMS_CHECKSUM, crc, h->streams_crc);
 }

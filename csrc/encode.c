@@ -3,6 +3,9 @@
  * bytes appended in order; write what only then is known. */
 #include <stdlib.h>
 #include <string.h>
+#if defined(__linux__)
+#include <sys/mman.h>
+#endif
 
 #include "error.h"
 #include "format.h"
@@ -341,6 +344,19 @@ static size_t chunk_bound(const encoding *e) {
     return bound;
 }
 
+/* Large pages where the system has them, as numpy asks for its arrays: a
+ * fault for every 4 KiB of a chunk takes a twentieth of the time to encode it. */
+static uint8_t *allocate_chunk(size_t size) {
+    uint8_t *chunk = malloc(size);
+#if defined(__linux__)
+    const uintptr_t page = (uintptr_t)1 << 21;
+    uintptr_t start = ((uintptr_t)chunk + page - 1) & ~(page - 1), end = (uintptr_t)chunk + size;
+    if (chunk && end > start + page)
+        madvise((void *)start, (end - start) & ~(page - 1), MADV_HUGEPAGE);
+#endif
+    return chunk;
+}
+
 static int make_workers(encoding *e) {
     int64_t frames = JOB_SAMPLES / largest_block(&e->header);
     e->frames_a_job = frames < 1 ? 1 : frames > MAX_JOB_FRAMES ? MAX_JOB_FRAMES : frames;
@@ -350,7 +366,7 @@ static int make_workers(encoding *e) {
     if (!e->workers) return FC_ERR_MEMORY;
     for (int i = 0; i < e->n_threads; i++)
         if (make_worker(e, e->workers + i)) return FC_ERR_MEMORY;
-    e->chunk = malloc(chunk_bound(e));
+    e->chunk = allocate_chunk(chunk_bound(e));
     return e->chunk ? FC_OK : FC_ERR_MEMORY;
 }
 
@@ -426,8 +442,10 @@ static int finish_chunk(encoding *e, fc_error *error) {
     write_index(e);
     write_stream_headers(e);
     h->streams_size = e->written - h->head_size;
-    h->streams_crc = fc_crc32c(0, e->chunk + h->head_size, h->streams_size);
-    if (write_exceptions(e, error)) return error->code;
+    if (fc_streams_checksum(e->chunk + h->head_size, h->streams_size, e->n_threads,
+                            &h->streams_crc, error)
+        || write_exceptions(e, error))
+        return error->code;
     fc_write_head(e->chunk, h);
     return FC_OK;
 }

@@ -1,9 +1,12 @@
 #include "format.h"
 
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
+#include "checksum.h"
 #include "error.h"
+#include "threads.h"
 
 #define SAMPLE_RATE 44100 /* says nothing; a rate that every FLAC reader takes */
 #define MAX_FRAMES (INT64_C(1) << 40)       /* in a chunk */
@@ -207,6 +210,39 @@ void fc_write_stream_header(uint8_t *at, const fc_header *h, int bits, int chann
     put_big_endian(at + 15, 3, largest_frame);
     put_big_endian(at + 18, 8, (uint64_t)SAMPLE_RATE << 44 | (uint64_t)(channels - 1) << 41
                                    | (uint64_t)(bits - 1) << 36 | (uint64_t)h->stream_size);
+}
+
+#define CHECKSUM_PIECE (INT64_C(1) << 20)
+
+typedef struct {
+    const uint8_t *streams;
+    int64_t size;
+    uint32_t *crcs; /* of each piece */
+} checksum;
+
+static int64_t piece_size(const checksum *c, int64_t piece) {
+    int64_t left = c->size - piece * CHECKSUM_PIECE;
+    return left < CHECKSUM_PIECE ? left : CHECKSUM_PIECE;
+}
+
+static int checksum_piece(void *context, int thread, int64_t piece, fc_error *error) {
+    checksum *c = context;
+    (void)thread, (void)error;
+    c->crcs[piece] = fc_crc32c(0, c->streams + piece * CHECKSUM_PIECE, piece_size(c, piece));
+    return FC_OK;
+}
+
+int fc_streams_checksum(const uint8_t *streams, int64_t size, int n_threads, uint32_t *crc,
+                        fc_error *error) {
+    int64_t pieces = (size + CHECKSUM_PIECE - 1) / CHECKSUM_PIECE;
+    checksum c = {streams, size, malloc((size_t)pieces * sizeof *c.crcs + 1)};
+    if (!c.crcs) return fc_fail(error, FC_ERR_MEMORY);
+    int code = fc_run_jobs(pieces < 4 ? 1 : n_threads, pieces, checksum_piece, NULL, &c, error);
+    *crc = 0;
+    for (int64_t i = 0; i < pieces; i++)
+        *crc = fc_crc32c_join(*crc, c.crcs[i], piece_size(&c, i));
+    free(c.crcs);
+    return code;
 }
 
 void fc_write_exception(uint8_t *at, const fc_exception *exception) {
