@@ -25,7 +25,7 @@
 #define KIND_OTHERS 32
 static const uint8_t widths[] = {8, 12, 16, 20, 24, 32};
 
-/* What one thread works with. */
+/* What one job works with. */
 typedef struct {
     struct encoding *shared;
     fc_encoders *encoders;
@@ -53,6 +53,7 @@ typedef struct encoding {
     int64_t streams_a_job, frames_a_job;
     int n_threads;
     worker *workers;
+    int64_t n_workers;
     uint8_t *chunk;
     int64_t written;
     fc_exceptions exceptions;
@@ -241,9 +242,9 @@ static int64_t job_frames(const encoding *e, int64_t job) {
     return left < e->frames_a_job ? left : e->frames_a_job;
 }
 
-static int encode_job(void *context, int thread, int64_t job, fc_error *error) {
+static int encode_job(void *context, int slot, int64_t job, fc_error *error) {
     encoding *e = context;
-    worker *w = e->workers + thread;
+    worker *w = e->workers + slot;
     w->first = job * e->frames_a_job;
     w->n_bytes = 0;
     w->exceptions.n = 0;
@@ -254,9 +255,9 @@ static int encode_job(void *context, int thread, int64_t job, fc_error *error) {
     return code ? fc_fail_at(error, code, w->first / e->header.n_frames, -1, -1) : FC_OK;
 }
 
-static int append_job(void *context, int thread, int64_t job, fc_error *error) {
+static int append_job(void *context, int slot, int64_t job, fc_error *error) {
     encoding *e = context;
-    worker *w = e->workers + thread;
+    worker *w = e->workers + slot;
     int64_t n = job_frames(e, job);
     for (int64_t tag = 0; tag < n; tag++) {
         int64_t g = w->first + tag;
@@ -303,7 +304,7 @@ static int make_worker(encoding *e, worker *w) {
 }
 
 static void free_encoding(encoding *e) {
-    for (int i = 0; e->workers && i < e->n_threads; i++) free_worker(e->workers + i);
+    for (int64_t i = 0; e->workers && i < e->n_workers; i++) free_worker(e->workers + i);
     for (int i = 0; e->scan_scratch && i < e->n_threads; i++) free(e->scan_scratch[i]);
     free(e->workers);
     free(e->scan_scratch);
@@ -362,9 +363,12 @@ static int make_workers(encoding *e) {
     e->frames_a_job = frames < 1 ? 1 : frames > MAX_JOB_FRAMES ? MAX_JOB_FRAMES : frames;
     int64_t all = e->header.n_streams * e->header.n_frames;
     if (e->frames_a_job > all) e->frames_a_job = all;
-    e->workers = calloc((size_t)e->n_threads, sizeof *e->workers);
+    /* A slot is taken only when those before it are, so no more than jobs. */
+    int64_t jobs = (all + e->frames_a_job - 1) / e->frames_a_job, slots = fc_slots(e->n_threads);
+    e->n_workers = slots < jobs ? slots : jobs;
+    e->workers = calloc((size_t)e->n_workers, sizeof *e->workers);
     if (!e->workers) return FC_ERR_MEMORY;
-    for (int i = 0; i < e->n_threads; i++)
+    for (int64_t i = 0; i < e->n_workers; i++)
         if (make_worker(e, e->workers + i)) return FC_ERR_MEMORY;
     e->chunk = allocate_chunk(chunk_bound(e));
     return e->chunk ? FC_OK : FC_ERR_MEMORY;

@@ -14,7 +14,8 @@ __attribute__((constructor)) static void watch_forks(void) {
 }
 
 int fc_usable_threads(int n_threads) {
-    return forked || n_threads < 1 ? 1 : n_threads;
+    if (forked || n_threads < 1) return 1;
+    return n_threads < FC_MAX_THREADS ? n_threads : FC_MAX_THREADS;
 }
 
 static int run_serially(int64_t n_jobs, fc_job work, fc_job commit, void *context,
@@ -44,50 +45,96 @@ static void note_failure(failure *lowest, int64_t job, const fc_error *error) {
     }
 }
 
-static void work_on(int64_t job, fc_job work, void *context, failure *lowest) {
+static void work_on(int64_t job, int place, fc_job work, void *context, failure *lowest) {
     fc_error error;
-    if (job < lowest_failed(lowest) && work(context, omp_get_thread_num(), job, &error))
+    if (job < lowest_failed(lowest) && work(context, place, job, &error))
         note_failure(lowest, job, &error);
 }
 
 static void run_in_any_order(int n_threads, int64_t n_jobs, fc_job work,
                              void *context, failure *lowest) {
 #pragma omp parallel for schedule(dynamic, 1) num_threads(n_threads)
-    for (int64_t job = 0; job < n_jobs; job++) work_on(job, work, context, lowest);
+    for (int64_t job = 0; job < n_jobs; job++)
+        work_on(job, omp_get_thread_num(), work, context, lowest);
 }
 
-/* Whose turn it is. OpenMP's ordered would do, but libgomp's threads wait for
- * their turn by spinning, and on a busy machine take the processor from the
- * thread that they wait for. */
+/* Jobs whose results are committed in order. A job's results stay in its slot
+ * until its turn comes; the thread that did it goes on with another job in
+ * another slot. (OpenMP's ordered would have it wait, and libgomp's threads
+ * wait by spinning: on a busy machine they take the processor from the thread
+ * that they wait for.) */
 typedef struct {
     pthread_mutex_t mutex;
-    pthread_cond_t changed;
-    int64_t next;
-} turns;
+    pthread_cond_t freed;
+    int64_t n_jobs, given, committed; /* jobs so far */
+    int n_slots, committing;
+    int64_t job_of[FC_MAX_SLOTS]; /* FREE, or the job */
+    int done[FC_MAX_SLOTS];
+    fc_job work, commit;
+    void *context;
+    failure *lowest;
+} queue;
 
-static void commit_in_turn(turns *t, int64_t job, fc_job commit, void *context,
-                           failure *lowest) {
-    pthread_mutex_lock(&t->mutex);
-    while (t->next != job) pthread_cond_wait(&t->changed, &t->mutex);
-    pthread_mutex_unlock(&t->mutex);
-    work_on(job, commit, context, lowest);
-    pthread_mutex_lock(&t->mutex);
-    t->next++;
-    pthread_cond_broadcast(&t->changed);
-    pthread_mutex_unlock(&t->mutex);
+#define FREE (-1)
+
+static int find_slot(const queue *q, int64_t job) {
+    for (int slot = 0; slot < q->n_slots; slot++)
+        if (q->job_of[slot] == job) return slot;
+    return -1;
 }
 
-/* Jobs are given out in rising order, so the one whose turn it is has always
- * been begun, and nobody waits for ever. */
+/* Jobs are given out in rising order, each with its slot. So the job whose
+ * turn it is has one, and slots become free in the end. */
+static int take_slot(queue *q) {
+    int slot;
+    while (q->given < q->n_jobs && (slot = find_slot(q, FREE)) < 0)
+        pthread_cond_wait(&q->freed, &q->mutex);
+    if (q->given == q->n_jobs) return -1;
+    q->job_of[slot] = q->given++;
+    q->done[slot] = 0;
+    return slot;
+}
+
+static void commit_done(queue *q) {
+    int slot;
+    if (q->committing) return;
+    q->committing = 1;
+    while ((slot = find_slot(q, q->committed)) >= 0 && q->done[slot]) {
+        pthread_mutex_unlock(&q->mutex);
+        work_on(q->job_of[slot], slot, q->commit, q->context, q->lowest);
+        pthread_mutex_lock(&q->mutex);
+        q->job_of[slot] = FREE;
+        q->committed++;
+        pthread_cond_broadcast(&q->freed);
+    }
+    q->committing = 0;
+}
+
+static void work_in_slots(queue *q) {
+    int slot;
+    pthread_mutex_lock(&q->mutex);
+    while ((slot = take_slot(q)) >= 0) {
+        pthread_mutex_unlock(&q->mutex);
+        work_on(q->job_of[slot], slot, q->work, q->context, q->lowest);
+        pthread_mutex_lock(&q->mutex);
+        q->done[slot] = 1;
+        commit_done(q);
+    }
+    pthread_cond_broadcast(&q->freed);
+    pthread_mutex_unlock(&q->mutex);
+}
+
 static void run_in_order(int n_threads, int64_t n_jobs, fc_job work, fc_job commit,
                          void *context, failure *lowest) {
-    turns t = {PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, 0};
-#pragma omp parallel for schedule(monotonic : dynamic, 1) num_threads(n_threads)
-    for (int64_t job = 0; job < n_jobs; job++) {
-        work_on(job, work, context, lowest);
-        commit_in_turn(&t, job, commit, context, lowest);
-    }
+    queue q = {.mutex = PTHREAD_MUTEX_INITIALIZER, .freed = PTHREAD_COND_INITIALIZER,
+               .n_jobs = n_jobs, .n_slots = fc_slots(n_threads), .work = work,
+               .commit = commit, .context = context, .lowest = lowest};
+    for (int slot = 0; slot < q.n_slots; slot++) q.job_of[slot] = FREE;
+#pragma omp parallel num_threads(n_threads)
+    work_in_slots(&q);
 }
+
+int fc_slots(int n_threads) { return n_threads < 2 ? 1 : 2 * n_threads; }
 
 int fc_run_jobs(int n_threads, int64_t n_jobs, fc_job work, fc_job commit,
                 void *context, fc_error *error) {
