@@ -3,9 +3,6 @@
  * bytes appended in order; write what only then is known. */
 #include <stdlib.h>
 #include <string.h>
-#if defined(__linux__)
-#include <sys/mman.h>
-#endif
 
 #include "error.h"
 #include "format.h"
@@ -345,19 +342,6 @@ static size_t chunk_bound(const encoding *e) {
     return bound;
 }
 
-/* Large pages where the system has them, as numpy asks for its arrays: a
- * fault for every 4 KiB of a chunk takes a twentieth of the time to encode it. */
-static uint8_t *allocate_chunk(size_t size) {
-    uint8_t *chunk = malloc(size);
-#if defined(__linux__)
-    const uintptr_t page = (uintptr_t)1 << 21;
-    uintptr_t start = ((uintptr_t)chunk + page - 1) & ~(page - 1), end = (uintptr_t)chunk + size;
-    if (chunk && end > start + page)
-        madvise((void *)start, (end - start) & ~(page - 1), MADV_HUGEPAGE);
-#endif
-    return chunk;
-}
-
 static int make_workers(encoding *e) {
     int64_t frames = JOB_SAMPLES / largest_block(&e->header);
     e->frames_a_job = frames < 1 ? 1 : frames > MAX_JOB_FRAMES ? MAX_JOB_FRAMES : frames;
@@ -370,7 +354,7 @@ static int make_workers(encoding *e) {
     if (!e->workers) return FC_ERR_MEMORY;
     for (int64_t i = 0; i < e->n_workers; i++)
         if (make_worker(e, e->workers + i)) return FC_ERR_MEMORY;
-    e->chunk = allocate_chunk(chunk_bound(e));
+    e->chunk = malloc(chunk_bound(e));
     return e->chunk ? FC_OK : FC_ERR_MEMORY;
 }
 
