@@ -25,7 +25,6 @@ static const uint8_t magic[4] = {'F', 'P', 'C', 'K'};
             value = (uint##bits##_t)((uint64_t)value << 8 | at[i]);    \
         return value;                                                  \
     }
-PUT(16)
 PUT(32)
 PUT(64)
 

@@ -18,10 +18,8 @@ typedef struct fc_exception {
     uint64_t bits;
 } fc_exception;
 
-void fc_put16(uint8_t *at, uint16_t value);
 void fc_put32(uint8_t *at, uint32_t value);
 void fc_put64(uint8_t *at, uint64_t value);
-uint16_t fc_get16(const uint8_t *at);
 uint32_t fc_get32(const uint8_t *at);
 uint64_t fc_get64(const uint8_t *at);
 void fc_put_double(uint8_t *at, double value);
