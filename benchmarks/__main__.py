@@ -8,10 +8,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from benchmarks import report
+from benchmarks import arrays, decoding, report
+from benchmarks.arrays import array_cases, run_arrays
+from benchmarks.comparisons import run_comparisons
 from benchmarks.compression import run_case
 from benchmarks.contestants import NOTES
 from benchmarks.data import generated_cases, recorded_cases, recording_path
+from benchmarks.decoding import decoding_cases, run_decoding
 from benchmarks.machine import describe_machine
 from benchmarks.memory import can_measure, run_memory
 from benchmarks.slices import run_slices
@@ -30,22 +33,32 @@ Only = Annotated[
     list[str] | None,
     typer.Option(help="Names, or beginnings of names, of cases, slice, memory; may be repeated."),
 ]
+Quick = Annotated[bool, typer.Option("--quick", help="Small arrays, under a minute.")]
+Repeat = Annotated[int, typer.Option(min=1, help="Rounds; medians are shown.")]
+DataFolder = Annotated[Path, typer.Option(help="Folder of recordings.")]
+Output = Annotated[Path, typer.Option(help="Results as JSON.")]
+RECORDINGS = ROOT / "../shared/data"
 
 
 class Run:
     """A run in the making: measures what is selected, shows it, and keeps it."""
 
-    def __init__(self, arguments: Arguments, data: Path, console: Console) -> None:
+    def __init__(
+        self, arguments: Arguments, notes: list[str], data: Path, console: Console
+    ) -> None:
         self._arguments = arguments
         self._data = data
         self._console = console
         self.results: Results = {
             "machine": describe_machine(),
             "arguments": arguments,
-            "notes": NOTES,
+            "notes": notes,
             "cases": [],
             "slice": None,
             "memory": [],
+            "arrays": [],
+            "decoding": [],
+            "times": [],
             "targets": [],
             "skipped": [],
         }
@@ -86,6 +99,26 @@ class Run:
             self.results["slice"] = result
             self._show(report.slice_table(result))
 
+    def measure_arrays(self) -> None:
+        for case in array_cases(self._arguments["quick"]):
+            if self._is_selected(case.name):
+                result = run_arrays(case, self._arguments["repeat"], self._arguments["quick"])
+                self.results["arrays"].append(result)
+                self._show(report.array_table(result))
+
+    def measure_decoding(self) -> None:
+        for case in decoding_cases(self._arguments["quick"], self._data):
+            if self._is_selected(case.name):
+                result = run_decoding(case, self._arguments["repeat"], self._arguments["quick"])
+                self.results["decoding"].append(result)
+                self._show(report.decoding_table(result))
+
+    def measure_comparisons(self) -> None:
+        if self._is_selected("times"):
+            results = run_comparisons(self._arguments["repeat"], self._arguments["quick"])
+            self.results["times"] = results
+            self._show(report.times_table(results))
+
     def measure_memory(self) -> None:
         if not self._is_selected("memory"):
             return
@@ -100,11 +133,13 @@ class Run:
         if self.results["targets"]:
             self._show(report.target_table(self.results["targets"], self._arguments["quick"]))
 
+    def write(self, output: Path) -> None:
+        output.parent.mkdir(parents=True, exist_ok=True)
+        output.write_text(json.dumps(self.results, indent=1) + "\n")
 
-def check_names(only: list[str], data: Path) -> None:
+
+def check_names(only: list[str], known: list[str]) -> None:
     """Refuse names that select nothing."""
-    cases = (*generated_cases(quick=True), *recorded_cases(data))
-    known = [case.name for case in cases] + ["slice", "memory"]
     for name in only:
         if not any(entry.startswith(name) for entry in known):
             message = f"expected one of {', '.join(known)}, or how one begins. Got {name!r}."
@@ -114,11 +149,11 @@ def check_names(only: list[str], data: Path) -> None:
 @app.callback(invoke_without_command=True)
 def bench(
     context: typer.Context,
-    quick: Annotated[bool, typer.Option("--quick", help="Small arrays, under a minute.")] = False,
+    quick: Quick = False,
     only: Only = None,
-    repeat: Annotated[int, typer.Option(min=1, help="Rounds; medians are shown.")] = 5,
-    output: Annotated[Path, typer.Option(help="Results as JSON.")] = ROOT / "out" / "bench.json",
-    data: Annotated[Path, typer.Option(help="Folder of recordings.")] = ROOT / "../shared/data",
+    repeat: Repeat = 5,
+    output: Output = ROOT / "out" / "bench.json",
+    data: DataFolder = RECORDINGS,
 ) -> None:
     """Measure flaccodec, flacarray, pcodec, Blosc and Zstd in turns, in one process.
 
@@ -128,16 +163,40 @@ def bench(
         return
     console = report.make_console()
     selected = only or []
-    check_names(selected, data)
-    run = Run({"quick": quick, "only": selected, "repeat": repeat}, data, console)
+    cases = (*generated_cases(quick=True), *recorded_cases(data), *array_cases(quick=True))
+    check_names(selected, [case.name for case in cases] + ["slice", "memory"])
+    arguments: Arguments = {"quick": quick, "only": selected, "repeat": repeat}
+    run = Run(arguments, NOTES + arrays.NOTES, data, console)
     report.show_header(run.results, console)
     run.measure_generated()
     run.measure_recorded()
+    run.measure_arrays()
     run.measure_slices()
     run.measure_memory()
     run.judge_targets()
-    output.parent.mkdir(parents=True, exist_ok=True)
-    output.write_text(json.dumps(run.results, indent=1) + "\n")
+    run.write(output)
+
+
+@app.command()
+def decode(
+    quick: Quick = False,
+    only: Only = None,
+    repeat: Repeat = 7,
+    output: Output = ROOT / "out" / "decode.json",
+    data: DataFolder = RECORDINGS,
+) -> None:
+    """Measure decoding beside libFLAC called from C, flacarray, pcodec, Blosc and memcpy."""
+    console = report.make_console()
+    selected = only or []
+    names = [case.name for case in decoding_cases(quick=True, data=data)]
+    check_names(selected, [*names, "times"])
+    arguments: Arguments = {"quick": quick, "only": selected, "repeat": repeat}
+    run = Run(arguments, decoding.NOTES, data, console)
+    report.show_header(run.results, console)
+    run.measure_decoding()
+    run.measure_comparisons()
+    run.judge_targets()
+    run.write(output)
 
 
 @app.command()

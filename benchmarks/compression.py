@@ -113,9 +113,11 @@ def _decoding(contestant: Contestant, encoded: Any) -> Task:
     return Task(lambda: contestant.decode(encoded), contestant.prepare)
 
 
-def run_case(case: Case, repeat: int, quick: bool) -> CaseResult:
-    """Measure and verify all contestants on one case."""
-    entries = contestants(case)
+def run_case(
+    case: Case, repeat: int, quick: bool, entries: list[Contestant] | None = None
+) -> CaseResult:
+    """Measure and verify contestants, all unless some are named, on one case."""
+    entries = contestants(case) if entries is None else entries
     encodings, errors = zip(*(_encode_once(case, c) for c in entries), strict=True)
     rounds = rounds_for(case.array.nbytes, repeat, quick)
     encode_seconds = round_robin([_encoding(case, c) for c in entries], rounds)

@@ -153,17 +153,17 @@ class Bytes(Contestant):
 
     def __init__(self, case: Case, threads: int = 1) -> None:
         super().__init__(threads)
-        self._codec = self._make()
+        self.codec = self._make()
         self._dtype, self._shape = case.array.dtype, case.array.shape
 
     @abstractmethod
     def _make(self) -> Any: ...
 
     def encode(self, array: Array) -> Any:
-        return self._codec.encode(array)
+        return self.codec.encode(array)
 
     def decode(self, encoded: Any) -> Array:
-        return np.frombuffer(self._codec.decode(encoded), self._dtype).reshape(self._shape)
+        return np.frombuffer(self.codec.decode(encoded), self._dtype).reshape(self._shape)
 
 
 class Blosc(Bytes):

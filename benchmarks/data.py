@@ -40,11 +40,29 @@ def noisy_wave(shape: tuple[int, int], dtype: npt.DTypeLike) -> Array:
     return out
 
 
+def bits_wave(
+    shape: tuple[int, int], bits: int, dtype: npt.DTypeLike = np.int32, step: float = 1.0
+) -> Array:
+    """Generate integers of so many bits, times `step`: a slow wave of half the range, and noise.
+
+    The noise's +-4 sigma fill a quarter of the range.
+    """
+    out = np.empty(shape, dtype=dtype)
+    rng = np.random.default_rng(20260102)
+    angle = 2 * np.pi / WAVE_PERIOD * np.arange(shape[1])
+    for stream, phase in zip(out, rng.uniform(0, 2 * np.pi, shape[0]), strict=True):
+        signal = 2.0 ** (bits - 5) * rng.standard_normal(shape[1])
+        signal += 2.0 ** (bits - 2) * np.sin(angle + phase)
+        stream[:] = step * np.rint(signal)
+    return out
+
+
 @dataclass(frozen=True)
 class Case:
     """An array and how it is to be compressed.
 
-    Floats without quanta and precision are kept bit for bit.
+    Floats without quanta and precision are kept bit for bit, unless their quanta are to follow
+    from the range of each stream, as `FlacArray` does it.
     """
 
     name: str
@@ -52,6 +70,7 @@ class Case:
     level: int = 5
     quanta: float | None = None
     precision: int | None = None
+    spans_range: bool = False
 
     @cached_property
     def array(self) -> Array:
@@ -59,7 +78,7 @@ class Case:
 
     @property
     def is_quantized(self) -> bool:
-        return self.quanta is not None or self.precision is not None
+        return self.quanta is not None or self.precision is not None or self.spans_range
 
     @property
     def title(self) -> str:
@@ -68,6 +87,8 @@ class Case:
             parts.append(f"quanta {self.quanta:g}")
         elif self.precision is not None:
             parts.append(f"precision {self.precision}")
+        elif self.spans_range:
+            parts.append("quanta from the range")
         elif self.array.dtype.kind == "f":
             parts.append("lossless")
         return f"{self.name}: {', '.join(parts)}"
@@ -75,6 +96,10 @@ class Case:
     @cached_property
     def stream_quanta(self) -> Array:
         """The quanta of each stream, shape (n_streams, 1)."""
+        if self.spans_range:
+            return np.asarray(
+                np.ptp(self.array.astype(np.float64), axis=-1, keepdims=True) / 2.0**30
+            )
         if self.precision is None:
             return np.full((self.array.shape[0], 1), self.quanta, dtype=np.float64)
         rms = self.array.std(axis=-1, dtype=np.float64, keepdims=True)

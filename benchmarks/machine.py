@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import platform
 import re
@@ -11,6 +10,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from benchmarks.libflac import bundled_library, version_of
 from flaccodec.threads import available_processors
 
 if TYPE_CHECKING:
@@ -37,16 +37,8 @@ def _libflac_of_system() -> str:
 
 
 def _libflac_of_flacarray() -> str:
-    """Return the version of the libFLAC that flacarray's wheel brings along."""
-    spec = importlib.util.find_spec("flacarray")
-    if spec is None or spec.origin is None:
-        return "unknown"
-    bundled = Path(spec.origin).parents[1] / "flacarray.libs"
-    for library in bundled.glob("libFLAC*"):
-        found = re.search(rb"reference libFLAC (\d+\.\d+\.\d+)", library.read_bytes())
-        if found:
-            return found[1].decode()
-    return "that of the system"
+    library = bundled_library()
+    return (library and version_of(library)) or "that of the system"
 
 
 def describe_machine() -> Machine:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from statistics import median
 from typing import TYPE_CHECKING
 
 import rich.table
@@ -13,12 +14,15 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from benchmarks.results import (
+        ArrayResult,
         CaseResult,
+        DecodingResult,
         Machine,
         MemoryResult,
         Results,
         SliceResult,
         TargetResult,
+        TimesResult,
     )
 
 
@@ -68,6 +72,53 @@ def case_table(case: CaseResult) -> Table:
         for result in case["contestants"]
     ]
     return Table(case["title"], columns, rows, 2, case["notes"])
+
+
+def array_table(result: ArrayResult) -> Table:
+    """Show a FlacArray beside flacarray's."""
+    table = case_table(result["case"])
+    if not result["slices"]:
+        return table
+    ours, theirs = (entry["median"] for entry in result["slices"])
+    note = (
+        f"200 samples of every stream: flaccodec {1e3 * ours:.2f} ms, flacarray "
+        f"{1e3 * theirs:.2f} ms, {theirs / ours:.1f} times as long."
+    )
+    return replace(table, notes=[note])
+
+
+def decoding_table(result: DecodingResult) -> Table:
+    """Show the ways to decode a case."""
+    libflac = next((w["speed"] for w in result["ways"] if w["contestant"] == "libFLAC"), None)
+    rows = [
+        [
+            way["contestant"],
+            way["settings"],
+            str(way["threads"]),
+            f"{way['speed']:,.0f}",
+            _times(None if libflac is None else way["speed"] / libflac),
+        ]
+        for way in result["ways"]
+    ]
+    columns = ["codec", "settings", "threads", "decode MB/s", "x libFLAC on one thread"]
+    return Table(result["title"], columns, rows, 2)
+
+
+def times_table(results: list[TimesResult]) -> Table:
+    """Show comparisons of two."""
+    rows = [
+        [
+            result["what"],
+            result["ours"],
+            result["theirs"],
+            f"{1e3 * median(result['our_seconds']):,.1f}",
+            f"{1e3 * median(result['their_seconds']):,.1f}",
+            f"{result['times']:.2f}",
+        ]
+        for result in results
+    ]
+    columns = ["what", "A", "B", "A, ms", "B, ms", "A's speed / B's"]
+    return Table("two at a time", columns, rows, 3)
 
 
 def slice_table(result: SliceResult) -> Table:
@@ -148,6 +199,12 @@ def tables(results: Results) -> Iterator[tuple[str, Table]]:
         yield case["name"], case_table(case)
     if results["slice"] is not None:
         yield "slice", slice_table(results["slice"])
+    for array in results["arrays"]:
+        yield array["case"]["name"], array_table(array)
+    for decoding in results["decoding"]:
+        yield decoding["name"], decoding_table(decoding)
+    if results["times"]:
+        yield "times", times_table(results["times"])
     if results["memory"]:
         yield "memory", memory_table(results["memory"])
     if results["targets"]:

@@ -85,6 +85,46 @@ class MemoryResult(TypedDict):
     excess: float
 
 
+class SliceOfArray(TypedDict):
+    contestant: str
+    seconds: list[float]
+    median: float
+
+
+class ArrayResult(TypedDict):
+    case: CaseResult
+    slices: list[SliceOfArray]
+
+
+class WayResult(TypedDict):
+    """`speed` is in MB (1e6 bytes) of the array a second."""
+
+    contestant: str
+    settings: str
+    threads: int
+    seconds: list[float]
+    median: float
+    speed: float
+
+
+class DecodingResult(TypedDict):
+    name: str
+    title: str
+    nbytes: int
+    ways: list[WayResult]
+
+
+class TimesResult(TypedDict):
+    """Two sides of one comparison; `times` is theirs / ours, of medians."""
+
+    what: str
+    ours: str
+    theirs: str
+    our_seconds: list[float]
+    their_seconds: list[float]
+    times: float
+
+
 class TargetResult(TypedDict):
     what: str
     target: str
@@ -104,5 +144,8 @@ class Results(TypedDict):
     cases: list[CaseResult]
     slice: SliceResult | None
     memory: list[MemoryResult]
+    arrays: list[ArrayResult]
+    decoding: list[DecodingResult]
+    times: list[TimesResult]
     targets: list[TargetResult]
     skipped: list[Skipped]

@@ -10,12 +10,16 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from benchmarks.results import (
+        ArrayResult,
         CaseResult,
         ContestantResult,
+        DecodingResult,
         MemoryResult,
         Results,
         SliceResult,
         TargetResult,
+        TimesResult,
+        WayResult,
     )
 
 SPEED_TARGETS = {
@@ -25,6 +29,29 @@ SPEED_TARGETS = {
     "float32-quanta": (2.5, 2.0),
 }
 """How many times as fast as flacarray to encode and to decode, at level 5, on all processors."""
+
+ARRAY_TARGETS = {"long-streams": (2.5, 2.0), "many-streams": (4.0, 4.0)}
+"""How many times as fast as flacarray's FlacArray is made and restored, on all processors."""
+
+ARRAY_SLICE_TIMES_FASTER = 10.0
+ONE_STREAM_THREADS = 1.7
+TO_ARRAY_CASE, TO_ARRAY_TIMES_FASTER = "FlacArray-float32-long-streams", 6.0
+
+DECODING_TARGETS = {
+    "int32-17bit-level5": 2.0,
+    "int32-17bit-level8": 1.8,
+    "int32-17bit-level0": 1.8,
+    "int32-27bit-level5": 1.8,
+    "int32-17bit-1000-samples": 6.0,
+}
+"""How many times as fast as libFLAC called from C, on one thread."""
+
+THREADS_CASES = ("int32-17bit-level5", "int32-17bit-one-stream")
+THREADS_TIMES_FASTER = 1.85
+
+ZARR_TIMES_SLOWER = 1.3
+ENCODING_TARGETS = (1.15, 2.2)
+"""With the system's libFLAC, and with the one in flacarray's wheel."""
 
 SLICE_TIMES_FASTER = 50.0
 SLICE_NBYTES_BEYOND_INDEX = 64 * 1024
@@ -84,6 +111,69 @@ def _slice_targets(result: SliceResult) -> Iterator[TargetResult]:
     )
 
 
+def _at_least(what: str, target: float, measured: float) -> TargetResult:
+    return _target(what, f"at least {target:g}", f"{measured:.2f}", measured >= target)
+
+
+def _fastest(results: list[ContestantResult], operation: str) -> float:
+    speeds = [r["encode_speed" if operation == "encode" else "decode_speed"] for r in results]
+    return max(speeds)
+
+
+def _array_targets(result: ArrayResult) -> Iterator[TargetResult]:
+    case = result["case"]
+    name = case["name"]
+    ours, theirs = _of(case, "flaccodec"), _of(case, "flacarray")
+    shape = next((key for key in ARRAY_TARGETS if key in name), None)
+    for number, operation in enumerate(("encode", "decode")):
+        if shape is not None:
+            times = _fastest(ours[-1:], operation) / _fastest(theirs, operation)
+            what = f"{name}, {operation}: times as fast as flacarray"
+            yield _at_least(what, ARRAY_TARGETS[shape][number], times)
+        elif len(ours) > 1:
+            times = _fastest(ours[-1:], operation) / _fastest(ours[:1], operation)
+            what = f"{name}, {operation}: {ours[-1]['threads']} threads beside one"
+            yield _at_least(what, ONE_STREAM_THREADS, times)
+    if name == TO_ARRAY_CASE:
+        times = _fastest(ours[-1:], "decode") / _fastest(theirs, "decode")
+        yield _at_least(f"{name}, to_array: times as fast", TO_ARRAY_TIMES_FASTER, times)
+    if result["slices"]:
+        mine, rival = (entry["median"] for entry in result["slices"])
+        what = f"{name}, slice of every stream: times as fast as flacarray"
+        yield _at_least(what, ARRAY_SLICE_TIMES_FASTER, rival / mine)
+
+
+def _ways(result: DecodingResult, contestant: str) -> list[WayResult]:
+    return [way for way in result["ways"] if way["contestant"] == contestant]
+
+
+def _decoding_targets(result: DecodingResult) -> Iterator[TargetResult]:
+    name = result["name"]
+    ours, libflac = _ways(result, "flaccodec"), _ways(result, "libFLAC")
+    if name in DECODING_TARGETS and libflac:
+        times = ours[0]["speed"] / libflac[0]["speed"]
+        yield _at_least(f"{name}: times as fast as libFLAC", DECODING_TARGETS[name], times)
+    if name in THREADS_CASES and len(ours) > 1:
+        times = ours[-1]["speed"] / ours[0]["speed"]
+        what = f"{name}: {ours[-1]['threads']} threads beside one"
+        yield _at_least(what, THREADS_TIMES_FASTER, times)
+
+
+def _times_targets(results: list[TimesResult]) -> Iterator[TargetResult]:
+    if not results:
+        return
+    zarr, *encodings = results
+    slower = 1 / zarr["times"]
+    yield _target(
+        f"{zarr['what']}: times as long as C",
+        f"at most {ZARR_TIMES_SLOWER:g}",
+        f"{slower:.2f}",
+        slower <= ZARR_TIMES_SLOWER,
+    )
+    for result, target in zip(encodings, ENCODING_TARGETS, strict=False):
+        yield _at_least(f"{result['what']}, {result['ours']}", target, result["times"])
+
+
 def _memory_target(result: MemoryResult) -> TargetResult:
     return _target(
         f"{result['operation']} {result['case']}: memory beyond input + output",
@@ -102,4 +192,9 @@ def judge(results: Results) -> list[TargetResult]:
     targets += [_ratio_target(case) for case in results["cases"] if case["name"] in RATIO_CASES]
     if results["slice"] is not None:
         targets += _slice_targets(results["slice"])
+    for array in results["arrays"]:
+        targets += _array_targets(array)
+    for decoding in results["decoding"]:
+        targets += _decoding_targets(decoding)
+    targets += _times_targets(results["times"])
     return targets + [_memory_target(result) for result in results["memory"]]

@@ -1,0 +1,122 @@
+"""Two sides at a time: Zarr's reading beside C's decoding, and both libFLACs' encoding."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from functools import partial
+from pathlib import Path
+from statistics import median
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import zarr
+from zarr.storage import MemoryStore
+
+import flaccodec
+from benchmarks.compression import WrongDataError
+from benchmarks.contestants import FlacarrayIntegers, Flaccodec, thread_counts
+from benchmarks.data import Case, bits_wave
+from benchmarks.libflac import bundled_library, version_of
+from benchmarks.timing import Task, round_robin
+from flaccodec import core
+
+if TYPE_CHECKING:
+    from benchmarks.data import Array
+    from benchmarks.results import TimesResult
+
+ROOT = str(Path(__file__).parents[1])
+
+PROCESS = """
+import sys
+sys.path.append(sys.argv[1])  # behind the installed flaccodec
+from benchmarks.comparisons import print_encoding
+print_encoding(*sys.argv[2:])
+"""
+
+N_CHUNKS = 10
+
+
+def _times(
+    what: str, ours: str, theirs: str, our_seconds: list[float], their_seconds: list[float]
+) -> TimesResult:
+    return {
+        "what": what,
+        "ours": ours,
+        "theirs": theirs,
+        "our_seconds": our_seconds,
+        "their_seconds": their_seconds,
+        "times": median(their_seconds) / median(our_seconds),
+    }
+
+
+def _chunk_bytes(store: MemoryStore) -> list[Array]:
+    keys = sorted(key for key in store._store_dict if "/" in key)
+    return [store._store_dict[key].as_numpy_array() for key in keys]
+
+
+def run_zarr(repeat: int, quick: bool) -> TimesResult:
+    """Read a whole array through Zarr, and decode the same chunks one by one in C.
+
+    Both make a new array; Zarr takes chunks side by side on a thread each, C takes one after
+    the other on all processors.
+    """
+    array = bits_wave((20, 20_000) if quick else (100, 200_000), 17)
+    rows = array.shape[0] // N_CHUNKS
+    store = MemoryStore()
+    flaccodec.create_array(store, data=array, chunks=(rows, array.shape[1]))
+    stored: Any = zarr.open_array(store, mode="r")
+    chunks = _chunk_bytes(store)
+
+    def decode() -> Array:
+        out = np.empty_like(array)
+        for number, chunk in enumerate(chunks):
+            part = out[number * rows : (number + 1) * rows]
+            core.decode_chunk(chunk, part, num_threads=thread_counts()[-1])
+        return out
+
+    for got in (stored[:], decode()):
+        if not np.array_equal(got, array):
+            raise WrongDataError("reading a whole Zarr array: samples differ")
+    seconds = round_robin([Task(lambda: stored[:]), Task(decode)], 2 * repeat)
+    what = f"int32 {array.shape}, {N_CHUNKS} chunks: read whole"
+    return _times(what, "zarr.Array", "chunks decoded in C", *seconds)
+
+
+def encoding_case(quick: bool) -> Case:
+    shape = (4, 20_000) if quick else (20, 200_000)
+    return Case("int32-17bit-level5", partial(bits_wave, shape, 17))
+
+
+def measure_encoding(repeat: int, quick: bool) -> list[list[float]]:
+    """Encode on one thread by flaccodec and flacarray in turns."""
+    case = encoding_case(quick)
+    array = case.array
+    entries = Flaccodec(case, 1), FlacarrayIntegers(case, 1)
+    return round_robin([Task(partial(entry.encode, array)) for entry in entries], 2 * repeat)
+
+
+def print_encoding(repeat: str, quick: str) -> None:
+    """Measure in this process, and print what `run_encoding` reads."""
+    print(json.dumps(measure_encoding(int(repeat), bool(int(quick)))))
+
+
+def run_encoding(repeat: int, quick: bool, library: Path | None) -> TimesResult:
+    """Compare encoding, with the system's libFLAC or another one in its place."""
+    environment = {**os.environ, **({"LD_PRELOAD": str(library)} if library else {})}
+    command = [sys.executable, "-c", PROCESS, ROOT, str(repeat), str(int(quick))]
+    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, env=environment)
+    ours = f"libFLAC {version_of(library)}" if library else "the system's libFLAC"
+    what = f"{encoding_case(quick).title}: encode, one thread"
+    return _times(what, f"flaccodec, {ours}", "flacarray", *json.loads(done.stdout))
+
+
+def run_comparisons(repeat: int, quick: bool) -> list[TimesResult]:
+    """Measure all of them."""
+    results = [run_zarr(repeat, quick), run_encoding(repeat, quick, None)]
+    library = bundled_library()
+    if library is not None:
+        results.append(run_encoding(repeat, quick, library))
+    return results

@@ -1,0 +1,212 @@
+"""How fast the samples come back: all that decode, beside libFLAC called from C."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property, partial
+from statistics import median
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pcodec
+
+from benchmarks.compression import WrongDataError, largest_error, rounds_for
+from benchmarks.contestants import (
+    Blosc,
+    FlacarrayFloats,
+    FlacarrayIntegers,
+    Flaccodec,
+    Pcodec,
+    thread_counts,
+)
+from benchmarks.data import INTEGER_RECORDINGS, Case, bits_wave, recording_path
+from benchmarks.libflac import bundled_library, decode_streams, version_of
+from benchmarks.timing import Task, round_robin
+from flaccodec import FlacArray, core
+from flaccodec.options import CodecOptions
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from benchmarks.contestants import Contestant
+    from benchmarks.data import Array
+    from benchmarks.results import DecodingResult, WayResult
+
+BITS = (12, 17, 27)
+LEVELS = (0, 3, 5, 8)
+FLOAT_QUANTA = 1e-3
+
+NOTES = [
+    "MB are 1e6 bytes of the array; medians of runs in turns, in one process; all that was "
+    "decoded was compared.",
+    "flaccodec, libFLAC, Blosc, pcodec and memcpy write into an array that is there and has been "
+    "written before; flacarray makes a new one each time, as it cannot do otherwise.",
+    "libFLAC decodes the FLAC streams of flaccodec's chunk to int32, with one decoder for each "
+    "thread, used for one stream after the other; it does no more, neither the conversion to "
+    "the dtype nor quanta.",
+]
+
+
+@dataclass(frozen=True)
+class Way:
+    """A way to get at the samples of a case.
+
+    Attributes
+    ----------
+    verify : callable
+        Raises WrongDataError unless the last run gave the right samples.
+    """
+
+    contestant: str
+    settings: str
+    threads: int
+    run: Callable[[], Any]
+    verify: Callable[[], object]
+
+
+class Prepared:
+    """A case, encoded for each way."""
+
+    def __init__(self, case: Case) -> None:
+        self.case = case
+        options = CodecOptions(case.level, case.quanta, case.precision)
+        self.chunk = options.encode(case.array, num_threads=thread_counts()[-1])
+        largest_error(case, Flaccodec(case, 1), core.decode_chunk(self.chunk))
+
+    @cached_property
+    def integers(self) -> Array:
+        """What the FLAC streams hold, where each has one channel."""
+        offsets, quanta = core.stream_tables(self.chunk)
+        decoded = core.decode_chunk(self.chunk)
+        if quanta is not None:
+            decoded = np.rint(decoded / quanta[:, np.newaxis])
+        return np.asarray(decoded.astype(np.int64) - offsets[:, np.newaxis]).astype(np.int32)
+
+    def flaccodec(self, threads: int) -> Way:
+        out = np.zeros_like(self.case.array)
+        run = partial(core.decode_chunk, self.chunk, out, num_threads=threads)
+        contestant = Flaccodec(self.case, threads)
+        verify = partial(largest_error, self.case, contestant, out)
+        return Way(contestant.name, contestant.settings, threads, run, verify)
+
+    def libflac(self, library: Path, threads: int) -> Way:
+        fa = FlacArray.from_chunk(self.chunk)
+        out = np.zeros((fa.nstreams, fa.stream_size, 1), dtype=np.int32)
+        tables = fa.stream_starts.reshape(-1).copy(), fa.stream_nbytes.reshape(-1).copy()
+
+        def verify() -> None:
+            if not np.array_equal(out[..., 0], self.integers):
+                raise WrongDataError(f"libFLAC on {self.case.name}: samples differ")
+
+        run = partial(decode_streams, library, fa.compressed, *tables, out, threads)
+        return Way("libFLAC", f"{version_of(library)}, from C", threads, run, verify)
+
+    def flacarray(self, threads: int) -> Way:
+        kind = FlacarrayFloats if self.case.is_quantized else FlacarrayIntegers
+        return self._contestant(kind(self.case, threads))
+
+    def blosc(self, threads: int) -> Way:
+        contestant = Blosc(self.case, threads)
+        encoded = contestant.encode(self.case.rounded)
+        out = np.zeros_like(self.case.array)
+        codec = contestant.codec
+
+        def run() -> None:
+            contestant.prepare()
+            codec.decode(encoded, out)
+
+        return Way("Blosc", contestant.settings, threads, run, partial(self._is_rounded, out))
+
+    def pcodec(self) -> Way:
+        contestant = Pcodec(self.case)
+        encoded = contestant.encode(self.case.rounded)
+        out = np.zeros_like(self.case.array)
+        run = partial(pcodec.standalone.simple_decompress_into, encoded, out.reshape(-1))
+        return Way("pcodec", contestant.settings, 1, run, partial(self._is_rounded, out))
+
+    def memcpy(self) -> Way:
+        out = np.zeros_like(self.case.array)
+        run = partial(np.copyto, out, self.case.rounded)
+        return Way("memcpy", "", 1, run, partial(self._is_rounded, out))
+
+    def _is_rounded(self, out: Array) -> None:
+        if not np.array_equal(out, self.case.rounded):
+            raise WrongDataError(f"{self.case.name}: samples differ")
+
+    def _contestant(self, contestant: Contestant) -> Way:
+        encoded = contestant.encode(self.case.array)
+
+        def verify() -> None:
+            largest_error(self.case, contestant, contestant.decode(encoded))
+
+        return Way(
+            contestant.name,
+            contestant.settings,
+            contestant.threads,
+            lambda: contestant.decode(encoded),
+            verify,
+        )
+
+    def ways(self) -> list[Way]:
+        """Return all ways, ours first."""
+        counts = thread_counts()
+        ways = [self.flaccodec(n) for n in counts]
+        library = bundled_library()
+        if library is not None:
+            ways += [self.libflac(library, n) for n in counts]
+        ways += [self.flacarray(n) for n in counts]
+        ways.append(self.pcodec())
+        ways += [self.blosc(n) for n in counts]
+        ways.append(self.memcpy())
+        return ways
+
+
+def decoding_cases(quick: bool, data: Path) -> list[Case]:
+    """Return what is decoded; recordings only where they are."""
+    few, long = (4, 20_000) if quick else (20, 200_000)
+    many = 200 if quick else 4000
+    cases = [
+        Case(f"int32-{bits}bit-level{level}", partial(bits_wave, (few, long), bits), level)
+        for bits in BITS
+        for level in LEVELS
+    ]
+    cases += [
+        Case("int32-17bit-1000-samples", partial(bits_wave, (many, 1000), 17)),
+        Case("int32-17bit-100-samples", partial(bits_wave, (10 * many, 100), 17)),
+        Case("int32-17bit-one-stream", partial(bits_wave, (1, few * long), 17)),
+        Case("int16-12bit", partial(bits_wave, (few, long), 12, np.int16)),
+    ]
+    for dtype in ("float32", "float64"):
+        load = partial(bits_wave, (few, long), 17, dtype, FLOAT_QUANTA)
+        cases.append(Case(f"{dtype}-17bit", load, quanta=FLOAT_QUANTA))
+    recordings = {f"{name}-level5": recording_path(data, name) for name in INTEGER_RECORDINGS}
+    cases += [Case(n, partial(np.load, path)) for n, path in recordings.items() if path.is_file()]
+    return cases
+
+
+def _way_result(way: Way, nbytes: int, seconds: list[float]) -> WayResult:
+    return {
+        "contestant": way.contestant,
+        "settings": way.settings,
+        "threads": way.threads,
+        "seconds": seconds,
+        "median": median(seconds),
+        "speed": nbytes / 1e6 / median(seconds),
+    }
+
+
+def run_decoding(case: Case, repeat: int, quick: bool) -> DecodingResult:
+    """Measure and verify all ways to decode a case."""
+    ways = Prepared(case).ways()
+    for way in ways:
+        way.run()
+        way.verify()
+    nbytes = case.array.nbytes
+    seconds = round_robin([Task(way.run) for way in ways], rounds_for(nbytes, repeat, quick))
+    return {
+        "name": case.name,
+        "title": case.title,
+        "nbytes": nbytes,
+        "ways": [_way_result(way, nbytes, s) for way, s in zip(ways, seconds, strict=True)],
+    }
