@@ -10,16 +10,16 @@
 #include <nmmintrin.h>
 #endif
 #if FC_X86
-#include <wmmintrin.h>
+#include <immintrin.h>
 #endif
 
 static uint8_t crc8_table[256];
 static uint16_t crc16_table[16][256]; /* [k]: with k zero bytes more */
 static uint16_t crc16_power[64];  /* x**(8 * 2**i) modulo the polynomial */
-static uint16_t crc16_fold[4];    /* x**128, x**192, x**512, x**576, the same */
+static uint16_t crc16_fold[6];    /* x**n, n 128, 192, 512, 576, 2048, 2112, the same */
 static uint32_t crc32c_table[8][256];
 static uint32_t crc32c_power[64]; /* as crc16_power, the highest power in bit 0 */
-static int has_crc_instruction, has_carryless_multiply;
+static int has_crc_instruction, has_carryless_multiply, has_wide_multiply;
 
 /* (a * b) modulo x**16 + x**15 + x**2 + 1 over GF(2). */
 static uint16_t crc16_multiply(uint16_t a, uint16_t b) {
@@ -80,11 +80,12 @@ __attribute__((constructor)) static void make_tables(void) {
     crc32c_power[0] = 0x00800000;
     for (int i = 1; i < 64; i++)
         crc32c_power[i] = crc32c_multiply(crc32c_power[i - 1], crc32c_power[i - 1]);
-    static const uint8_t folds[4] = {16, 24, 64, 72};
-    for (int i = 0; i < 4; i++) crc16_fold[i] = fc_crc16_shift(1, folds[i]);
+    static const uint16_t folds[6] = {16, 24, 64, 72, 256, 264};
+    for (int i = 0; i < 6; i++) crc16_fold[i] = fc_crc16_shift(1, folds[i]);
 #if defined(__x86_64__)
     has_crc_instruction = __builtin_cpu_supports("sse4.2");
     has_carryless_multiply = has_crc_instruction && __builtin_cpu_supports("pclmul");
+    has_wide_multiply = has_carryless_multiply && __builtin_cpu_supports("vpclmulqdq");
 #endif
 }
 
@@ -109,6 +110,8 @@ static uint16_t crc16_tables(uint16_t crc, const uint8_t *bytes, size_t size) {
 
 #if FC_X86
 #define FC_TARGET_MULTIPLY __attribute__((target("pclmul,sse4.2")))
+#define FC_TARGET_WIDE_MULTIPLY \
+    __attribute__((target("pclmul,sse4.2,vpclmulqdq,avx512f,avx512bw")))
 
 /* 16 bytes as a polynomial, the first bit of the message its highest power. */
 FC_TARGET_MULTIPLY static inline __m128i load_polynomial(const uint8_t *at) {
@@ -123,6 +126,56 @@ FC_TARGET_MULTIPLY static inline __m128i fold(__m128i state, __m128i powers) {
                          _mm_clmulepi64_si128(state, powers, 0x00));
 }
 
+/* Four polynomials in one. */
+FC_TARGET_WIDE_MULTIPLY static inline __m512i load_four(const uint8_t *at) {
+    const __m512i reversed = _mm512_set_epi64(0x0001020304050607, 0x08090a0b0c0d0e0f,
+                                              0x0001020304050607, 0x08090a0b0c0d0e0f,
+                                              0x0001020304050607, 0x08090a0b0c0d0e0f,
+                                              0x0001020304050607, 0x08090a0b0c0d0e0f);
+    return _mm512_shuffle_epi8(_mm512_loadu_si512(at), reversed);
+}
+
+FC_TARGET_WIDE_MULTIPLY static inline __m512i fold_four(__m512i state, __m512i powers,
+                                                        __m512i more) {
+    return _mm512_ternarylogic_epi64(_mm512_clmulepi64_epi128(state, powers, 0x11),
+                                     _mm512_clmulepi64_epi128(state, powers, 0x00), more, 0x96);
+}
+
+/* Takes in blocks of 256 bytes, and 64 at the end, into state, of 64 bytes. Returns
+ * how many bytes; size is 256 or more. */
+FC_TARGET_WIDE_MULTIPLY static size_t fold_blocks(const uint8_t *bytes, size_t size,
+                                                  __m128i before, __m128i state[4]) {
+    const __m512i by_256 = _mm512_set4_epi64(crc16_fold[5], crc16_fold[4], crc16_fold[5],
+                                             crc16_fold[4]);
+    const __m512i by_64 = _mm512_set4_epi64(crc16_fold[3], crc16_fold[2], crc16_fold[3],
+                                            crc16_fold[2]);
+    __m512i wide[4];
+    size_t at = 256;
+    for (int i = 0; i < 4; i++) wide[i] = load_four(bytes + 64 * i);
+    wide[0] = _mm512_xor_si512(wide[0], _mm512_zextsi128_si512(before));
+    for (; size - at >= 256; at += 256)
+        for (int i = 0; i < 4; i++)
+            wide[i] = fold_four(wide[i], by_256, load_four(bytes + at + 64 * i));
+    for (int i = 1; i < 4; i++) wide[0] = fold_four(wide[0], by_64, wide[i]);
+    for (; size - at >= 64; at += 64) wide[0] = fold_four(wide[0], by_64, load_four(bytes + at));
+    _mm512_storeu_si512(state, wide[0]);
+    return at;
+}
+
+FC_TARGET_MULTIPLY static size_t fold_narrow_blocks(const uint8_t *bytes, size_t size,
+                                                    __m128i before, __m128i state[4]) {
+    const __m128i by_64 = _mm_set_epi64x(crc16_fold[3], crc16_fold[2]);
+    size_t at = 64;
+    for (int i = 0; i < 4; i++) state[i] = load_polynomial(bytes + 16 * i);
+    state[0] = _mm_xor_si128(state[0], before);
+    for (; size - at >= 64; at += 64)
+        for (int i = 0; i < 4; i++)
+            state[i] = _mm_xor_si128(fold(state[i], by_64), load_polynomial(bytes + at + 16 * i));
+    return at;
+}
+
+#define FEWEST_FOR_WIDE 512
+
 /* Needs 16 bytes. The message becomes 16 bytes that leave the same remainder:
  * what its length has beyond a multiple of 16 comes first, behind zeros,
  * which change nothing. */
@@ -130,19 +183,18 @@ FC_TARGET_MULTIPLY static uint16_t crc16_multiplied(const uint8_t *bytes, size_t
     static const uint8_t order[32] = {15,  14,  13,  12,  11,  10,  9,   8,   7,   6,   5,
                                       4,   3,   2,   1,   0,   128, 128, 128, 128, 128, 128,
                                       128, 128, 128, 128, 128, 128, 128, 128, 128, 128};
-    const __m128i by_64 = _mm_set_epi64x(crc16_fold[3], crc16_fold[2]);
     const __m128i by_16 = _mm_set_epi64x(crc16_fold[1], crc16_fold[0]);
     size_t first = size & 15;
     __m128i all = _mm_shuffle_epi8(_mm_loadu_si128((const __m128i *)bytes),
                                    _mm_loadu_si128((const __m128i *)(order + 16 - first)));
     bytes += first, size -= first;
     if (size >= 128) {
-        __m128i state[4];
-        for (int i = 0; i < 4; i++) state[i] = load_polynomial(bytes + 16 * i);
-        state[0] = _mm_xor_si128(fold(all, by_16), state[0]);
-        for (bytes += 64, size -= 64; size >= 64; bytes += 64, size -= 64)
-            for (int i = 0; i < 4; i++)
-                state[i] = _mm_xor_si128(fold(state[i], by_64), load_polynomial(bytes + 16 * i));
+        __m128i state[4], before = fold(all, by_16);
+        int wide = size >= FEWEST_FOR_WIDE && has_wide_multiply && fc_this_cpu() >= FC_CPU_AVX512;
+        size_t taken = wide
+            ? fold_blocks(bytes, size, before, state)
+            : fold_narrow_blocks(bytes, size, before, state);
+        bytes += taken, size -= taken;
         all = state[0];
         for (int i = 1; i < 4; i++) all = _mm_xor_si128(fold(all, by_16), state[i]);
     }

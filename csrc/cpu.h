@@ -6,15 +6,20 @@
 #if defined(__x86_64__) && defined(__GNUC__) && !defined(FC_PORTABLE)
 #define FC_X86 1
 #define FC_TARGET_AVX2 __attribute__((target("avx2,bmi,bmi2,lzcnt")))
+#define FC_TARGET_AVX512 \
+    __attribute__((                                                                     \
+        target("avx2,bmi,bmi2,lzcnt,avx512f,avx512bw,avx512cd,avx512dq,avx512vl,avx512vnni")))
 #else
 #define FC_X86 0
 #endif
 
 typedef enum fc_cpu {
     FC_CPU_ANY = 0,
-    FC_CPU_AVX2 = 1 /* with BMI1, BMI2 and LZCNT */
+    FC_CPU_AVX2 = 1,  /* with BMI1, BMI2 and LZCNT */
+    FC_CPU_AVX512 = 2 /* and with AVX-512F, BW, CD, DQ, VL and VNNI */
 } fc_cpu;
 
+/* Each has what those below it have. */
 fc_cpu fc_this_cpu(void);
 
 #endif

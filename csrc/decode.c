@@ -168,10 +168,21 @@ static void apply_exceptions(const decoding *d, const delivery *to, void *block)
 
 /* -- decoding ----------------------------------------------------------------------- */
 
+/* Where a frame's samples are needed just as FLAC has them, whole and in the
+ * dtype's place; NULL where they go through more on their way out. */
+static int32_t *final_place(const decoding *d, const delivery *to, int64_t samples) {
+    const fc_header *h = &d->header;
+    if ((h->dtype != FC_INT32 && h->dtype != FC_UINT32) || to->count != samples
+        || fc_stream_offset(d->head, h, to->stream))
+        return NULL;
+    return fc_store_target(d->out, h->dtype, to->out);
+}
+
 static void deliver(const decoding *d, worker *w, const delivery *to,
                     const int32_t *const *channel) {
     const fc_header *h = &d->header;
     void *block = fc_store_target(d->out, h->dtype, to->out);
+    if (block && block == channel[0]) return;
     if (!block) block = w->block;
     fc_from_channels(h->dtype, h->mode, fc_stream_offset(d->head, h, to->stream),
                      fc_stream_quanta(d->head, h, to->stream), channel[0] + to->skip,
@@ -258,6 +269,10 @@ static int add_frame(const decoding *d, worker *w, const fc_span *span, int64_t 
         + (first - span->start) * d->out->sample_stride;
     int32_t *row = w->samples + w->n * max_channels(h) * row_size(d);
     w->deliveries[w->n] = (delivery){span->stream, number, first, first - begin, end - first, out};
+    if (frame.channels == 1) {
+        int32_t *place = final_place(d, w->deliveries + w->n, samples);
+        if (place) row = place;
+    }
     w->tasks[w->n] = (fc_frame_task){bytes, (size_t)size, frame.channels, 0, samples,
                                      {row, frame.channels == 2 ? row + row_size(d) : NULL}};
     w->n++;

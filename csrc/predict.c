@@ -108,10 +108,15 @@ void fc_restore_block(const fc_restoring *block, int64_t from) {
 
 /* Blocks are restored together where there are this many or more. */
 #define FEWEST_TOGETHER 2
+#define MOST_TOGETHER 8
 
 void fc_restore_samples(const fc_restoring *blocks, int n) {
-    int64_t done = 0;
-    if (n >= FEWEST_TOGETHER && fc_this_cpu() == FC_CPU_AVX2) done = fc_restore_avx2(blocks, n);
-    for (int i = 0; i < n; i++)
-        fc_restore_block(blocks + i, done ? done : blocks[i].predictor->order);
+    for (; n > 0; n -= MOST_TOGETHER, blocks += MOST_TOGETHER) {
+        int some = n < MOST_TOGETHER ? n : MOST_TOGETHER;
+        int64_t done = 0;
+        if (some >= FEWEST_TOGETHER && fc_this_cpu() >= FC_CPU_AVX2)
+            done = fc_restore_avx2(blocks, some);
+        for (int i = 0; i < some; i++)
+            fc_restore_block(blocks + i, done ? done : blocks[i].predictor->order);
+    }
 }

@@ -17,7 +17,7 @@ static int read_code(fc_bits *b, unsigned parameter, int32_t *folded) {
     return 1;
 }
 
-static int read_codes(fc_bits *b, unsigned parameter, int64_t count, int32_t *folded) {
+int fc_read_codes(fc_bits *b, unsigned parameter, int64_t count, int32_t *folded) {
     for (int64_t i = 0; i < count; i++)
         if (!read_code(b, parameter, folded + i)) return 0;
     return !fc_bits_overrun(b);
@@ -66,7 +66,7 @@ static void advance(reader *r, int64_t count) {
 __attribute__((noinline)) static int read_again(reader *r, int codes, uint64_t length,
                                                 uint64_t used) {
     if (used <= 63) r->bits.at += length;
-    else if (!read_codes(&r->bits, r->parameter, codes, r->to)) return 0;
+    else if (!fc_read_codes(&r->bits, r->parameter, codes, r->to)) return 0;
     advance(r, codes);
     return 1;
 }
@@ -137,7 +137,7 @@ static int open_reader(reader *r, const fc_residual *from) {
 
 void fc_read_residuals(fc_residual *residuals, int n) {
 #if FC_X86
-    if (fc_this_cpu() == FC_CPU_AVX2) {
+    if (fc_this_cpu() >= FC_CPU_AVX2) {
         read_residuals_avx2(residuals, n);
         return;
     }

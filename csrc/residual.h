@@ -12,12 +12,16 @@ typedef struct fc_residual {
     int64_t samples;
     int32_t *x; /* x[order] to x[samples - 1] are written, folded: see fc_unfold */
     int good;   /* whether it was as it should be */
+    int number; /* the caller's own */
 } fc_residual;
 
 /* Residuals are coded as 0, -1, 1, -2, 2 ... */
 FC_INLINE int32_t fc_unfold(int32_t folded) {
     return (int32_t)((uint32_t)folded >> 1) ^ -(folded & 1);
 }
+
+/* Reads count Rice codes one by one, wherever they end; 0 where they are not right. */
+int fc_read_codes(fc_bits *bits, unsigned parameter, int64_t count, int32_t *folded);
 
 /* Reads n residuals, several side by side: what comes next in a bit stream hangs
  * on what was before, so that a single one leaves the processor waiting. */

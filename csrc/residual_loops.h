@@ -42,10 +42,10 @@ LOOP int FC_LOOPS(read_single)(reader *r, int codes, int64_t count) {
         }
         r->bits.at = 8 * (uint64_t)(bytes - r->bits.bytes) + skip;
         if (!windows) continue;
-        if (!read_codes(&r->bits, parameter, codes, to)) return 0;
+        if (!fc_read_codes(&r->bits, parameter, codes, to)) return 0;
         i += codes;
     }
-    if (!read_codes(&r->bits, parameter, count - i, r->to + i)) return 0;
+    if (!fc_read_codes(&r->bits, parameter, count - i, r->to + i)) return 0;
     advance(r, count);
     return 1;
 }

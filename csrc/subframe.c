@@ -3,8 +3,7 @@
 #include "bits.h"
 #include "checksum.h"
 #include "frame.h"
-#include "predict.h"
-#include "residual.h"
+#include "predicted.h"
 
 enum { CONSTANT = 0, VERBATIM = 1, FIXED = 8, LPC = 32 };
 
@@ -87,47 +86,32 @@ static void restore_wasted_bits(int wasted, int64_t samples, int32_t *x) {
     for (int64_t i = 0; i < samples; i++) x[i] = (int32_t)((uint32_t)x[i] << wasted);
 }
 
-/* Reads residuals and restores the samples of subframes that are predicted. */
-static void finish_predicted(reading *const *readings, subframe *const *subframes, int n) {
-    fc_residual residuals[FC_MAX_BATCH];
-    fc_restoring restorings[FC_MAX_BATCH];
-    int n_good = 0;
-    for (int i = 0; i < n; i++) {
-        subframe *s = subframes[i];
-        residuals[i] = (fc_residual){&readings[i]->bits, s->predictor.order, s->task->samples,
-                                     s->x, 0};
-    }
-    fc_read_residuals(residuals, n);
-    for (int i = 0; i < n; i++)
-        if (residuals[i].good)
-            restorings[n_good++] = (fc_restoring){&subframes[i]->predictor, subframes[i]->x,
-                                                  subframes[i]->task->samples};
-        else
-            subframes[i]->task->code = FC_ERR_FRAME;
-    fc_restore_samples(restorings, n_good);
-}
-
 /* A subframe each of the frames that have one for this channel. */
 static void read_channel(fc_frame_task *tasks, reading *readings, int n, int channel) {
-    subframe all[FC_MAX_BATCH], *predicted[FC_MAX_BATCH];
-    reading *of_predicted[FC_MAX_BATCH];
+    subframe subframes[FC_MAX_BATCH];
+    fc_residual residuals[FC_MAX_BATCH];
+    fc_restoring blocks[FC_MAX_BATCH];
     int n_predicted = 0;
     for (int i = 0; i < n; i++) {
-        subframe *s = all + i;
-        s->task = tasks + i;
-        if (s->task->code || channel >= s->task->channels) continue;
-        s->x = s->task->channel[channel];
+        fc_frame_task *t = tasks + i;
+        subframe *s = subframes + i;
+        if (t->code || channel >= t->channels) continue;
+        s->task = t;
+        s->x = t->channel[channel];
         if (!open_subframe(readings + i, s)) {
-            s->task->code = FC_ERR_FRAME;
+            t->code = FC_ERR_FRAME;
         } else if (is_predicted(s)) {
-            of_predicted[n_predicted] = readings + i;
-            predicted[n_predicted++] = s;
+            residuals[n_predicted] = (fc_residual){
+                &readings[i].bits, s->predictor.order, t->samples, s->x, 0, i};
+            blocks[n_predicted++] = (fc_restoring){&s->predictor, s->x, t->samples};
         }
     }
-    finish_predicted(of_predicted, predicted, n_predicted);
+    fc_decode_predicted(residuals, blocks, n_predicted);
+    for (int i = 0; i < n_predicted; i++)
+        if (!residuals[i].good) tasks[residuals[i].number].code = FC_ERR_FRAME;
     for (int i = 0; i < n; i++)
-        if (!tasks[i].code && channel < tasks[i].channels && all[i].wasted)
-            restore_wasted_bits(all[i].wasted, tasks[i].samples, all[i].x);
+        if (!tasks[i].code && channel < tasks[i].channels && subframes[i].wasted)
+            restore_wasted_bits(subframes[i].wasted, tasks[i].samples, subframes[i].x);
 }
 
 /* The rest of the last byte is zeros, and after it come the CRC's two. */

@@ -40,7 +40,7 @@ static int check(size_t size) {
 
 int main(void) {
     int failures = 0;
-    for (size_t size = 0; size < 700; size++) failures += !check(size);
+    for (size_t size = 0; size < 1400; size++) failures += !check(size);
     for (size_t strips = 1; strips <= 3; strips++)
         for (size_t more = 0; more < 20; more++) failures += !check(strips * 12288 - 9 + more);
     printf("%d failures\n", failures);

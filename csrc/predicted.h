@@ -1,0 +1,13 @@
+/* Subframes that are predicted: from coded residuals to samples. */
+#ifndef FC_PREDICTED_H
+#define FC_PREDICTED_H
+
+#include "predict.h"
+#include "residual.h"
+
+/* Reads n residuals, up to FC_MAX_BATCH, and restores the samples of their
+ * blocks, residuals[i].x being blocks[i].x. Sets good of each. Their order may
+ * be another afterwards, the same for both. */
+void fc_decode_predicted(fc_residual *residuals, fc_restoring *blocks, int n);
+
+#endif

@@ -1,0 +1,99 @@
+/* Up to sixteen blocks in lanes, with AVX-512. */
+#include "restore_avx512.h"
+
+#include "bits.h"
+#include "cpu.h"
+
+#if FC_X86
+#include <immintrin.h>
+
+#include "residual_avx512.h"
+
+#define LANES FC_TILE_LANES
+#define TILED
+#define TARGET FC_TARGET_AVX512
+#define VECTOR __m512i
+#define OP(name) _mm512_##name
+#define ZERO _mm512_setzero_si512()
+#define XOR(a, b) _mm512_xor_si512(a, b)
+#define AND(a, b) _mm512_and_si512(a, b)
+#define LOAD(from) _mm512_loadu_si512(from)
+#define STORE(to, v) _mm512_storeu_si512(to, v)
+#define SET1_64(value) _mm512_set1_epi64(value)
+/* Products of 16 bits, summed two by two and to what is there. */
+#define ADD_PRODUCTS(sum, a, b) _mm512_dpwssd_epi32(sum, a, b)
+/* 16 bits, or 32, in turn from the first and the second. */
+#define PAIR(first, second) _mm512_mask_blend_epi16(0xaaaaaaaa, first, second)
+#define ODD_OF_SECOND(first, second) _mm512_mask_blend_epi32(0xaaaa, first, second)
+
+/* Row i of sixteen becomes column i. */
+FC_TARGET_AVX512 FC_INLINE void transpose(__m512i v[LANES]) {
+    __m512i a[LANES], b[LANES];
+    for (int i = 0; i < 16; i += 2) {
+        a[i] = _mm512_unpacklo_epi32(v[i], v[i + 1]);
+        a[i + 1] = _mm512_unpackhi_epi32(v[i], v[i + 1]);
+    }
+    for (int i = 0; i < 16; i += 4) {
+        b[i] = _mm512_unpacklo_epi64(a[i], a[i + 2]);
+        b[i + 1] = _mm512_unpackhi_epi64(a[i], a[i + 2]);
+        b[i + 2] = _mm512_unpacklo_epi64(a[i + 1], a[i + 3]);
+        b[i + 3] = _mm512_unpackhi_epi64(a[i + 1], a[i + 3]);
+    }
+    /* b[4 * g + c] has, in its quarter q, column 4 * q + c of rows 4 * g to 4 * g + 3. */
+    for (int c = 0; c < 4; c++) {
+        __m512i even = _mm512_shuffle_i32x4(b[c], b[4 + c], 0x88);
+        __m512i even_more = _mm512_shuffle_i32x4(b[8 + c], b[12 + c], 0x88);
+        __m512i odd = _mm512_shuffle_i32x4(b[c], b[4 + c], 0xdd);
+        __m512i odd_more = _mm512_shuffle_i32x4(b[8 + c], b[12 + c], 0xdd);
+        v[c] = _mm512_shuffle_i32x4(even, even_more, 0x88);
+        v[4 + c] = _mm512_shuffle_i32x4(odd, odd_more, 0x88);
+        v[8 + c] = _mm512_shuffle_i32x4(even, even_more, 0xdd);
+        v[12 + c] = _mm512_shuffle_i32x4(odd, odd_more, 0xdd);
+    }
+}
+
+#include "restore_lanes.h"
+
+/* Samples of a tile: its residuals, and the samples of all lanes that are
+ * written meanwhile, stay in the first-level cache. */
+#define TILE_STEPS 256
+
+/* The few samples that are left at the end. */
+static int finish_blocks(fc_tile_reader *r, const fc_restoring *blocks, int n, int32_t *tile) {
+    int64_t from = r->next, rest = r->samples - from;
+    if (!fc_read_tile(r, rest, tile)) return 0;
+    for (int k = 0; k < n; k++) {
+        for (int64_t i = 0; i < rest; i++) blocks[k].x[from + i] = tile[i * LANES + k];
+        fc_restore_block(blocks + k, from);
+    }
+    return 1;
+}
+
+FC_TARGET_AVX512 int fc_decode_tiles(const fc_residual *residuals, const fc_restoring *blocks,
+                                     int n) {
+    fc_tile_reader r;
+    lanes l;
+    int32_t tile[TILE_STEPS * LANES] __attribute__((aligned(64)));
+    int64_t samples = residuals->samples, from = order_of_lanes(blocks, n);
+    if (samples < from + LANES || !fc_open_tiles(&r, residuals, n, from)) return 0;
+    restore_beginnings(blocks, n, from);
+    fill_lanes(&l, blocks, n);
+    l.tile = tile;
+    restoring_loop *loop = choose_loop(blocks, n);
+    for (l.from = from; l.from + LANES <= samples; l.from = l.until) {
+        int64_t steps = (samples - l.from) / LANES * LANES;
+        if (steps > TILE_STEPS) steps = TILE_STEPS;
+        if (!fc_read_tile(&r, steps, tile)) return 0;
+        l.until = l.from + steps;
+        loop(&l);
+    }
+    if (!finish_blocks(&r, blocks, n, tile)) return 0;
+    for (int k = 0; k < n; k++) residuals[k].bits->at = fc_tile_position(&r, k);
+    return 1;
+}
+#else
+int fc_decode_tiles(const fc_residual *residuals, const fc_restoring *blocks, int n) {
+    (void)residuals, (void)blocks, (void)n;
+    return 0;
+}
+#endif

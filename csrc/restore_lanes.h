@@ -1,0 +1,290 @@
+/* Samples restored from residuals, LANES blocks at once, each in a lane of
+ * its own: what is serial within a block is not across blocks.
+ *
+ * restore_avx2.c and restore_avx512.c include this, after they have said what
+ * a VECTOR is and how it is worked on: OP(name) is the intrinsic of that name;
+ * ADD_PRODUCTS, PAIR, ODD_OF_SECOND, XOR, AND, ZERO, LOAD, STORE, SET1_64 and transpose()
+ * are those that are called otherwise. */
+#include "bits.h"
+#include "residual.h"
+
+#define LOOP TARGET FC_INLINE
+
+/* LANES blocks on their way. All have the order of the highest, with
+ * coefficients of zero beyond their own. */
+typedef struct {
+    int n; /* blocks; lanes without one do what the first does, and store nothing */
+    int32_t *x[LANES];
+#ifdef TILED
+    const int32_t *tile; /* residuals from sample from on, those of all lanes side by side */
+#endif
+    int order;
+    int64_t from, until; /* samples, a multiple of LANES of them */
+    VECTOR shift;
+    VECTOR bias; /* 2**15 times the sum of the coefficients */
+    VECTOR coefficient[FC_MAX_ORDER];
+    VECTOR pair[FC_MAX_ORDER / 2]; /* of these, in 16 bits each */
+} lanes;
+
+LOOP VECTOR unfold(VECTOR folded) {
+    VECTOR sign = OP(sub_epi32)(ZERO, AND(folded, OP(set1_epi32)(1)));
+    return XOR(OP(srli_epi32)(folded, 1), sign);
+}
+
+/* LANES residuals of each block: v[t] has the one at i + t of every block. */
+LOOP void load_residuals(const lanes *l, int64_t i, VECTOR v[LANES]) {
+#ifdef TILED
+    for (int t = 0; t < LANES; t++) v[t] = unfold(LOAD(l->tile + (i - l->from + t) * LANES));
+#else
+    for (int k = 0; k < LANES; k++) v[k] = unfold(LOAD(l->x[k] + i));
+    transpose(v);
+#endif
+}
+
+LOOP void store_samples(const lanes *l, int64_t i, VECTOR v[LANES]) {
+    transpose(v);
+    for (int k = 0; k < LANES; k++)
+        if (k < l->n) STORE(l->x[k] + i, v[k]);
+}
+
+/* The samples of all blocks at i. */
+LOOP VECTOR gather(const lanes *l, int64_t i) {
+    int32_t at[LANES];
+    for (int k = 0; k < LANES; k++) at[k] = l->x[k][i];
+    return LOAD(at);
+}
+
+/* For the products of 16 bits by 16 that are summed two by two, a sample and
+ * the one before it share a lane: the newer in the low half. */
+LOOP VECTOR pair(VECTOR newer, VECTOR older_shifted) {
+    return PAIR(newer, older_shifted);
+}
+
+/* Samples of 16 bits, sums of 32. pairs[order - 1] is the newest of those
+ * before, as in the loops below. */
+LOOP void restore_short(const lanes *l, int order) {
+    VECTOR pairs[FC_MAX_ORDER + LANES], v[LANES];
+    VECTOR last = gather(l, l->from - order);
+    for (int j = 1; j < order; j++) {
+        VECTOR y = gather(l, l->from - order + j);
+        pairs[j] = pair(y, OP(slli_epi32)(last, 16));
+        last = y;
+    }
+    for (int64_t i = l->from; i < l->until; i += LANES) {
+        load_residuals(l, i, v);
+        for (int t = 0; t < LANES; t++) {
+            VECTOR sum = OP(madd_epi16)(pairs[t + 1], l->pair[order / 2 - 1]);
+            for (int j = order / 2 - 1; j-- > 0;)
+                sum = ADD_PRODUCTS(sum, pairs[t + order - 1 - 2 * j], l->pair[j]);
+            v[t] = OP(add_epi32)(v[t], OP(srav_epi32)(sum, l->shift));
+            pairs[t + order] = pair(v[t], OP(slli_epi32)(last, 16));
+            last = v[t];
+        }
+        for (int j = 1; j < order; j++) pairs[j] = pairs[j + LANES];
+        store_samples(l, i, v);
+    }
+}
+
+/* Any samples, in halves: y = high * 2**16 + low + 2**15, with signed high
+ * and low, has the sum H * 2**16 + L with H of the high halves and L of the
+ * low ones and of what 2**15 gives, the bias. As the shift s is at most 15,
+ * that shifted right is H * 2**(16 - s) + (L >> s). Of H the low bits do; L
+ * takes 32, if neither the positive coefficients nor the negative ones sum
+ * up to more than 2**15: low + 2**15 is 0 to 2**16 - 1. */
+LOOP void restore_split(const lanes *l, int order) {
+    VECTOR low[FC_MAX_ORDER + LANES], high[FC_MAX_ORDER + LANES], v[LANES];
+    const VECTOR flip = OP(set1_epi32)(0x8000);
+    VECTOR rest = OP(sub_epi32)(OP(set1_epi32)(16), l->shift);
+    VECTOR last = gather(l, l->from - order), last_low;
+    last_low = OP(slli_epi32)(XOR(last, flip), 16);
+    for (int j = 1; j < order; j++) {
+        VECTOR y = gather(l, l->from - order + j), y_low = XOR(y, flip);
+        low[j] = pair(y_low, last_low);
+        high[j] = pair(OP(srli_epi32)(y, 16), last);
+        last = y;
+        last_low = OP(slli_epi32)(y_low, 16);
+    }
+    for (int64_t i = l->from; i < l->until; i += LANES) {
+        load_residuals(l, i, v);
+        for (int t = 0; t < LANES; t++) {
+            VECTOR sum = l->bias, high_sum = ZERO;
+            for (int j = order / 2; j-- > 0;) {
+                int at = t + order - 1 - 2 * j;
+                sum = ADD_PRODUCTS(sum, low[at], l->pair[j]);
+                high_sum = ADD_PRODUCTS(high_sum, high[at], l->pair[j]);
+            }
+            VECTOR y = OP(add_epi32)(v[t], OP(srav_epi32)(sum, l->shift));
+            y = OP(add_epi32)(y, OP(sllv_epi32)(high_sum, rest));
+            VECTOR y_low = XOR(y, flip);
+            low[t + order] = pair(y_low, last_low);
+            high[t + order] = pair(OP(srli_epi32)(y, 16), last);
+            v[t] = last = y;
+            last_low = OP(slli_epi32)(y_low, 16);
+        }
+        for (int j = 1; j < order; j++) {
+            low[j] = low[j + LANES];
+            high[j] = high[j + LANES];
+        }
+        store_samples(l, i, v);
+    }
+}
+
+/* Sums in 64 bits, of which the low 32 matter after the shift, at most 15:
+ * so that a logical one does. Even lanes and odd ones apart, since products
+ * are of the low halves of 64 bits. */
+LOOP void restore_wide(const lanes *l, int order) {
+    VECTOR past[FC_MAX_ORDER + LANES], past_odd[FC_MAX_ORDER + LANES], v[LANES];
+    VECTOR even[FC_MAX_ORDER], odd[FC_MAX_ORDER];
+    const VECTOR low_half = SET1_64(0xffffffff);
+    VECTOR even_shift = AND(l->shift, low_half);
+    VECTOR odd_shift = OP(srli_epi64)(l->shift, 32);
+    for (int j = 0; j < order; j++) {
+        past[j] = gather(l, l->from - order + j);
+        past_odd[j] = OP(srli_epi64)(past[j], 32);
+        even[j] = l->coefficient[j];
+        odd[j] = OP(srli_epi64)(l->coefficient[j], 32);
+    }
+    for (int64_t i = l->from; i < l->until; i += LANES) {
+        load_residuals(l, i, v);
+        for (int t = 0; t < LANES; t++) {
+            VECTOR sum = OP(mul_epi32)(past[t], even[order - 1]);
+            VECTOR sum_odd = OP(mul_epi32)(past_odd[t], odd[order - 1]);
+            for (int j = order - 1; j-- > 0;) {
+                int at = t + order - 1 - j;
+                sum = OP(add_epi64)(sum, OP(mul_epi32)(past[at], even[j]));
+                sum_odd = OP(add_epi64)(sum_odd, OP(mul_epi32)(past_odd[at], odd[j]));
+            }
+            sum = OP(srlv_epi64)(sum, even_shift);
+            sum_odd = OP(slli_epi64)(OP(srlv_epi64)(sum_odd, odd_shift), 32);
+            v[t] = OP(add_epi32)(v[t], ODD_OF_SECOND(sum, sum_odd));
+            past[t + order] = v[t];
+            past_odd[t + order] = OP(srli_epi64)(v[t], 32);
+        }
+        for (int j = 0; j < order; j++) {
+            past[j] = past[j + LANES];
+            past_odd[j] = past_odd[j + LANES];
+        }
+        store_samples(l, i, v);
+    }
+}
+
+/* Fixed predictors of one order: sums of sums. sum[k] is the kth difference
+ * at the sample before. */
+LOOP void restore_fixed(const lanes *l, int order) {
+    VECTOR sum[4], v[LANES];
+    for (int j = 0; j < order; j++) sum[j] = gather(l, l->from - 1 - j);
+    for (int k = 1; k < order; k++)
+        for (int j = order - 1; j >= k; j--) sum[j] = OP(sub_epi32)(sum[j - 1], sum[j]);
+    for (int64_t i = l->from; i < l->until; i += LANES) {
+        load_residuals(l, i, v);
+        for (int t = 0; t < LANES; t++)
+            for (int k = order - 1; k >= 0; k--) v[t] = sum[k] = OP(add_epi32)(sum[k], v[t]);
+        store_samples(l, i, v);
+    }
+}
+
+TARGET static void restore_same_fixed(const lanes *l) {
+    switch (l->order) {
+    case 1: restore_fixed(l, 1); return;
+    case 2: restore_fixed(l, 2); return;
+    case 3: restore_fixed(l, 3); return;
+    default: restore_fixed(l, 4);
+    }
+}
+
+#define FOR_ORDER(call)                      \
+    switch (l->order) {                      \
+    case 2: call(l, 2); return;              \
+    case 4: call(l, 4); return;              \
+    case 6: call(l, 6); return;              \
+    case 8: call(l, 8); return;              \
+    case 10: call(l, 10); return;            \
+    case 12: call(l, 12); return;            \
+    default: call(l, l->order);              \
+    }
+
+TARGET static void restore_all_short(const lanes *l) { FOR_ORDER(restore_short) }
+TARGET static void restore_all_split(const lanes *l) { FOR_ORDER(restore_split) }
+/* Hardly ever needed: one loop for all orders. */
+TARGET static void restore_all_wide(const lanes *l) { restore_wide(l, l->order); }
+
+static int highest_order(const fc_restoring *blocks, int n) {
+    int order = 0;
+    for (int k = 0; k < n; k++)
+        if (blocks[k].predictor->order > order) order = blocks[k].predictor->order;
+    return order;
+}
+
+static int is_same_fixed(const fc_restoring *blocks, int n) {
+    for (int k = 0; k < n; k++)
+        if (!blocks[k].predictor->fixed || !blocks[k].predictor->order
+            || blocks[k].predictor->order != blocks[0].predictor->order)
+            return 0;
+    return 1;
+}
+
+static int all_short(const fc_restoring *blocks, int n) {
+    for (int k = 0; k < n; k++)
+        if (blocks[k].predictor->wide || blocks[k].predictor->bits > 16) return 0;
+    return 1;
+}
+
+/* See restore_split. Precisions are up to 15 bits, so that no sum overflows. */
+static int can_split(const fc_predictor *p) {
+    int positive = 0, negative = 0;
+    for (int j = 0; j < p->order; j++)
+        if (p->coefficient[j] > 0) positive += p->coefficient[j];
+        else negative -= p->coefficient[j];
+    return positive <= 1 << 15 && negative <= 1 << 15;
+}
+
+static int can_all_split(const fc_restoring *blocks, int n) {
+    for (int k = 0; k < n; k++)
+        if (!can_split(blocks[k].predictor)) return 0;
+    return 1;
+}
+
+typedef void restoring_loop(const lanes *);
+
+/* Fixed predictors of one order have a loop of their own. */
+static restoring_loop *choose_loop(const fc_restoring *blocks, int n) {
+    if (is_same_fixed(blocks, n)) return restore_same_fixed;
+    if (all_short(blocks, n)) return restore_all_short;
+    return can_all_split(blocks, n) ? restore_all_split : restore_all_wide;
+}
+
+/* Orders in twos where they may differ, for half as much code; 32 is even. */
+static int order_of_lanes(const fc_restoring *blocks, int n) {
+    int order = highest_order(blocks, n);
+    if (is_same_fixed(blocks, n)) return order;
+    return order ? order + (order & 1) : 2;
+}
+
+TARGET static void fill_lanes(lanes *l, const fc_restoring *blocks, int n) {
+    int32_t shift[LANES], coefficient[LANES];
+    l->n = n;
+    l->order = order_of_lanes(blocks, n);
+    for (int k = 0; k < LANES; k++) {
+        l->x[k] = blocks[k < n ? k : 0].x;
+        shift[k] = blocks[k < n ? k : 0].predictor->shift;
+    }
+    l->shift = LOAD(shift);
+    l->bias = ZERO;
+    for (int j = 0; j < l->order; j++) {
+        for (int k = 0; k < LANES; k++) {
+            const fc_predictor *p = blocks[k < n ? k : 0].predictor;
+            coefficient[k] = j < p->order ? p->coefficient[j] : 0;
+        }
+        l->coefficient[j] = LOAD(coefficient);
+        l->bias = OP(add_epi32)(l->bias, OP(slli_epi32)(l->coefficient[j], 15));
+    }
+    for (int j = 0; j + 1 < l->order; j += 2)
+        l->pair[j / 2] = pair(l->coefficient[j], OP(slli_epi32)(l->coefficient[j + 1], 16));
+}
+
+/* Restores all blocks up to sample from, which comes after all warm-up. */
+static void restore_beginnings(const fc_restoring *blocks, int n, int64_t from) {
+    for (int k = 0; k < n; k++)
+        fc_restore_block(&(fc_restoring){blocks[k].predictor, blocks[k].x, from},
+                         blocks[k].predictor->order);
+}
