@@ -228,12 +228,14 @@ class FlacArray:
 
     # -- groups in flacarray's layout ----------------------------------------------------
 
-    def write_hdf5(self, hgrp: Any) -> None:
+    def write_hdf5(self, hgrp: Any, *, progress: bool = False) -> None:
         """Write to an HDF5 group in the flacarray package's layout.
 
         Parameters
         ----------
         hgrp : h5py.Group
+        progress : bool
+            Show a bar while streams are encoded; needs tqdm.
 
         Raises
         ------
@@ -245,7 +247,7 @@ class FlacArray:
         from flaccodec.group_arrays import streams_of
         from flaccodec.hdf5 import write_streams
 
-        write_streams(hgrp, streams_of(self))
+        write_streams(hgrp, streams_of(self, "write_hdf5", progress))
 
     @classmethod
     def read_hdf5(
@@ -255,6 +257,8 @@ class FlacArray:
         mpi_comm: Any = None,
         mpi_dist: Any = None,
         no_flatten: bool = False,
+        *,
+        progress: bool = False,
     ) -> FlacArray:
         """Read an HDF5 group that flaccodec or flacarray wrote.
 
@@ -267,6 +271,8 @@ class FlacArray:
             None; MPI is not used yet.
         no_flatten : bool
             Whether an array of one axis gets a leading axis of 1.
+        progress : bool
+            Show a bar while streams are decoded; needs tqdm.
 
         Returns
         -------
@@ -281,14 +287,16 @@ class FlacArray:
         from flaccodec.hdf5 import read_streams
 
         check_no_mpi(mpi_comm, mpi_dist)
-        return flacarray_of(read_streams(hgrp, keep)[0], no_flatten)
+        return flacarray_of(read_streams(hgrp, keep)[0], no_flatten, "read_hdf5", progress)
 
-    def write_zarr(self, zgrp: Any) -> None:
+    def write_zarr(self, zgrp: Any, *, progress: bool = False) -> None:
         """Write to a Zarr group in the flacarray package's layout.
 
         Parameters
         ----------
         zgrp : zarr.Group
+        progress : bool
+            Show a bar while streams are encoded; needs tqdm.
 
         Raises
         ------
@@ -300,7 +308,7 @@ class FlacArray:
         from flaccodec.group_arrays import streams_of
         from flaccodec.group_zarr import write_streams
 
-        write_streams(zgrp, streams_of(self))
+        write_streams(zgrp, streams_of(self, "write_zarr", progress))
 
     @classmethod
     def read_zarr(
@@ -310,6 +318,8 @@ class FlacArray:
         mpi_comm: Any = None,
         mpi_dist: Any = None,
         no_flatten: bool = False,
+        *,
+        progress: bool = False,
     ) -> FlacArray:
         """Read a Zarr group that flaccodec or flacarray wrote.
 
@@ -322,6 +332,8 @@ class FlacArray:
             None; MPI is not used yet.
         no_flatten : bool
             Whether an array of one axis gets a leading axis of 1.
+        progress : bool
+            Show a bar while streams are decoded; needs tqdm.
 
         Returns
         -------
@@ -336,7 +348,7 @@ class FlacArray:
         from flaccodec.group_zarr import read_streams
 
         check_no_mpi(mpi_comm, mpi_dist)
-        return flacarray_of(read_streams(zgrp, keep)[0], no_flatten)
+        return flacarray_of(read_streams(zgrp, keep)[0], no_flatten, "read_zarr", progress)
 
     # -- shape and type --------------------------------------------------------------
 

@@ -10,11 +10,17 @@ from flaccodec import core
 from flaccodec.array import FlacArray
 from flaccodec.compress import array_compress, choose_threads, compress_integers
 from flaccodec.decompress import array_decompress
-from flaccodec.exceptions import ConfigurationError, UnsupportedDtypeError
+from flaccodec.exceptions import ConfigurationError, FlacCodecError, UnsupportedDtypeError
 from flaccodec.group_layout import GroupStreams, check_dtype, table_shape
+from flaccodec.progress import stream_blocks
+from flaccodec.utils import per_stream
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import numpy.typing as npt
+
+    from flaccodec.compress import Compressed
 
 QUANTA = "quanta"
 """The key, in flaccodec's own attribute, of quanta that all streams have."""
@@ -41,6 +47,7 @@ def compress_array(
     quanta: npt.ArrayLike | None,
     precision: npt.ArrayLike | None,
     use_threads: bool | None,
+    progress: bool,
 ) -> GroupStreams:
     """Compress an array to streams of format 1."""
     array = np.asarray(arr)
@@ -48,34 +55,91 @@ def compress_array(
     array = array.astype(array.dtype.newbyteorder("="), copy=False)
     if array.ndim == 0:
         raise ConfigurationError("an array without axes has no streams: reshape it to (1,).")
-    tables = array_compress(array, level, quanta, precision, use_threads)
+    compress = _compress_blocks if progress and array.size else array_compress
+    tables = compress(array, level, quanta, precision, use_threads)
     uniform = quanta is not None and np.ndim(quanta) == 0
     extras = {QUANTA: float(np.asarray(quanta))} if uniform else {}
     return GroupStreams(array.shape, array.dtype, *tables, extras=extras)
 
 
-def decompress_streams(
-    streams: GroupStreams,
-    stream_slice: slice | None,
+def _compress_blocks(
+    array: npt.NDArray[Any],
+    level: int,
+    quanta: npt.ArrayLike | None,
+    precision: npt.ArrayLike | None,
     use_threads: bool | None,
-) -> npt.NDArray[Any]:
-    """Restore the values of streams as the flacarray that wrote them does.
+) -> Compressed:
+    """Do as `array_compress` with some streams after the other, under a bar."""
+    rows = array.reshape(-1, array.shape[-1])
 
-    Returns
-    -------
-    ndarray, shape (*table_shape, samples)
-    """
+    def of(block: slice, name: str, values: npt.ArrayLike | None) -> npt.NDArray[Any] | None:
+        if values is None:
+            return None
+        checked = per_stream(name, values, array.shape[:-1])
+        return checked if checked.ndim == 0 else checked.ravel()[block]
+
+    parts: list[Compressed] = []
+    try:
+        for block in stream_blocks(*rows.shape, "write_array", progress=True):
+            chosen = of(block, "quanta", quanta), of(block, "precision", precision)
+            parts.append(array_compress(rows[block], level, *chosen, use_threads))
+    except FlacCodecError:
+        # Messages number the streams of what was given, which should be all of them.
+        array_compress(array, level, quanta, precision, use_threads)
+        raise
+    return _join(parts, table_shape(array.shape))
+
+
+def _join(parts: list[Compressed], tables: tuple[int, ...]) -> Compressed:
+    """Lay compressed streams end to end."""
+    compressed, starts, nbytes, offsets, gains = zip(*parts, strict=True)
+    sizes = np.array([len(part) for part in compressed])
+    shifted = [s + shift for s, shift in zip(starts, np.cumsum(sizes) - sizes, strict=True)]
+
+    def table(values: Sequence[Any]) -> Any:
+        return None if values[0] is None else np.concatenate(values).reshape(tables)
+
+    together = compressed[0] if len(parts) == 1 else np.concatenate(compressed)
+    return together, table(shifted), table(nbytes), table(offsets), table(gains)
+
+
+def _sample_range(streams: GroupStreams, stream_slice: slice | None) -> tuple[int, int]:
     if stream_slice is not None and stream_slice.step not in (None, 1):
         raise ConfigurationError(f"stream_slice must have no step. Got {stream_slice}.")
     first, last, _ = (stream_slice or slice(None)).indices(streams.stream_size)
-    gains = streams.stream_gains
+    return first, max(first, last)
+
+
+def decompress_streams(
+    streams: GroupStreams,
+    block: slice = slice(None),
+    stream_slice: slice | None = None,
+    use_threads: bool | None = None,
+) -> npt.NDArray[Any]:
+    """Restore the values of streams as the flacarray that wrote them does.
+
+    Parameters
+    ----------
+    streams : GroupStreams
+    block : slice
+        Which streams, by number.
+    stream_slice : slice, optional
+        Which samples of each.
+    use_threads : bool, optional
+        As for `choose_threads`.
+
+    Returns
+    -------
+    ndarray, shape (streams, samples)
+    """
+    first, last = _sample_range(streams, stream_slice)
     values = array_decompress(
         streams.compressed,
         streams.stream_size,
-        streams.stream_starts,
-        streams.stream_nbytes,
+        streams.stream_starts.ravel()[block],
+        streams.stream_nbytes.ravel()[block],
         first_stream_sample=first,
-        last_stream_sample=max(first, last),
+        last_stream_sample=last,
         is_int64=streams.n_channels == 2,
         use_threads=use_threads,
         no_flatten=True,
@@ -84,29 +148,49 @@ def decompress_streams(
         return values
     # Format 0 has 32-bit samples for 64-bit dtypes, and int64 with offsets alone.
     restored = values.astype(streams.dtype)
-    if gains is not None:
-        restored *= (streams.dtype.type(1) / gains)[..., np.newaxis]
-    restored += streams.stream_offsets[..., np.newaxis]
+    if streams.stream_gains is not None:
+        restored *= (streams.dtype.type(1) / streams.stream_gains.ravel()[block])[:, np.newaxis]
+    restored += streams.stream_offsets.ravel()[block, np.newaxis]
     return restored
+
+
+def _decompress_blocks(
+    streams: GroupStreams, stream_slice: slice | None, use_threads: bool | None
+) -> npt.NDArray[Any]:
+    """Restore some streams after the other, under a bar."""
+    first, last = _sample_range(streams, stream_slice)
+    values = np.empty((streams.n_streams, last - first), dtype=streams.dtype)
+    sizes = streams.n_streams, streams.stream_size
+    try:
+        for block in stream_blocks(*sizes, "read_array", progress=True):
+            values[block] = decompress_streams(streams, block, stream_slice, use_threads)
+    except FlacCodecError:
+        # As in _compress_blocks.
+        decompress_streams(streams, slice(None), stream_slice, use_threads)
+        raise
+    return values
 
 
 def read_array(
     streams: GroupStreams,
-    kept: bool,
     stream_slice: slice | None,
     use_threads: bool | None,
     no_flatten: bool,
+    progress: bool,
 ) -> npt.NDArray[Any]:
     """Restore an array in the shape that its reader expects."""
-    array = decompress_streams(streams, stream_slice, use_threads)
-    shape = array.shape[:-1] if kept or no_flatten else streams.shape[:-1]
+    if progress:
+        array = _decompress_blocks(streams, stream_slice, use_threads)
+    else:
+        array = decompress_streams(streams, slice(None), stream_slice, use_threads)
+    shape = streams.table_shape if no_flatten else streams.shape[:-1]
     return array.reshape(*shape, array.shape[-1])
 
 
 # -- FlacArrays ----------------------------------------------------------------------
 
 
-def streams_of(fa: FlacArray) -> GroupStreams:
+def streams_of(fa: FlacArray, what: str, progress: bool) -> GroupStreams:
     """Give a FlacArray's streams as format 1 has them.
 
     Streams of int32 that are stored without offsets are taken as they are; others are encoded
@@ -120,77 +204,107 @@ def streams_of(fa: FlacArray) -> GroupStreams:
     check_dtype(fa.dtype)
     if fa.ndim == 0:
         raise ConfigurationError("an array without axes has no streams: reshape it to (1,).")
-    if fa.dtype.kind == "i":
-        return _integer_streams(fa)
-    return _float_streams(fa)
-
-
-def _integer_streams(fa: FlacArray) -> GroupStreams:
     if fa.dtype == np.int32 and fa.stream_offsets is None:
-        compressed, starts, nbytes = fa.compressed, fa.stream_starts, fa.stream_nbytes
-    else:
-        threads = choose_threads(None)
-        compressed, starts, nbytes = compress_integers(fa.to_array(), core.DEFAULT_LEVEL, threads)
-    return GroupStreams(fa.shape, fa.dtype, compressed, starts, nbytes)
-
-
-def _float_streams(fa: FlacArray) -> GroupStreams:
-    """Take the integers of the grid, each stream less a whole number in its middle."""
+        tables = fa.compressed, fa.stream_starts, fa.stream_nbytes
+        return GroupStreams(fa.shape, fa.dtype, *tables)
     _, quanta = core.stream_tables(fa._chunk)
-    advice = "write it to a Zarr array with to_zarr."
-    if quanta is None:
+    if fa.dtype.kind == "f" and quanta is None:
         raise UnsupportedDtypeError(
-            f"flacarray's group layout cannot hold floats without quanta: {advice}"
+            f"flacarray's group layout cannot hold floats without quanta: {ADVICE}"
         )
-    values = fa.to_array().reshape(fa.nstreams, fa.stream_size)
+    parts = [
+        _encode_anew(fa, None if quanta is None else quanta[block], block)
+        for block in stream_blocks(fa.nstreams, fa.stream_size, what, progress)
+    ]
+    uniform = quanta is not None and (quanta == quanta[0]).all()
+    return GroupStreams(
+        fa.shape,
+        fa.dtype,
+        *_join(parts, table_shape(fa.shape)),
+        extras={QUANTA: float(quanta[0])} if quanta is not None and uniform else {},
+    )
+
+
+ADVICE = "write it to a Zarr array with to_zarr."
+
+
+def _encode_anew(fa: FlacArray, quanta: npt.NDArray[Any] | None, block: slice) -> Compressed:
+    """Encode some streams, floats by their integers on the grid."""
+    threads = choose_threads(None)
+    values = fa._decode(np.arange(block.start, block.stop), slice(None), threads)
+    if quanta is None:
+        return (*compress_integers(values, core.DEFAULT_LEVEL, threads), None, None)
+    integers, middle = _grid(values, quanta)
+    offsets, gains = (middle * quanta).astype(fa.dtype), (1 / quanta).astype(fa.dtype)
+    return (*compress_integers(integers, core.DEFAULT_LEVEL, threads), offsets, gains)
+
+
+def _grid(
+    values: npt.NDArray[Any], quanta: npt.NDArray[Any]
+) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
+    """Return streams in quanta, each less a whole number in its middle, and these numbers."""
     if not np.isfinite(values).all():
         raise UnsupportedDtypeError(
-            f"flacarray's group layout cannot hold samples that are not finite: {advice}"
+            f"flacarray's group layout cannot hold samples that are not finite: {ADVICE}"
         )
     grid = np.rint(values / quanta[:, np.newaxis])
     middle = np.rint(grid.min(axis=-1) / 2 + grid.max(axis=-1) / 2)
     grid -= middle[:, np.newaxis]
-    integers = np.dtype(f"int{8 * fa.dtype.itemsize}")
+    integers = np.dtype(f"int{8 * values.dtype.itemsize}")
     if np.abs(grid).max() >= 2.0 ** (8 * integers.itemsize - 1):
         raise UnsupportedDtypeError(
-            f"flacarray's group layout cannot hold {fa.dtype} with quanta this fine: {advice}"
+            f"flacarray's group layout cannot hold {values.dtype} with quanta this fine: {ADVICE}"
         )
-    compressed, starts, nbytes = compress_integers(
-        grid.astype(integers), core.DEFAULT_LEVEL, choose_threads(None)
-    )
-    tables = table_shape(fa.shape)
-    return GroupStreams(
-        fa.shape,
-        fa.dtype,
-        compressed,
-        starts.reshape(tables),
-        nbytes.reshape(tables),
-        stream_offsets=(middle * quanta).astype(fa.dtype).reshape(tables),
-        stream_gains=(1 / quanta).astype(fa.dtype).reshape(tables),
-        extras={QUANTA: float(quanta[0])} if (quanta == quanta[0]).all() else {},
-    )
+    return grid.astype(integers), middle
 
 
 OFF_GRID = 1e-2
 """Quanta that an offset may be off the grid; float32 offsets and gains are rounded."""
 
 
-def flacarray_of(streams: GroupStreams, no_flatten: bool = False) -> FlacArray:
+def flacarray_of(streams: GroupStreams, no_flatten: bool, what: str, progress: bool) -> FlacArray:
     """Make a FlacArray of a group's streams.
 
     Floats are put on the grid of their quanta again; those whose offsets do not lie on it
     (flacarray 0.2's) are kept bit for bit as that version restores them.
     """
-    values = decompress_streams(streams, None, None)
-    shape = values.shape if no_flatten else streams.shape
+    quanta = _quanta_of(streams)
+    chunks: list[core.Buffer] = []
+    picks: list[tuple[int, int]] = []
+    sizes = streams.n_streams, streams.stream_size
+    try:
+        for block in stream_blocks(*sizes, what, progress):
+            values = decompress_streams(streams, block)
+            picks += [(len(chunks), i) for i in range(len(values))]
+            chunks.append(_encode_values(values, quanta, block))
+    except FlacCodecError:
+        # As in _compress_blocks.
+        decompress_streams(streams)
+        raise
+    chunk = chunks[0] if len(chunks) == 1 else core.gather_streams(chunks, np.array(picks))
+    shape = (*streams.table_shape, streams.stream_size) if no_flatten else streams.shape
+    return FlacArray.from_chunk(chunk, shape=shape)
+
+
+def _quanta_of(streams: GroupStreams) -> npt.NDArray[np.float64] | None:
+    """Return the quanta of each stream; None for integers, and for floats off their grid."""
     if streams.stream_gains is None or streams.stream_offsets is None:
-        return FlacArray.from_array(values.reshape(shape))
-    gains = streams.stream_gains.astype(np.float64)
+        return None
+    gains = streams.stream_gains.ravel().astype(np.float64)
     quanta = np.full(gains.shape, streams.extras.get(QUANTA, np.nan), dtype=np.float64)
     quanta = np.where(np.isnan(quanta), 1 / gains, quanta)
-    steps = streams.stream_offsets.astype(np.float64) / quanta
-    if streams.format_version == 0 or np.abs(steps - np.rint(steps)).max() > OFF_GRID:
-        return FlacArray.from_array(values.reshape(shape), lossless=True)
-    on_grid = np.rint(values / quanta[..., np.newaxis]) * quanta[..., np.newaxis]
-    uniform = quanta.flat[0] if (quanta == quanta.flat[0]).all() else quanta.reshape(shape[:-1])
-    return FlacArray.from_array(on_grid.astype(streams.dtype).reshape(shape), quanta=uniform)
+    steps = streams.stream_offsets.ravel().astype(np.float64) / quanta
+    if streams.format_version == 0 or (np.abs(steps - np.rint(steps)) > OFF_GRID).any():
+        return None
+    return quanta
+
+
+def _encode_values(
+    values: npt.NDArray[Any], quanta: npt.NDArray[np.float64] | None, block: slice
+) -> core.Buffer:
+    if quanta is None:
+        return FlacArray.from_array(values, lossless=values.dtype.kind == "f")._chunk
+    steps = quanta[block, np.newaxis]
+    on_grid = (np.rint(values / steps) * steps).astype(values.dtype)
+    uniform = (quanta == quanta[0]).all()
+    return FlacArray.from_array(on_grid, quanta=quanta[0] if uniform else quanta[block])._chunk

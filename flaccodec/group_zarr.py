@@ -94,6 +94,7 @@ def write_array(
     precision: npt.ArrayLike | None = None,
     mpi_comm: Any = None,
     use_threads: bool | None = False,
+    progress: bool = False,
 ) -> None:
     """Compress an array to a Zarr group that flacarray reads.
 
@@ -110,6 +111,8 @@ def write_array(
         None; MPI is not used yet.
     use_threads : bool
         Whether to encode on several threads.
+    progress : bool
+        Show a bar while streams are encoded; needs tqdm.
 
     Raises
     ------
@@ -119,7 +122,7 @@ def write_array(
         The group has datasets of these names.
     """
     check_no_mpi(mpi_comm)
-    streams = compress_array(arr, level, quanta, precision, use_threads)
+    streams = compress_array(arr, level, quanta, precision, use_threads, progress)
     write_streams(zgrp, streams)
 
 
@@ -132,6 +135,7 @@ def read_array(
     mpi_dist: Any = None,
     use_threads: bool | None = False,
     no_flatten: bool = False,
+    progress: bool = False,
 ) -> Any:
     """Decompress an array from a Zarr group that flaccodec or flacarray wrote.
 
@@ -150,6 +154,8 @@ def read_array(
         Whether to decode on several threads.
     no_flatten : bool
         Whether an array of one axis gets a leading axis of 1.
+    progress : bool
+        Show a bar while streams are decoded; needs tqdm.
 
     Returns
     -------
@@ -168,7 +174,5 @@ def read_array(
     """
     check_no_mpi(mpi_comm, mpi_dist)
     streams, indices = read_streams(zgrp, keep)
-    array = group_arrays.read_array(
-        streams, keep is not None, stream_slice, use_threads, no_flatten
-    )
+    array = group_arrays.read_array(streams, stream_slice, use_threads, no_flatten, progress)
     return (array, indices) if keep is not None and keep_indices else array

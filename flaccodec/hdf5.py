@@ -88,6 +88,7 @@ def write_array(
     precision: npt.ArrayLike | None = None,
     mpi_comm: Any = None,
     use_threads: bool | None = False,
+    progress: bool = False,
 ) -> None:
     """Compress an array to an HDF5 group that flacarray reads.
 
@@ -104,6 +105,8 @@ def write_array(
         None; MPI is not used yet.
     use_threads : bool
         Whether to encode on several threads.
+    progress : bool
+        Show a bar while streams are encoded; needs tqdm.
 
     Raises
     ------
@@ -113,7 +116,7 @@ def write_array(
         The group has datasets of these names.
     """
     check_no_mpi(mpi_comm)
-    streams = compress_array(arr, level, quanta, precision, use_threads)
+    streams = compress_array(arr, level, quanta, precision, use_threads, progress)
     write_streams(hgrp, streams)
 
 
@@ -126,6 +129,7 @@ def read_array(
     mpi_dist: Any = None,
     use_threads: bool | None = False,
     no_flatten: bool = False,
+    progress: bool = False,
 ) -> Any:
     """Decompress an array from an HDF5 group that flaccodec or flacarray wrote.
 
@@ -144,6 +148,8 @@ def read_array(
         Whether to decode on several threads.
     no_flatten : bool
         Whether an array of one axis gets a leading axis of 1.
+    progress : bool
+        Show a bar while streams are decoded; needs tqdm.
 
     Returns
     -------
@@ -162,7 +168,5 @@ def read_array(
     """
     check_no_mpi(mpi_comm, mpi_dist)
     streams, indices = read_streams(hgrp, keep)
-    array = group_arrays.read_array(
-        streams, keep is not None, stream_slice, use_threads, no_flatten
-    )
+    array = group_arrays.read_array(streams, stream_slice, use_threads, no_flatten, progress)
     return (array, indices) if keep is not None and keep_indices else array

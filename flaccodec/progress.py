@@ -9,6 +9,9 @@ if TYPE_CHECKING:
 
 Item = TypeVar("Item")
 
+BLOCK_SAMPLES = 2**22
+"""Samples of a step of a bar: some ten milliseconds of encoding or decoding."""
+
 
 def track(items: Iterable[Item], total: int, what: str, progress: bool) -> Iterable[Item]:
     """Show a bar while items are gone through, if asked to.
@@ -26,3 +29,18 @@ def track(items: Iterable[Item], total: int, what: str, progress: bool) -> Itera
         raise ImportError("progress=True needs tqdm: pip install 'flaccodec[progress]'") from error
     bar: Iterable[Item] = tqdm(items, total=total, desc=what, unit="block")
     return bar
+
+
+def stream_blocks(n_streams: int, stream_size: int, what: str, progress: bool) -> Iterable[slice]:
+    """Give ranges of streams to be worked on: all at once, or some at a time under a bar.
+
+    Raises
+    ------
+    ImportError
+        As `track`.
+    """
+    if not progress:
+        return [slice(0, n_streams)]
+    step = max(1, BLOCK_SAMPLES // stream_size)
+    blocks = [slice(i, min(i + step, n_streams)) for i in range(0, max(n_streams, 1), step)]
+    return track(blocks, len(blocks), what, progress)
