@@ -10,11 +10,10 @@ import numpy as np
 from flaccodec import core
 from flaccodec.compress import choose_threads
 from flaccodec.core import QuantaRule
-from flaccodec.decompress import check_keep, kept_indices
 from flaccodec.exceptions import ChunkMismatchError, ConfigurationError
 from flaccodec.index import ChunkIndex
 from flaccodec.selection import plan_streams
-from flaccodec.utils import check_quanta, per_stream
+from flaccodec.utils import check_keep, check_quanta, kept_indices, per_stream
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -70,9 +69,9 @@ class FlacArray:
         level: int = core.DEFAULT_LEVEL,
         quanta: npt.ArrayLike | None = None,
         precision: npt.ArrayLike | None = None,
-        lossless: bool = False,
         mpi_comm: Any = None,
         use_threads: bool | None = None,
+        lossless: bool = False,
     ) -> FlacArray:
         """Compress an array.
 
@@ -88,12 +87,12 @@ class FlacArray:
         precision : float or array_like, optional
             For floats: quanta = RMS of each stream about its mean / 10**precision. With
             neither, each stream's range spans 2**30 quanta.
-        lossless : bool
-            Keep floats bit for bit.
         mpi_comm : optional
             None; arrays spread over MPI ranks are not there yet.
         use_threads : bool, optional
             False for one thread; by default all processors.
+        lossless : bool
+            Keep floats bit for bit.
 
         Returns
         -------

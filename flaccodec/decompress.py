@@ -10,33 +10,9 @@ import numpy.typing as npt
 from flaccodec import core
 from flaccodec.compress import choose_threads
 from flaccodec.exceptions import ConfigurationError
-from flaccodec.utils import int_to_float
+from flaccodec.utils import Indices, check_keep, int_to_float, kept_indices
 
 __all__ = ["array_decompress", "array_decompress_slice"]
-
-Indices = list[tuple[int, ...]]
-
-
-def check_keep(keep: npt.ArrayLike, leading: tuple[int, ...]) -> npt.NDArray[np.bool_]:
-    """Check a mask of streams.
-
-    Raises
-    ------
-    ConfigurationError
-        Where it is not boolean or has not the shape of the leading axes.
-    """
-    mask = np.asarray(keep)
-    if mask.dtype != bool or mask.shape != leading:
-        raise ConfigurationError(
-            f"keep must be a boolean array of the shape of the leading axes, {leading}. "
-            f"Got {mask.dtype} of shape {mask.shape}."
-        )
-    return mask
-
-
-def kept_indices(mask: npt.NDArray[np.bool_]) -> Indices:
-    """Return the index tuples of the streams that are kept, in C order."""
-    return [tuple(map(int, index)) for index in np.argwhere(mask)]
 
 
 def _sample_range(first: int | None, last: int | None, stream_size: int) -> tuple[int, int]:

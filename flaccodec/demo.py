@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from flaccodec.decompress import check_keep
 from flaccodec.exceptions import ConfigurationError
+from flaccodec.utils import check_keep
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,7 +24,7 @@ SLOW_WAVES = 5
 
 
 def create_fake_data(
-    shape: Sequence[int],
+    local_shape: Sequence[int],
     sigma: float | None = 1.0,
     dtype: npt.DTypeLike = np.float64,
     seed: int = 123456789,
@@ -35,7 +35,7 @@ def create_fake_data(
 
     Parameters
     ----------
-    shape : sequence of int
+    local_shape : sequence of int
         The last axis is time.
     sigma : float or None
         Standard deviation of the white noise, in the units of the data; the slow waves
@@ -51,7 +51,7 @@ def create_fake_data(
 
     Returns
     -------
-    data : ndarray of `shape` and `dtype`
+    data : ndarray of `local_shape` and `dtype`
     mpi_dist : list of (int, int)
         The range of the leading axis on each MPI rank, of which there is one.
 
@@ -62,7 +62,7 @@ def create_fake_data(
     """
     if comm is not None:
         raise ConfigurationError("comm must be None: made-up data are not spread over MPI yet.")
-    rng = np.random.default_rng(seed)
+    shape, rng = tuple(local_shape), np.random.default_rng(seed)
     dtype = np.dtype(dtype)
     if sigma is None:
         data = _uniform(rng, shape, dtype)

@@ -1,4 +1,4 @@
-"""Floats <-> integers, with the names and the meaning of the flacarray package."""
+"""Floats <-> integers, and masks, with the names and the meaning of the flacarray package."""
 
 from __future__ import annotations
 
@@ -14,7 +14,16 @@ from flaccodec.exceptions import (
     UnsupportedDtypeError,
 )
 
-__all__ = ["float_to_int", "int_to_float"]
+__all__ = [
+    "compressed_dtype",
+    "ensure_one_element",
+    "float_to_int",
+    "int_to_float",
+    "keep_select",
+    "select_keep_indices",
+]
+
+Indices = list[tuple[int, ...]]
 
 RANGE_BITS = 30
 _INTEGERS: dict[np.dtype[Any], np.dtype[Any]] = {
@@ -180,3 +189,124 @@ def int_to_float(
     result *= dtype.type(1) / gains.astype(dtype)
     result += offsets.astype(dtype)
     return result
+
+
+# -- masks ---------------------------------------------------------------------------
+
+
+def check_keep(keep: npt.ArrayLike, leading: tuple[int, ...]) -> npt.NDArray[np.bool_]:
+    """Check a mask of streams.
+
+    Raises
+    ------
+    ConfigurationError
+        Where it is not boolean or has not the shape of the leading axes.
+    """
+    mask = np.asarray(keep)
+    if mask.dtype != bool or mask.shape != leading:
+        raise ConfigurationError(
+            f"keep must be a boolean array of the shape of the leading axes, {leading}. "
+            f"Got {mask.dtype} of shape {mask.shape}."
+        )
+    return mask
+
+
+def kept_indices(mask: npt.NDArray[np.bool_]) -> Indices:
+    """Return the index tuples of the streams that are kept, in C order."""
+    return [tuple(map(int, index)) for index in np.argwhere(mask)]
+
+
+def keep_select(
+    keep: npt.ArrayLike | None,
+    stream_starts: npt.NDArray[np.int64],
+    stream_nbytes: npt.NDArray[np.int64],
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], Indices | None]:
+    """Pick from the tables of streams.
+
+    Parameters
+    ----------
+    keep : array_like of bool, optional
+        Which streams, of the shape of the leading axes; by default all.
+    stream_starts, stream_nbytes : ndarray of int, shape of the leading axes
+
+    Returns
+    -------
+    starts, nbytes : ndarray of int64, shape (number kept,)
+        Without `keep` the tables themselves.
+    indices : list of tuple of int, or None without `keep`
+
+    Raises
+    ------
+    ConfigurationError
+        `keep` is not boolean, or a table has another shape.
+    """
+    if keep is None:
+        return stream_starts, stream_nbytes, None
+    mask = check_keep(keep, stream_starts.shape)
+    check_keep(mask, stream_nbytes.shape)
+    return stream_starts[mask], stream_nbytes[mask], kept_indices(mask)
+
+
+def select_keep_indices(
+    arr: npt.NDArray[Any] | None, indices: Indices | None
+) -> npt.NDArray[Any] | None:
+    """Pick elements by index tuples, as `keep_select` returns them.
+
+    Parameters
+    ----------
+    arr : ndarray or None
+    indices : list of tuple of int, or None
+        None for all.
+
+    Returns
+    -------
+    ndarray, shape (len(indices),), or `arr` itself where there is nothing to pick
+    """
+    if arr is None or indices is None:
+        return arr
+    return np.array([arr[index] for index in indices], dtype=arr.dtype)
+
+
+# -- dtypes --------------------------------------------------------------------------
+
+
+def compressed_dtype(
+    n_channel: int, offsets: npt.NDArray[Any] | None, gains: npt.NDArray[Any] | None
+) -> np.dtype[Any]:
+    """Return the dtype of what streams restore to.
+
+    Parameters
+    ----------
+    n_channel : int
+        FLAC channels of each stream: 1 for 32 bits, 2 for 64.
+    offsets, gains : ndarray or None
+        Both for floats.
+    """
+    kind = "int" if offsets is None or gains is None else "float"
+    return np.dtype(f"{kind}{64 if n_channel == 2 else 32}")
+
+
+def ensure_one_element(input: Any, dtype: npt.DTypeLike | None = None) -> npt.NDArray[Any]:
+    """Give a number, or an array that holds one, as an array of shape (1,).
+
+    Parameters
+    ----------
+    input : ndarray of shape (1,), or number
+    dtype : dtype, optional
+        What an array must have, and what a number becomes; needed for a number.
+
+    Raises
+    ------
+    ConfigurationError
+        An array of another shape or dtype, or a number without `dtype`.
+    """
+    if not isinstance(input, np.ndarray):
+        if dtype is None:
+            raise ConfigurationError("a number needs dtype. Got None.")
+        return np.array([input], dtype=dtype)
+    if input.shape != (1,) or (dtype is not None and input.dtype != np.dtype(dtype)):
+        expected = "" if dtype is None else f" and {np.dtype(dtype)}"
+        raise ConfigurationError(
+            f"input must be of shape (1,){expected}. Got {input.dtype} of shape {input.shape}."
+        )
+    return input
