@@ -209,6 +209,7 @@ def _pyplot(*, show: bool) -> Any:
 
 
 def _finish(plt: Any, figure: Any, file: str | Path | None) -> None:
+    figure.align_ylabels()
     if file is None:
         plt.show()
     else:

@@ -20,6 +20,14 @@ ROOT = Path(__file__).resolve().parents[1]
 RECORDINGS = ROOT.parent / "shared" / "data"
 
 
+def pytest_addoption(parser):
+    parser.addoption(
+        "--make-pictures",
+        action="store_true",
+        help="have tests/test_tutorial.py make the pictures in docs/tutorial/ anew",
+    )
+
+
 def pytest_configure(config):
     # The tests of the wheel must not see the sources.
     if os.environ.get("FLACCODEC_TEST_WHEEL"):
