@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from flaccodec import core
-from flaccodec.compress import choose_threads
+from flaccodec.compress import check_level, choose_threads
 from flaccodec.core import QuantaRule
 from flaccodec.exceptions import ChunkMismatchError, ConfigurationError
 from flaccodec.index import ChunkIndex
@@ -110,9 +110,7 @@ class FlacArray:
             raise ConfigurationError(
                 "arr must not be masked, since masks are not kept: use arr.filled(np.nan)."
             )
-        level = operator.index(level)
-        if not 0 <= level <= core.MAX_LEVEL:
-            raise ConfigurationError(f"level must be from 0 to {core.MAX_LEVEL}. Got {level}.")
+        level = check_level(level)
         dtype = core.check_dtype(array.dtype)
         rule, parameters = _choose_rule(dtype, array.shape[:-1], quanta, precision, lossless)
         chunk = core.encode_chunk(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from typing import Any
 
 import numpy as np
@@ -35,6 +36,20 @@ def choose_threads(use_threads: bool | None) -> int:
         False for one. Else the number that was set, by default all processors.
     """
     return 1 if use_threads is False else resolve_threads(None, available_processors())
+
+
+def check_level(level: int) -> int:
+    """Check one of libFLAC's presets.
+
+    Raises
+    ------
+    ConfigurationError
+        Where it is none.
+    """
+    number = operator.index(level)
+    if not 0 <= number <= core.MAX_LEVEL:
+        raise ConfigurationError(f"level must be from 0 to {core.MAX_LEVEL}. Got {level}.")
+    return number
 
 
 def compress_integers(
@@ -88,7 +103,7 @@ def array_compress(
             "flacarray's streams are of int32, int64, float32 and float64. "
             f"Got {arr.dtype}: use a FlacArray or FlacCodec."
         )
-    threads = choose_threads(use_threads)
+    threads, level = choose_threads(use_threads), check_level(level)
     if arr.dtype.kind == "i":
         return (*compress_integers(arr, level, threads), None, None)
     if quanta is None and precision is None:

@@ -685,6 +685,7 @@ def decode_streams(
     *,
     wide: bool,
     num_threads: int = 1,
+    numbers: npt.NDArray[np.int64] | None = None,
 ) -> npt.NDArray[Any]:
     """Decode FLAC streams of any writer.
 
@@ -702,6 +703,8 @@ def decode_streams(
         Whether streams have two channels, the low and the high words of int64.
     num_threads : int
         At least 1.
+    numbers : ndarray of int64, shape (n,), optional
+        What to call the streams in messages; by default they are counted from 0.
 
     Returns
     -------
@@ -733,6 +736,8 @@ def decode_streams(
         num_threads,
         error,
     )
+    if code and numbers is not None and error.stream >= 0:
+        error.stream = numbers[error.stream]
     if code:
         raise _exception(error)
     return out

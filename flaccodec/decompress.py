@@ -89,13 +89,13 @@ def array_decompress_slice(
     if (stream_offsets is None) != (stream_gains is None):
         raise ConfigurationError("give both stream_offsets and stream_gains, or neither.")
     first, last = _sample_range(first_stream_sample, last_stream_sample, stream_size)
-    leading, indices = starts.shape, None
+    leading, indices, numbers = starts.shape, None, None
     tables = [starts, nbytes]
     if stream_offsets is not None and stream_gains is not None:
         tables += [np.reshape(v, leading) for v in (stream_offsets, stream_gains)]
     if keep is not None:
         mask = check_keep(keep, leading)
-        indices = kept_indices(mask)
+        indices, numbers = kept_indices(mask), np.flatnonzero(mask)
         tables = [table[mask] for table in tables]
         leading = (len(indices),)
     rows = core.decode_streams(
@@ -107,6 +107,7 @@ def array_decompress_slice(
         last,
         wide=is_int64,
         num_threads=choose_threads(use_threads),
+        numbers=numbers,
     )
     array = rows.reshape(*leading, last - first)
     if len(tables) == 4:

@@ -9,8 +9,12 @@ import numpy as np
 from flaccodec import core
 from flaccodec.array import FlacArray
 from flaccodec.compress import array_compress, choose_threads, compress_integers
-from flaccodec.decompress import array_decompress
-from flaccodec.exceptions import ConfigurationError, FlacCodecError, UnsupportedDtypeError
+from flaccodec.exceptions import (
+    ConfigurationError,
+    CorruptStreamError,
+    FlacCodecError,
+    UnsupportedDtypeError,
+)
 from flaccodec.group_layout import GroupStreams, check_dtype, table_shape
 from flaccodec.progress import stream_blocks
 from flaccodec.utils import per_stream
@@ -131,19 +135,28 @@ def decompress_streams(
     Returns
     -------
     ndarray, shape (streams, samples)
+
+    Raises
+    ------
+    CorruptStreamError
+        A stream is damaged; the message names group and stream.
     """
     first, last = _sample_range(streams, stream_slice)
-    values = array_decompress(
-        streams.compressed,
-        streams.stream_size,
-        streams.stream_starts.ravel()[block],
-        streams.stream_nbytes.ravel()[block],
-        first_stream_sample=first,
-        last_stream_sample=last,
-        is_int64=streams.n_channels == 2,
-        use_threads=use_threads,
-        no_flatten=True,
-    )
+    numbers = np.arange(streams.n_streams) if streams.numbers is None else streams.numbers
+    try:
+        values = core.decode_streams(
+            streams.compressed,
+            streams.stream_starts.ravel()[block],
+            streams.stream_nbytes.ravel()[block],
+            streams.stream_size,
+            first,
+            last,
+            wide=streams.n_channels == 2,
+            num_threads=choose_threads(use_threads),
+            numbers=numbers[block],
+        )
+    except CorruptStreamError as error:
+        raise CorruptStreamError(f"group {streams.place}: {error}") from error
     if streams.stream_offsets is None:
         return values
     # Format 0 has 32-bit samples for 64-bit dtypes, and int64 with offsets alone.
@@ -161,13 +174,8 @@ def _decompress_blocks(
     first, last = _sample_range(streams, stream_slice)
     values = np.empty((streams.n_streams, last - first), dtype=streams.dtype)
     sizes = streams.n_streams, streams.stream_size
-    try:
-        for block in stream_blocks(*sizes, "read_array", progress=True):
-            values[block] = decompress_streams(streams, block, stream_slice, use_threads)
-    except FlacCodecError:
-        # As in _compress_blocks.
-        decompress_streams(streams, slice(None), stream_slice, use_threads)
-        raise
+    for block in stream_blocks(*sizes, "read_array", progress=True):
+        values[block] = decompress_streams(streams, block, stream_slice, use_threads)
     return values
 
 
@@ -272,15 +280,10 @@ def flacarray_of(streams: GroupStreams, no_flatten: bool, what: str, progress: b
     chunks: list[core.Buffer] = []
     picks: list[tuple[int, int]] = []
     sizes = streams.n_streams, streams.stream_size
-    try:
-        for block in stream_blocks(*sizes, what, progress):
-            values = decompress_streams(streams, block)
-            picks += [(len(chunks), i) for i in range(len(values))]
-            chunks.append(_encode_values(values, quanta, block))
-    except FlacCodecError:
-        # As in _compress_blocks.
-        decompress_streams(streams)
-        raise
+    for block in stream_blocks(*sizes, what, progress):
+        values = decompress_streams(streams, block)
+        picks += [(len(chunks), i) for i in range(len(values))]
+        chunks.append(_encode_values(values, quanta, block))
     chunk = chunks[0] if len(chunks) == 1 else core.gather_streams(chunks, np.array(picks))
     shape = (*streams.table_shape, streams.stream_size) if no_flatten else streams.shape
     return FlacArray.from_chunk(chunk, shape=shape)

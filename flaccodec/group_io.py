@@ -103,8 +103,8 @@ def read_group(
             )
         check_ranges(table.stream_starts, table.stream_nbytes, int(compressed.shape[0]))
         if keep is None:
-            return _whole(table, compressed), None
-        return _kept(table, compressed, _check_keep(keep, table.shape))
+            return _whole(table, compressed, place), None
+        return _kept(table, compressed, place, _check_keep(keep, table.shape))
     except GroupError as error:
         raise type(error)(f"group {place}: {error}") from error
 
@@ -259,8 +259,8 @@ def _streams(table: GroupTables, **replaced: Any) -> GroupStreams:
     return GroupStreams(**{**vars(table), **replaced})
 
 
-def _whole(table: GroupTables, compressed: Any) -> GroupStreams:
-    return _streams(table, compressed=np.asarray(compressed[...]))
+def _whole(table: GroupTables, compressed: Any, place: str) -> GroupStreams:
+    return _streams(table, compressed=np.asarray(compressed[...]), place=place)
 
 
 def _check_keep(keep: npt.ArrayLike, shape: tuple[int, ...]) -> npt.NDArray[np.bool_]:
@@ -274,7 +274,7 @@ def _check_keep(keep: npt.ArrayLike, shape: tuple[int, ...]) -> npt.NDArray[np.b
 
 
 def _kept(
-    table: GroupTables, compressed: Any, keep: npt.NDArray[np.bool_]
+    table: GroupTables, compressed: Any, place: str, keep: npt.NDArray[np.bool_]
 ) -> tuple[GroupStreams, Indices]:
     def pick(values: npt.NDArray[Any] | None) -> npt.NDArray[Any] | None:
         return None if values is None else values[keep]
@@ -288,6 +288,8 @@ def _kept(
         stream_nbytes=nbytes,
         stream_offsets=pick(table.stream_offsets),
         stream_gains=pick(table.stream_gains),
+        numbers=np.flatnonzero(keep),
+        place=place,
     )
     return streams, [tuple(index) for index in np.argwhere(keep).tolist()]
 

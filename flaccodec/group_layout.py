@@ -119,6 +119,10 @@ class GroupStreams:
     extras : mapping
         What flaccodec's own attribute holds besides the shape: whatever JSON can express,
         under 60,000 bytes. Of streams that were selected, it is still the whole array's.
+    numbers : ndarray of int64 or None
+        Of streams that were selected, which of the array's they are, in C order from 0.
+    place : str
+        What to call the group in messages; empty for streams that come from none.
 
     Raises
     ------
@@ -137,6 +141,8 @@ class GroupStreams:
     stream_gains: npt.NDArray[Any] | None = None
     format_version: int = WRITTEN_VERSION
     extras: Mapping[str, Any] = field(default_factory=dict)
+    numbers: npt.NDArray[np.int64] | None = None
+    place: str = ""
 
     def __post_init__(self) -> None:
         check_dtype(self.dtype)

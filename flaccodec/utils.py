@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from flaccodec.exceptions import (
     ConfigurationError,
+    EmptyArrayError,
     QuantaError,
     QuantaTooFineError,
     UnsupportedDtypeError,
@@ -134,13 +135,15 @@ def float_to_int(
 
     Raises
     ------
-    UnsupportedDtypeError, ConfigurationError, QuantaError, QuantaTooFineError
+    UnsupportedDtypeError, ConfigurationError, EmptyArrayError, QuantaError, QuantaTooFineError
         As their names say.
     """
     if data.dtype not in _INTEGERS:
         raise UnsupportedDtypeError(f"data must be float32 or float64. Got {data.dtype}.")
     if quanta is not None and precision is not None:
         raise ConfigurationError("give quanta or precision, not both.")
+    if data.size == 0:
+        raise EmptyArrayError(f"the array has no samples: its shape is {data.shape}.")
     if not np.isfinite(data).all():
         place = np.argwhere(~np.isfinite(data))[0]
         raise ConfigurationError(

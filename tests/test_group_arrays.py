@@ -1,5 +1,7 @@
 """Arrays and FlacArrays through groups, both ways with the real flacarray 0.4.1."""
 
+import itertools
+
 import flacarray
 import flacarray.hdf5
 import flacarray.zarr
@@ -14,6 +16,8 @@ from flaccodec import FlacArray, progress
 from flaccodec.exceptions import (
     ConfigurationError,
     CorruptStreamError,
+    EmptyArrayError,
+    QuantaError,
     QuantaTooFineError,
     UnsupportedDtypeError,
 )
@@ -154,10 +158,66 @@ def test_a_damaged_group_gives_no_samples(kind, group):
     compressed = group["compressed"]
     at = int(group["stream_starts"][1]) + 300
     compressed[at] = int(compressed[at]) ^ 255
-    with pytest.raises(CorruptStreamError, match="stream 1"):
-        ours.read_array(group)
+    reads = (ours.read_array, FlacArray.read_hdf5 if kind == "hdf5" else FlacArray.read_zarr)
+    for reader, keep in itertools.product(reads, (None, np.array([False, True, True]))):
+        with pytest.raises(CorruptStreamError, match=r"group .*a\.(h5|zarr).*stream 1\b"):
+            reader(group, keep=keep)
     keep = np.array([True, False, True])
     np.testing.assert_array_equal(ours.read_array(group, keep=keep), make("int32", (3, 900))[keep])
+
+
+@pytest.mark.parametrize("name", ["stream_starts", "compressed"])
+def test_streams_of_another_size_than_the_group_says_are_refused(name, kind, group):
+    ours, _ = modules(kind)
+    ours.write_array(make("float64", (3, 900)), group, quanta=0.5)
+    if name == "stream_starts":
+        group[name].attrs["stream_size"] = 901
+        match = "stream 0.*another number of samples|another number of samples.*stream 0"
+    else:  # the second stream of one sample less
+        short = group.create_group("short")
+        ours.write_array(make("float64", (899,)), short, quanta=0.5)
+        tables = {n: group[n][...] for n in ("compressed", "stream_starts", "stream_bytes")}
+        bytes_of_short = short["compressed"][...]
+        tables["stream_starts"][1] = len(tables["compressed"])
+        tables["stream_bytes"][1] = len(bytes_of_short)
+        tables["compressed"] = np.append(tables["compressed"], bytes_of_short)
+        for table, values in tables.items():
+            attributes = dict(group[table].attrs)
+            del group[table]
+            if kind == "hdf5":
+                group.create_dataset(table, data=values).attrs.update(attributes)
+            else:
+                group.create_array(table, data=values).attrs.update(attributes)
+        match = "stream 1.*another number of samples|another number of samples.*stream 1"
+    for reader in (ours.read_array, FlacArray.read_hdf5 if kind == "hdf5" else FlacArray.read_zarr):
+        with pytest.raises(CorruptStreamError, match=match):
+            reader(group)
+
+
+@pytest.mark.parametrize(
+    ("shape", "options", "error", "message"),
+    [
+        ((2, 3, 9), {"quanta": 1, "precision": 2}, ConfigurationError, "not both"),
+        ((2, 3, 9), {}, ConfigurationError, "quanta or precision"),
+        ((2, 3, 9), {"quanta": np.ones(6)}, ConfigurationError, r"leading axes, \(2, 3\)"),
+        ((2, 3, 9), {"precision": np.ones((3, 2))}, ConfigurationError, r"leading axes, \(2, 3\)"),
+        ((2, 3, 9), {"quanta": 0}, QuantaError, "stream 0"),
+        ((0, 9), {"quanta": 1}, EmptyArrayError, "no samples"),
+        ((3, 0), {"quanta": 1}, EmptyArrayError, "no samples"),
+        ((3, 0), {"precision": 1}, EmptyArrayError, "no samples"),
+        ((0,), {"quanta": 1}, EmptyArrayError, "no samples"),
+        ((3, 9), {"quanta": 1, "level": 9}, ConfigurationError, "level must be from 0 to 8"),
+        ((3, 9), {"quanta": 1, "level": -1}, ConfigurationError, "level must be from 0 to 8"),
+    ],
+)
+@pytest.mark.parametrize("progress", [False, True])
+def test_arrays_and_options_that_cannot_be_are_refused(
+    shape, options, error, message, progress, kind, group
+):
+    ours, _ = modules(kind)
+    with pytest.raises(error, match=message):
+        ours.write_array(np.ones(shape), group, **options, progress=progress)
+    assert not list(group)
 
 
 def test_what_does_not_fit_is_refused(kind, group):
@@ -293,3 +353,6 @@ def test_errors_name_the_stream_among_all_under_a_bar(kind, group):
     for reader in (ours.read_array, FlacArray.read_hdf5 if kind == "hdf5" else FlacArray.read_zarr):
         with pytest.raises(CorruptStreamError, match="stream 3"):
             reader(group, progress=True)
+        keep = np.array([True, False, False, True, True])
+        with pytest.raises(CorruptStreamError, match="stream 3"):
+            reader(group, keep=keep, progress=True)

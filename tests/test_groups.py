@@ -178,7 +178,8 @@ def test_what_is_written_is_read_by_us_and_by_flacarray(door, name):
     streams = compress(array, **options, extras={"quanta": options.get("quanta")})
     door.write(door.root, streams)
     back, _ = door.read(door.root)
-    for attribute, value in vars(streams).items():
+    assert "groups." in back.place
+    for attribute, value in {**vars(streams), "place": back.place}.items():
         np.testing.assert_array_equal(getattr(back, attribute), value)
     assert back.shape == array.shape
     values = values_of(streams)

@@ -186,6 +186,15 @@ def test_damaged_streams_give_no_samples(streams):
             array_decompress(compressed, 20_000, starts, nbytes - [0, size - cut, 0])
 
 
+def test_a_damaged_stream_is_named_by_its_place_among_all(streams):
+    _, compressed, starts, nbytes = streams
+    damaged = compressed.copy()
+    damaged[starts[2] + 300] ^= 0x41
+    keep = np.array([False, False, True])
+    with pytest.raises(CorruptStreamError, match="stream 2"):
+        array_decompress_slice(damaged, 20_000, starts, nbytes, keep=keep)
+
+
 def test_a_frame_that_is_missing_is_noticed(streams):
     """Decoders fill such a gap with silence."""
     _, compressed, starts, _ = streams
