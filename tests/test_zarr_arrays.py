@@ -1,12 +1,14 @@
 """FlacArray to Zarr and back, moved where it can be."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 import zarr
 from strategies import same_bits
 from zarr.codecs import BytesCodec, ZstdCodec
 
-from flaccodec import FlacArray, FlacCodec, core, create_array
+from flaccodec import FlacArray, FlacCodec, core, create_array, zarr_arrays
 from flaccodec.exceptions import ConfigurationError, UnsupportedDtypeError
 from flaccodec.zarr_arrays import whole_stream_chunks
 
@@ -86,6 +88,27 @@ def test_other_chunks_go_by_blocks(name, options, tmp_path):
     array = fa.to_zarr(tmp_path / "a", **options)
     assert same_bits(array[...], fa.to_array())
     assert same_bits(FlacArray.from_zarr(array).to_array(), fa.to_array())
+
+
+def test_blocks_bound_the_memory(tmp_path, monkeypatch):
+    """Where chunks are no whole streams, some of the array is there at a time."""
+    walk = np.cumsum(RNG.integers(-9, 9, (64, 60_000)), axis=-1).astype("int32")  # 15 MB
+    fa = FlacArray.from_array(walk)
+    monkeypatch.setattr(zarr_arrays, "BLOCK_SAMPLES", 2**18)  # 1 MB
+
+    def peak(function):
+        tracemalloc.start()
+        result = function()
+        highest = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        return highest, result
+
+    fa.to_zarr(tmp_path / "first", chunks=(8, 25_000))  # what is imported and cached is so before
+    out, array = peak(lambda: fa.to_zarr(tmp_path / "second", chunks=(8, 25_000)))
+    back, again = peak(lambda: FlacArray.from_zarr(array))
+    assert out < walk.nbytes / 4
+    assert back < fa.nbytes + walk.nbytes / 4
+    np.testing.assert_array_equal(again.to_array(), walk)
 
 
 def test_options_of_zarr_are_passed_on(tmp_path):
