@@ -59,6 +59,9 @@ MAX_EXTRAS_BYTES = 60_000
 READ_BYTES = 2**26
 """Where a read of neighbouring streams ends, so that gaps between them take little memory."""
 
+PAGE_BYTES = 4096
+"""What files are read in at the least: pages of the system's cache, and blocks of disks."""
+
 _WRITER = "flaccodec"
 
 
@@ -77,8 +80,8 @@ def read_group(
         What to call the group in messages.
     keep : array_like of bool, optional
         Which streams to read, of the leading shape; for an array of one axis of shape (1,)
-        or (). The bytes of others are not touched, except where a chunk of a chunked dataset
-        holds both.
+        or (). Where a dataset is chunked, no chunk is touched that holds none of their bytes;
+        else no page of 4 KiB.
 
     Returns
     -------
@@ -301,8 +304,8 @@ def _read_streams(
     out = np.empty(int(nbytes.sum()), dtype=np.uint8)
     targets = np.cumsum(nbytes) - nbytes
     order = np.argsort(starts, kind="stable")
-    chunk = int(compressed.chunks[0]) if compressed.chunks else 1
-    for run in split_runs(starts[order], nbytes[order], chunk):
+    chunk, gap = (int(compressed.chunks[0]), 0) if compressed.chunks else (1, PAGE_BYTES - 1)
+    for run in split_runs(starts[order], nbytes[order], chunk, gap):
         members = order[run]
         first = int(starts[members[0]])
         stop = int((starts[members] + nbytes[members]).max())
@@ -314,13 +317,14 @@ def _read_streams(
 
 
 def split_runs(
-    starts: npt.NDArray[np.int64], nbytes: npt.NDArray[np.int64], chunk: int
+    starts: npt.NDArray[np.int64], nbytes: npt.NDArray[np.int64], chunk: int, gap: int = 0
 ) -> list[slice]:
     """Split streams into runs of neighbours that are read at once.
 
     Neighbours touch each other or, in a chunked dataset, share a chunk: as chunks are read
-    whole, the bytes between cost nothing. No run begins before one border of READ_BYTES and
-    goes on after it.
+    whole, the bytes between cost nothing. Without chunks the same goes for gaps of less than a
+    page: every page that they reach into has bytes of a neighbour, and is read for these
+    anyway. No run begins before one border of READ_BYTES and goes on after it.
 
     Parameters
     ----------
@@ -328,6 +332,8 @@ def split_runs(
         Of streams in the order of their starts.
     chunk : int
         Bytes of the dataset's chunks; 1 for one without chunks.
+    gap : int
+        Bytes that may be between neighbours.
 
     Returns
     -------
@@ -338,7 +344,7 @@ def split_runs(
         return []
     stops = np.maximum.accumulate(starts + nbytes)
     border = max(1, READ_BYTES // chunk) * chunk
-    apart = (starts[1:] > stops[:-1]) & (starts[1:] // chunk > (stops[:-1] - 1) // chunk)
+    apart = (starts[1:] > stops[:-1] + gap) & (starts[1:] // chunk > (stops[:-1] - 1) // chunk)
     beyond = starts[1:] // border > starts[:-1] // border
     cuts = (np.flatnonzero(apart | beyond) + 1).tolist()
     return [slice(a, b) for a, b in zip([0, *cuts], [*cuts, len(starts)], strict=True)]

@@ -143,7 +143,8 @@ def read_array(
     ----------
     zgrp : zarr.Group
     keep : array_like of bool, optional
-        Which streams, of the leading shape; others' bytes are not touched.
+        Which streams, of the leading shape; chunks that hold none of their bytes are not
+        touched.
     stream_slice : slice, optional
         Which samples of each, without a step.
     keep_indices : bool

@@ -61,7 +61,8 @@ def read_streams(
     ----------
     hgrp : h5py.Group
     keep : array_like of bool, optional
-        Which streams to read, of the array's leading shape; others' bytes are not touched.
+        Which streams to read, of the array's leading shape; pages of the file that hold none
+        of their bytes are not touched.
 
     Returns
     -------
@@ -137,7 +138,8 @@ def read_array(
     ----------
     hgrp : h5py.Group
     keep : array_like of bool, optional
-        Which streams, of the leading shape; others' bytes are not touched.
+        Which streams, of the leading shape; pages of the file that hold none of their bytes
+        are not touched.
     stream_slice : slice, optional
         Which samples of each, without a step.
     keep_indices : bool

@@ -297,25 +297,30 @@ def test_masks_that_fit_not_are_refused(door, keep):
         door.read(door.root, keep)
 
 
-def test_hdf5_reads_touch_the_bytes_of_their_streams_alone(tmp_path, monkeypatch):
-    streams = compress(WIDE)
+@pytest.fixture
+def hdf5_reads(monkeypatch):
+    """Give the ranges of compressed bytes that are read of HDF5 files."""
     reads = []
+    read = h5py.Dataset.__getitem__
+
+    def watched(dataset, key):
+        if dataset.name == "/compressed":
+            reads.append((key.start, key.stop))
+        return read(dataset, key)
+
+    monkeypatch.setattr(h5py.Dataset, "__getitem__", watched)
+    return reads
+
+
+def test_hdf5_reads_touch_the_bytes_of_their_streams_alone(tmp_path, hdf5_reads):
+    streams = compress(WIDE)
     with h5py.File(tmp_path / "groups.h5", "w") as file:
         hdf5.write_streams(file, streams)
-        read = h5py.Dataset.__getitem__
-
-        def watched(dataset, key):
-            values = read(dataset, key)
-            if dataset.name == "/compressed":
-                reads.append((key.start, key.stop))
-            return values
-
-        monkeypatch.setattr(h5py.Dataset, "__getitem__", watched)
         keep = np.zeros((6, 5), bool)
         keep[1, 2:] = keep[4, 0] = keep[2, 0] = True  # 7 to 10 are neighbours, and 20
         hdf5.read_streams(file, keep)
     starts, stops = streams.stream_starts.ravel(), np.append(streams.stream_starts.ravel(), 0)[1:]
-    assert reads == [(starts[7], stops[10]), (starts[20], stops[20])]
+    assert hdf5_reads == [(starts[7], stops[10]), (starts[20], stops[20])]
 
 
 @pytest.mark.parametrize("zarr_format", [2, 3])
@@ -348,6 +353,26 @@ def test_runs_are_of_neighbours():
     assert group_io.split_runs(starts, nbytes, 30) == [slice(0, 4), slice(4, 5)]
     assert group_io.split_runs(starts, nbytes, 100) == [slice(0, 5)]
     assert group_io.split_runs(starts[:0], nbytes[:0], 1) == []
+
+
+def test_gaps_of_less_than_a_page_are_read_along():
+    starts, nbytes = np.array([0, 4105, 8301, 9000]), np.array([10, 100, 10, 5])
+    assert np.array_equal(starts[1:] - starts[:-1] - nbytes[:-1], [4095, 4096, 689])
+    runs = group_io.split_runs(starts, nbytes, 1, group_io.PAGE_BYTES - 1)
+    assert runs == [slice(0, 2), slice(2, 4)]
+
+
+def test_short_streams_of_hdf5_are_read_together(tmp_path, hdf5_reads):
+    array = np.random.default_rng(3).integers(-2000, 2000, (5000, 100), dtype="int32")
+    keep = np.arange(5000) % 2 == 0
+    keep[2000:2100] = False  # some 20 KB
+    with h5py.File(tmp_path / "short.h5", "w") as file:
+        hdf5.write_array(array, file)
+        starts, nbytes = file["stream_starts"][...], file["stream_bytes"][...]
+        hdf5_reads.clear()
+        assert_same(hdf5.read_array(file, keep=keep), array[keep])
+    first, last = starts[1998] + nbytes[1998], starts[4998] + nbytes[4998]
+    assert hdf5_reads == [(0, first), (starts[2100], last)]
 
 
 def test_runs_end_at_borders(monkeypatch):
