@@ -5,9 +5,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 
+from flaccodec import demo
 from flaccodec.demo import create_fake_data, plot_data, plot_residual
 from flaccodec.exceptions import ConfigurationError
 
@@ -85,6 +87,25 @@ def test_pictures_of_streams(tmp_path, shape):
     whole, part = ((tmp_path / f"{n}.png").stat().st_size for n in ("all", "one"))
     assert part > 5_000
     assert part < whole or keep.size == 1
+
+
+def test_axes_are_labelled(monkeypatch):
+    figures = []
+    monkeypatch.setattr(demo, "_finish", lambda plt, figure, file: figures.append(figure))
+    data, _ = create_fake_data((2, 3, 50))
+    plot_data(data, keep=np.array([[1, 0, 1], [0, 1, 1]], bool), file="x")
+    plot_data(data[0, 0], file="x")
+    plot_residual(data[0, 0], data[0, 0], file="x")
+    grid, single, residual = ([(a.get_xlabel(), a.get_ylabel()) for a in f.axes] for f in figures)
+    assert grid == [
+        ("", "stream (0, 0)"), ("", ""),
+        ("", ""), ("", "stream (1, 1)"),
+        ("sample", "stream (0, 2)"), ("sample", "stream (1, 2)"),
+    ]  # fmt: skip
+    assert single == [("sample", "stream 0")]
+    assert residual == [("", "value"), ("sample", "restored - original")]
+    for figure in figures:
+        plt.close(figure)
 
 
 @pytest.mark.parametrize(
