@@ -2,42 +2,15 @@
 
 from __future__ import annotations
 
-import os
 import re
-import shutil
-import subprocess
+import sys
 from pathlib import Path
 
 import cffi
 
-HERE = Path(__file__).resolve().parent
-MINIMUM = (1, 4, 0)
-HOW = (
-    "Install it with your system's package manager: libflac-dev and pkg-config (Debian, Ubuntu), "
-    "flac-devel and pkgconf (Fedora), flac and pkgconf (Homebrew, Arch)."
-)
+sys.path.insert(0, str(Path(__file__).resolve().parent))  # builds run without it
 
-
-def pkg_config(*arguments: str) -> str:
-    program = os.environ.get("PKG_CONFIG") or shutil.which("pkg-config") or shutil.which("pkgconf")
-    if program is None:
-        raise SystemExit(f"flaccodec: pkg-config, which finds libFLAC, is not installed. {HOW}")
-    result = subprocess.run(
-        [program, *arguments, "flac"], capture_output=True, text=True, check=False
-    )
-    if result.returncode:
-        raise SystemExit(
-            f"flaccodec: libFLAC's development files were not found. {HOW}\n{result.stderr}"
-        )
-    return result.stdout.strip()
-
-
-def check_version() -> None:
-    found = pkg_config("--modversion")
-    numbers = tuple(int(n) for n in re.findall(r"\d+", found)[:3])
-    if numbers < MINIMUM:
-        wanted = ".".join(map(str, MINIMUM))
-        raise SystemExit(f"flaccodec: libFLAC {wanted} or later is needed, found {found}. {HOW}")
+from build_flags import HERE, check_version, compile_args, find, link_args
 
 
 def declarations() -> str:
@@ -52,27 +25,14 @@ def make_builder() -> cffi.FFI:
     check_version()
     builder = cffi.FFI()
     builder.cdef(declarations())
-    sources = sorted(str(p.relative_to(HERE)) for p in (HERE / "csrc").glob("*.c"))
     builder.set_source(
         "flaccodec._native",
         '#include "flaccodec.h"',
-        sources=sources,
+        sources=find("csrc/*.c"),
         include_dirs=["csrc"],
-        depends=sorted(str(p.relative_to(HERE)) for p in (HERE / "csrc").glob("*.h")),
-        extra_compile_args=[
-            "-O3",
-            "-std=gnu11",
-            "-fopenmp",
-            "-fvisibility=hidden",
-            # Samples are the same on every machine: no contraction to fused
-            # operations where the code does not ask for one.
-            "-ffp-contract=off",
-            # Neither errno nor traps are looked at; loops vectorize without.
-            "-fno-math-errno",
-            "-fno-trapping-math",
-            *pkg_config("--cflags").split(),
-        ],
-        extra_link_args=["-fopenmp", *pkg_config("--libs").split(), "-lm"],
+        depends=find("csrc/*.h"),
+        extra_compile_args=compile_args(),
+        extra_link_args=link_args(),
     )
     return builder
 

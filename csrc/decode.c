@@ -326,18 +326,6 @@ static int decode_job(void *context, int thread, int64_t job, fc_error *error) {
 
 /* -- checks before ---------------------------------------------------------------------- */
 
-static int check_expectation(const fc_header *h, const fc_expect *expect, fc_error *error) {
-    if (!expect) return FC_OK;
-    if (h->dtype != expect->dtype)
-        return fc_fail_values(error, FC_ERR_DTYPE, h->dtype, expect->dtype);
-    if (h->n_streams != expect->n_streams || h->stream_size != expect->stream_size) {
-        fc_fail_values(error, FC_ERR_SHAPE, h->n_streams, expect->n_streams);
-        error->sample = h->stream_size;
-        return error->code;
-    }
-    return FC_OK;
-}
-
 /* The one piece that is all of a chunk has the declared length. */
 static int check_length(const decoding *d, fc_error *error) {
     if (d->n_pieces != 1 || d->pieces[0].offset != 0) return FC_OK;
@@ -368,7 +356,7 @@ static int find_exceptions(decoding *d, fc_error *error) {
 
 static int check_all(decoding *d, int64_t head_size, const fc_expect *expect, fc_error *error) {
     int code = fc_read_header(d->head, head_size, &d->header, error);
-    if (!code) code = check_expectation(&d->header, expect, error);
+    if (!code && expect) code = fc_check_expected(&d->header, expect, error);
     if (!code) code = check_pieces(d, error);
     if (!code) code = check_length(d, error);
     if (!code) code = fc_check_head(d->head, head_size, error);

@@ -193,6 +193,11 @@ void fc_free(void *memory);
 int fc_read_header(const uint8_t *bytes, int64_t size, fc_header *header,
                    fc_error *error);
 
+/* Compares a header with what the caller expects: FC_ERR_DTYPE with the two
+ * dtypes in got and want; FC_ERR_SHAPE with the header's streams in got and
+ * its stream_size in sample. */
+int fc_check_expected(const fc_header *header, const fc_expect *expect, fc_error *error);
+
 /* Checks header and index (head_size bytes) against their checksum, and the
  * sizes of the frames against streams_size. */
 int fc_check_head(const uint8_t *head, int64_t size, fc_error *error);

@@ -162,6 +162,17 @@ static int index_quanta_make_sense(const uint8_t *head, const fc_header *h) {
     return 1;
 }
 
+int fc_check_expected(const fc_header *h, const fc_expect *expect, fc_error *error) {
+    if (h->dtype != expect->dtype)
+        return fc_fail_values(error, FC_ERR_DTYPE, h->dtype, expect->dtype);
+    if (h->n_streams != expect->n_streams || h->stream_size != expect->stream_size) {
+        fc_fail_values(error, FC_ERR_SHAPE, h->n_streams, expect->n_streams);
+        error->sample = h->stream_size;
+        return error->code;
+    }
+    return FC_OK;
+}
+
 int fc_check_head(const uint8_t *head, int64_t size, fc_error *error) {
     fc_header h;
     int code = fc_read_header(head, size, &h, error);

@@ -1,4 +1,10 @@
-"""HDF5 groups in the flacarray package's layout."""
+"""FLAC in HDF5: a filter for ordinary datasets, and groups in the flacarray package's layout.
+
+Importing this registers the filter in h5py's HDF5, so that datasets with it open as all
+others do. `Flac` is what to give to ``create_dataset``. Other HDF5 programs find the filter
+through the environment variable HDF5_PLUGIN_PATH; ``python -m flaccodec.hdf5`` prints the
+directory for it.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +17,7 @@ except ImportError as error:
 
 from flaccodec import core, group_arrays, group_io
 from flaccodec.group_arrays import check_no_mpi, compress_array
+from flaccodec.hdf5_filter import FILTER_ID, PLUGIN_PATH, Flac, register
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -18,7 +25,18 @@ if TYPE_CHECKING:
     from flaccodec.group_io import Indices
     from flaccodec.group_layout import GroupStreams
 
-__all__ = ["read_array", "read_streams", "write_array", "write_streams"]
+__all__ = [
+    "FILTER_ID",
+    "PLUGIN_PATH",
+    "Flac",
+    "read_array",
+    "read_streams",
+    "register",
+    "write_array",
+    "write_streams",
+]
+
+register()
 
 
 def _place(hgrp: h5py.Group) -> str:
@@ -172,3 +190,7 @@ def read_array(
     streams, indices = read_streams(hgrp, keep)
     array = group_arrays.read_array(streams, stream_slice, use_threads, no_flatten, progress)
     return (array, indices) if keep is not None and keep_indices else array
+
+
+if __name__ == "__main__":
+    print(PLUGIN_PATH)

@@ -1,0 +1,49 @@
+"""Builds flaccodec/hdf5_plugin/libh5flaccodec.so, which HDF5 loads by itself.
+
+A plain shared library: it is linked to neither Python nor HDF5.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from setuptools import Extension
+from setuptools.command.build_ext import build_ext
+
+sys.path.insert(0, str(Path(__file__).resolve().parent))  # builds run without it
+
+from build_flags import check_version, compile_args, find, link_args
+
+NAME = "flaccodec.hdf5_plugin.libh5flaccodec"
+
+
+def make_plugin() -> Extension:
+    check_version()
+    return Extension(
+        NAME,
+        sources=[*find("csrc/*.c"), *find("csrc/hdf5/*.c")],
+        depends=[*find("csrc/*.h"), *find("csrc/hdf5/*.h")],
+        extra_compile_args=compile_args(),
+        extra_link_args=[*link_args(), "-ldl"],
+    )
+
+
+class BuildExtensions(build_ext):
+    """Names the plugin as HDF5 looks for it, without Python's version in it."""
+
+    def get_ext_filename(self, fullname: str) -> str:
+        # setuptools asks with the package's name and without.
+        if NAME.endswith(fullname):
+            return str(Path(*fullname.split("."))) + ".so"
+        return str(super().get_ext_filename(fullname))
+
+    def get_export_symbols(self, ext: Extension) -> list[str]:
+        return [] if ext.name == NAME else super().get_export_symbols(ext)  # no PyInit
+
+    def copy_extensions_to_source(self) -> None:
+        """Make the folder first, which holds nothing that git could keep."""
+        build_py = self.get_finalized_command("build_py")
+        package = Path(build_py.get_package_dir("flaccodec"))
+        (package / "hdf5_plugin").mkdir(exist_ok=True)
+        super().copy_extensions_to_source()

@@ -1,0 +1,137 @@
+#include "client_data.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "../format.h"
+
+#define DEFAULT_LEVEL 5
+#define DEFAULT_FRAME_SIZE 4096
+
+/* Where each value is. */
+enum { LAYOUT, LEVEL, RULE, FIRST, SECOND, FRAME_SIZE, DTYPE, ORDER, N_STREAMS, SIZE_LOW,
+       SIZE_HIGH };
+
+static uint64_t two_words(const unsigned *low) {
+    return (uint64_t)low[1] << 32 | (uint32_t)low[0];
+}
+
+static void put_two_words(unsigned *low, uint64_t value) {
+    low[0] = (uint32_t)value;
+    low[1] = (uint32_t)(value >> 32);
+}
+
+static double from_bits(const unsigned *low) {
+    uint64_t bits = two_words(low);
+    double value;
+    memcpy(&value, &bits, sizeof value);
+    return value;
+}
+
+/* The float64 nearest to the decimal number, as compilers and Python have it. */
+static double from_decimal(const unsigned *mantissa) {
+    char text[32];
+    snprintf(text, sizeof text, "%ue-%u", mantissa[0], mantissa[1]);
+    return strtod(text, NULL);
+}
+
+static int read_rule(const unsigned *values, fc_client *c, fc_reason *reason) {
+    int decimal = values[RULE] == FC_CLIENT_DECIMAL_QUANTA
+        || values[RULE] == FC_CLIENT_DECIMAL_PRECISION;
+    c->parameter = decimal ? from_decimal(values + FIRST) : from_bits(values + FIRST);
+    switch (values[RULE]) {
+    case FC_CLIENT_LOSSLESS:
+        c->quanta_rule = FC_QUANTA_NONE;
+        if (!values[FIRST] && !values[SECOND]) return 1;
+        return fc_refuse(reason, "values 4 and 5 of the client data must be 0 where value 3 is 0 "
+                         "(lossless). Got %u, %u", values[FIRST], values[SECOND]);
+    case FC_CLIENT_QUANTA:
+    case FC_CLIENT_DECIMAL_QUANTA:
+        c->quanta_rule = FC_QUANTA_GIVEN;
+        if (isfinite(c->parameter) && c->parameter > 0) return 1;
+        return fc_refuse(reason, "quanta must be positive and finite. Got %g", c->parameter);
+    case FC_CLIENT_PRECISION:
+    case FC_CLIENT_DECIMAL_PRECISION:
+        c->quanta_rule = FC_QUANTA_PRECISION;
+        if (isfinite(c->parameter)) return 1;
+        return fc_refuse(reason, "precision must be finite. Got %g", c->parameter);
+    }
+    return fc_refuse(reason, "value 3 of the client data, how quanta are given, must be 0 to 4. "
+                     "Got %u", values[RULE]);
+}
+
+/* What was not given has its default. */
+static void fill_in(const unsigned *given, size_t n, unsigned *values) {
+    static const unsigned defaults[FC_CLIENT_USER_VALUES] = {
+        FC_CLIENT_LAYOUT, DEFAULT_LEVEL, FC_CLIENT_LOSSLESS, 0, 0, DEFAULT_FRAME_SIZE};
+    memcpy(values, defaults, sizeof defaults);
+    if (n) memcpy(values, given, n * sizeof *given);
+}
+
+int fc_read_user_values(const unsigned *given, size_t n, fc_client *c, fc_reason *reason) {
+    unsigned values[FC_CLIENT_USER_VALUES];
+    if (n && given[LAYOUT] != FC_CLIENT_LAYOUT)
+        return fc_refuse(reason, "value 1 of the client data, their layout, must be %d. Got %u; "
+                         "a later flaccodec may know it", FC_CLIENT_LAYOUT, given[LAYOUT]);
+    if (n > FC_CLIENT_USER_VALUES && n != FC_CLIENT_VALUES)
+        return fc_refuse(reason, "there must be at most %d values of client data. Got %zu",
+                         FC_CLIENT_USER_VALUES, n);
+    fill_in(given, n < FC_CLIENT_USER_VALUES ? n : FC_CLIENT_USER_VALUES, values);
+    if (values[LEVEL] > FC_MAX_LEVEL)
+        return fc_refuse(reason, "level must be 0 to %d. Got %u", FC_MAX_LEVEL, values[LEVEL]);
+    if (values[FRAME_SIZE] < FC_MIN_FRAME_SIZE || values[FRAME_SIZE] > FC_MAX_FRAME_SIZE)
+        return fc_refuse(reason, "frame_size must be %d to %d. Got %u", FC_MIN_FRAME_SIZE,
+                         FC_MAX_FRAME_SIZE, values[FRAME_SIZE]);
+    c->level = (int32_t)values[LEVEL];
+    c->frame_size = values[FRAME_SIZE];
+    return read_rule(values, c, reason);
+}
+
+int fc_check_client(const fc_client *c, fc_reason *reason) {
+    if (c->quanta_rule != FC_QUANTA_NONE && !fc_is_float(c->chunk.dtype))
+        return fc_refuse(reason, "%s is for float32 and float64; integers are stored exactly. "
+                         "Got dtype %s: leave it out",
+                         c->quanta_rule == FC_QUANTA_GIVEN ? "quanta" : "precision",
+                         fc_dtype_name(c->chunk.dtype));
+    if (fc_head_bound(c->chunk.dtype, c->chunk.n_streams, c->chunk.stream_size, c->frame_size) < 0)
+        return fc_refuse(reason, "%s: %" PRId64 " streams of %" PRId64 " samples",
+                         fc_code_text(FC_ERR_TOO_LARGE), c->chunk.n_streams, c->chunk.stream_size);
+    return 1;
+}
+
+int fc_read_client_data(const unsigned *values, size_t n, fc_client *c, fc_reason *reason) {
+    if (n != FC_CLIENT_VALUES)
+        /* HDF5 asks no filter when such a dataset is created. */
+        return fc_refuse(reason, "the dataset must have %d values of client data. Got %zu, as have "
+                         "datasets of variable length, which cannot be compressed",
+                         FC_CLIENT_VALUES, n);
+    if (!fc_read_user_values(values, n, c, reason)) return 0;
+    uint64_t stream_size = two_words(values + SIZE_LOW);
+    if (!fc_item_size((int)values[DTYPE]) || values[ORDER] > 1 || !values[N_STREAMS]
+        || !stream_size || stream_size > INT64_MAX)
+        return fc_refuse(reason, "values 7 to 11 of the client data describe no chunk: "
+                         "%u, %u, %u, %u, %u", values[DTYPE], values[ORDER],
+                         values[N_STREAMS], values[SIZE_LOW], values[SIZE_HIGH]);
+    c->chunk = (fc_expect){(int32_t)values[DTYPE], values[N_STREAMS], (int64_t)stream_size};
+    c->big_endian = (int32_t)values[ORDER];
+    return fc_check_client(c, reason);
+}
+
+void fc_write_client_data(const fc_client *c, unsigned values[FC_CLIENT_VALUES]) {
+    uint64_t bits = 0;
+    if (c->quanta_rule != FC_QUANTA_NONE) memcpy(&bits, &c->parameter, sizeof bits);
+    values[LAYOUT] = FC_CLIENT_LAYOUT;
+    values[LEVEL] = (unsigned)c->level;
+    values[RULE] = c->quanta_rule == FC_QUANTA_GIVEN ? FC_CLIENT_QUANTA
+        : c->quanta_rule == FC_QUANTA_PRECISION      ? FC_CLIENT_PRECISION
+                                                     : FC_CLIENT_LOSSLESS;
+    put_two_words(values + FIRST, bits);
+    values[FRAME_SIZE] = (unsigned)c->frame_size;
+    values[DTYPE] = (unsigned)c->chunk.dtype;
+    values[ORDER] = (unsigned)c->big_endian;
+    values[N_STREAMS] = (unsigned)c->chunk.n_streams;
+    put_two_words(values + SIZE_LOW, (uint64_t)c->chunk.stream_size);
+}

@@ -1,0 +1,43 @@
+/* The client data values of a dataset: docs/format.md, "In HDF5". */
+#ifndef FC_CLIENT_DATA_H
+#define FC_CLIENT_DATA_H
+
+#include "../flaccodec.h"
+#include "reason.h"
+
+#define FC_CLIENT_LAYOUT 1
+#define FC_CLIENT_USER_VALUES 6  /* what users give; fewer will do */
+#define FC_CLIENT_VALUES 11      /* of a dataset: those, and what set_local adds */
+
+/* How users may give quanta and precision. */
+enum {
+    FC_CLIENT_LOSSLESS = 0,
+    FC_CLIENT_QUANTA = 1,            /* the bits of a float64, low word and high word */
+    FC_CLIENT_PRECISION = 2,         /* likewise */
+    FC_CLIENT_DECIMAL_QUANTA = 3,    /* m, e for m * 10**-e */
+    FC_CLIENT_DECIMAL_PRECISION = 4, /* likewise */
+};
+
+typedef struct {
+    int32_t level;
+    int32_t quanta_rule; /* fc_quanta_rule */
+    double parameter;
+    int64_t frame_size;
+    /* From the dataset. */
+    fc_expect chunk;
+    int32_t big_endian;
+} fc_client;
+
+/* Reads what users give, and passes over what the dataset gave. Each of
+ * these returns 1, or 0 with a reason. */
+int fc_read_user_values(const unsigned *values, size_t n, fc_client *client, fc_reason *reason);
+
+/* Reads the values of a dataset. */
+int fc_read_client_data(const unsigned *values, size_t n, fc_client *client, fc_reason *reason);
+
+/* Checks that what users gave goes with the chunks. */
+int fc_check_client(const fc_client *client, fc_reason *reason);
+
+void fc_write_client_data(const fc_client *client, unsigned values[FC_CLIENT_VALUES]);
+
+#endif

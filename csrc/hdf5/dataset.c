@@ -1,0 +1,95 @@
+#include "dataset.h"
+
+/* -- dtypes ---------------------------------------------------------------- */
+
+/* H5T_class_t, with what to do about dtypes that FLAC cannot hold. */
+static const char *const classes[] = {
+    "an integer of another size, precision or layout than those",
+    "a float of another size or layout than those; convert it to float32 or float64",
+    "a time",
+    "a string",
+    "a bit field",
+    "opaque",
+    "a compound; store each field, or real and imaginary part, as a dataset of its own",
+    "a reference",
+    "an enumeration or bool; convert it to uint8",
+    "of variable length",
+    "an array; give the dataset its axes instead",
+    "complex; store real and imaginary part as two datasets",
+};
+
+static const char *class_of(const fc_h5 *h5, hid_t type) {
+    int class = h5->Tget_class(type);
+    return class < 0 || class >= (int)(sizeof classes / sizeof *classes) ? "of an unknown class"
+                                                                         : classes[class];
+}
+
+static int read_dtype(const fc_h5 *h5, hid_t type, fc_client *client, fc_reason *reason) {
+    for (int i = 0; i < FC_H5_N_TYPES; i++) {
+        if (h5->Tequal(type, *h5->types[i]) <= 0) continue;
+        client->chunk.dtype = i / 2 + 1;
+        client->big_endian = i % 2 && h5->Tget_size(type) > 1;
+        return 1;
+    }
+    return fc_refuse(reason, "the dtype must be one of int8, int16, int32, int64, uint8, uint16, "
+                     "uint32, uint64, float32, float64. Got one of %zu bytes that is %s",
+                     h5->Tget_size(type), class_of(h5, type));
+}
+
+/* -- chunks ---------------------------------------------------------------- */
+
+static int read_shape(const fc_h5 *h5, hid_t space, fc_client *client, fc_reason *reason) {
+    hsize_t dims[H5S_MAX_RANK];
+    int rank = h5->Sget_simple_extent_dims(space, dims, NULL);
+    if (rank < 1) return fc_refuse(reason, "only datasets with chunks can be compressed");
+    hsize_t n_streams = 1;
+    for (int i = 0; i < rank - 1; i++)
+        if (!dims[i] || __builtin_mul_overflow(n_streams, dims[i], &n_streams)
+            || n_streams > UINT32_MAX)
+            return fc_refuse(reason, "%s", fc_code_text(FC_ERR_TOO_LARGE));
+    if (!dims[rank - 1] || dims[rank - 1] > INT64_MAX)
+        return fc_refuse(reason, "%s", fc_code_text(FC_ERR_TOO_LARGE));
+    client->chunk.n_streams = (int64_t)n_streams;
+    client->chunk.stream_size = (int64_t)dims[rank - 1];
+    return 1;
+}
+
+/* -- filters --------------------------------------------------------------- */
+
+#define MORE_VALUES 64 /* so that a count which is too large is seen as it is */
+
+/* Takes the samples as they are, so nothing may stand before it. */
+static int read_filters(const fc_h5 *h5, hid_t dcpl, fc_client *client, fc_reason *reason) {
+    unsigned values[MORE_VALUES], flags, config;
+    size_t n = MORE_VALUES, none = 0;
+    char name[64] = "";
+    int first = h5->Pget_filter2(dcpl, 0, &flags, &n, values, sizeof name, name, &config);
+    if (first < 0) return fc_refuse(reason, "the dataset's filters could not be read");
+    if (first != FC_FILTER_ID)
+        return fc_refuse(reason, "no filter may stand before this one, which needs the samples as "
+                         "they are. Got filter %d (%s): leave it out, or put it behind", first,
+                         *name ? name : "without a name");
+    for (int i = 1; i < h5->Pget_nfilters(dcpl); i++, none = 0)
+        if (h5->Pget_filter2(dcpl, (unsigned)i, &flags, &none, NULL, 0, NULL, &config)
+            == FC_FILTER_ID)
+            return fc_refuse(reason, "the filter is there twice: once will do");
+    return fc_read_user_values(values, n, client, reason);
+}
+
+/* -------------------------------------------------------------------------- */
+
+int fc_read_dataset(const fc_h5 *h5, hid_t dcpl, hid_t type, hid_t space, fc_client *client,
+                    fc_reason *reason) {
+    return read_dtype(h5, type, client, reason) && read_shape(h5, space, client, reason)
+        && read_filters(h5, dcpl, client, reason) && fc_check_client(client, reason);
+}
+
+/* Mandatory whatever the program said: a chunk that was passed over because
+ * its samples cannot be encoded would break the promise that they are. */
+int fc_update_dataset(const fc_h5 *h5, hid_t dcpl, const fc_client *client, fc_reason *reason) {
+    unsigned values[FC_CLIENT_VALUES];
+    fc_write_client_data(client, values);
+    if (h5->Pmodify_filter(dcpl, FC_FILTER_ID, H5Z_FLAG_MANDATORY, FC_CLIENT_VALUES, values) < 0)
+        return fc_refuse(reason, "the client data could not be set");
+    return 1;
+}

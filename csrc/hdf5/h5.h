@@ -1,0 +1,61 @@
+/* What the filter needs of HDF5: types and functions of its public interface,
+ * declared here so that building takes no headers of HDF5, and found at run
+ * time so that the filter is linked to no HDF5. One process may have several
+ * (h5py's, netCDF4's, the system's); each call goes to the one that called. */
+#ifndef FC_H5_H
+#define FC_H5_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+typedef int64_t hid_t; /* of HDF5 1.10 and later */
+typedef int herr_t;
+typedef int htri_t;
+typedef uint64_t hsize_t;
+
+#define H5E_DEFAULT 0
+#define H5PL_TYPE_FILTER 0
+#define H5S_MAX_RANK 32
+#define H5Z_CLASS_T_VERS 1
+#define H5Z_FLAG_MANDATORY 0x0000u
+#define H5Z_FLAG_REVERSE 0x0100u
+
+typedef struct {
+    int version;
+    int id;
+    unsigned encoder_present, decoder_present;
+    const char *name;
+    htri_t (*can_apply)(hid_t dcpl, hid_t type, hid_t space);
+    herr_t (*set_local)(hid_t dcpl, hid_t type, hid_t space);
+    size_t (*filter)(unsigned flags, size_t cd_nelmts, const unsigned cd_values[],
+                     size_t nbytes, size_t *buf_size, void **buf);
+} H5Z_class2_t;
+
+#define FC_H5_N_TYPES 20
+
+/* The functions of one HDF5, by the ends of their names. All are there, or
+ * all are NULL, but for the allocators, which fall back on the system's. */
+typedef struct {
+    void *(*allocate)(size_t size, int clear); /* H5allocate_memory */
+    herr_t (*free)(void *memory);              /* H5free_memory */
+    herr_t (*Epush2)(hid_t stack, const char *file, const char *function, unsigned line,
+                     hid_t class, hid_t major, hid_t minor, const char *format, ...);
+    int (*Pget_nfilters)(hid_t plist);
+    int (*Pget_filter2)(hid_t plist, unsigned index, unsigned *flags, size_t *cd_nelmts,
+                        unsigned cd_values[], size_t name_size, char name[], unsigned *config);
+    herr_t (*Pmodify_filter)(hid_t plist, int filter, unsigned flags, size_t cd_nelmts,
+                             const unsigned cd_values[]);
+    int (*Sget_simple_extent_dims)(hid_t space, hsize_t dims[], hsize_t max_dims[]);
+    htri_t (*Tequal)(hid_t a, hid_t b);
+    int (*Tget_class)(hid_t type);
+    size_t (*Tget_size)(hid_t type);
+    const hid_t *error_class, *error_major, *error_minor;
+    const hid_t *types[FC_H5_N_TYPES]; /* of fc_dtype i + 1: 2 * i little, 2 * i + 1 big-endian */
+} fc_h5;
+
+/* The HDF5 that address, a return address of a callback, lies in. Never NULL:
+ * of an HDF5 that shows no names, such as one linked into a program, only the
+ * allocators are known. */
+const fc_h5 *fc_h5_of(const void *address);
+
+#endif

@@ -1,0 +1,154 @@
+"""The HDF5 filter from h5py's side: its registration, its options, its client data."""
+
+from __future__ import annotations
+
+import ctypes
+import struct
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import h5py
+import h5py.h5z
+
+from flaccodec import core
+from flaccodec.exceptions import ConfigurationError
+from flaccodec.options import CodecOptions
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+FILTER_ID = 0xF1AC
+"""The number of the filter, a private one. The same as FC_FILTER_ID in C."""
+
+PLUGIN_PATH = str(Path(__file__).resolve().parent / "hdf5_plugin")
+"""The directory for HDF5_PLUGIN_PATH, with which every HDF5 program finds the filter."""
+
+_LIBRARY = Path(PLUGIN_PATH) / "libh5flaccodec.so"
+
+# docs/format.md, "In HDF5", has the client data.
+_LAYOUT = 1
+_USER_VALUES = 6
+_LOSSLESS, _QUANTA, _PRECISION = range(3)
+
+
+def register() -> None:
+    """Register the filter in h5py's HDF5, which importing `flaccodec.hdf5` does.
+
+    Raises
+    ------
+    ImportError
+        The plugin is not where the package has it, or cannot be loaded.
+    """
+    try:
+        library = ctypes.CDLL(str(_LIBRARY))
+    except OSError as error:
+        raise ImportError(
+            f"flaccodec's HDF5 filter could not be loaded: {error}. "
+            "Install flaccodec again, with pip."
+        ) from error
+    library.H5PLget_plugin_info.restype = ctypes.c_void_p
+    h5py.h5z.register_filter(library.H5PLget_plugin_info())
+
+
+def client_data(options: CodecOptions) -> tuple[int, ...]:
+    """Return options as the client data values that users give."""
+    rule, parameter = _LOSSLESS, 0.0
+    if options.quanta is not None:
+        rule, parameter = _QUANTA, float(options.quanta)
+    elif options.precision is not None:
+        rule, parameter = _PRECISION, float(options.precision)
+    low, high = struct.unpack("<II", struct.pack("<d", parameter))
+    return _LAYOUT, options.level, rule, low, high, options.frame_size
+
+
+def read_client_data(values: Sequence[int]) -> CodecOptions:
+    """Return the options that the client data values of a dataset say.
+
+    Raises
+    ------
+    ConfigurationError
+        They are of another layout, or too few.
+    """
+    if len(values) < _USER_VALUES or values[0] != _LAYOUT or values[2] > _PRECISION:
+        raise ConfigurationError(
+            f"the client data of filter {FILTER_ID} must be of layout {_LAYOUT}. "
+            f"Got {tuple(values)}; a later flaccodec may know it."
+        )
+    _, level, rule, low, high, frame_size = values[:_USER_VALUES]
+    (parameter,) = struct.unpack("<d", struct.pack("<II", low, high))
+    return CodecOptions(
+        level=level,
+        quanta=parameter if rule == _QUANTA else None,
+        precision=parameter if rule == _PRECISION else None,
+        frame_size=frame_size,
+    )
+
+
+def options_of(dataset: h5py.Dataset) -> CodecOptions | None:
+    """Return the options that a dataset was made with; None where it is without the filter."""
+    plist = dataset.id.get_create_plist()
+    for index in range(plist.get_nfilters()):
+        number, _, values, _ = plist.get_filter(index)
+        if number == FILTER_ID:
+            return read_client_data(values)
+    return None
+
+
+class Flac(h5py.filters.FilterRefBase):  # type: ignore[misc]
+    """FLAC compression of an HDF5 dataset, for ``create_dataset(..., compression=Flac())``.
+
+    The last axis of a chunk is the one along which FLAC predicts. What the options mean
+    is what they mean for `flaccodec.FlacCodec`, and so are the bytes of the chunks.
+
+    Parameters
+    ----------
+    level : int, default 5
+        libFLAC's preset, 0 (fast) to 8 (small).
+    quanta : float, optional
+        For float32 and float64: values are rounded to multiples of this, in the units of
+        the data, so that no sample is off by more than half of it. Floats without quanta
+        and precision are kept bit for bit.
+    precision : int or float, optional
+        For float32 and float64: quanta are each stream's RMS about its mean / 10**precision.
+        They follow the data: a chunk that is written in parts is quantized anew with each.
+    frame_size : int, default 4096
+        Samples of a FLAC frame, 16 to 65535.
+
+    Raises
+    ------
+    ConfigurationError
+        A value is out of its range, or both quanta and precision are given.
+    QuantaError
+        Quanta are not a positive finite number.
+
+    Examples
+    --------
+    >>> import h5py, numpy as np
+    >>> from flaccodec.hdf5 import Flac
+    >>> with h5py.File("x.h5", "w", driver="core", backing_store=False) as file:
+    ...     x = file.create_dataset("x", data=np.arange(4000, dtype="int32").reshape(4, 1000),
+    ...                             chunks=(4, 1000), compression=Flac(level=5))
+    ...     x[2, 500:503]
+    array([2500, 2501, 2502], dtype=int32)
+    """
+
+    filter_id = FILTER_ID
+
+    def __init__(
+        self,
+        level: int = core.DEFAULT_LEVEL,
+        quanta: float | None = None,
+        precision: int | float | None = None,
+        frame_size: int | None = None,
+    ) -> None:
+        if frame_size is None:
+            frame_size = core.DEFAULT_FRAME_SIZE
+        self.options = CodecOptions(level, quanta, precision, frame_size)
+        self.filter_options = client_data(self.options)
+
+    def __repr__(self) -> str:
+        given = ", ".join(f"{name}={value!r}" for name, value in self.options.to_dict().items())
+        return f"Flac({given})"
+
+    def __reduce__(self) -> tuple[type, tuple[Any, ...]]:
+        return type(self), tuple(self.options.to_dict().values())
