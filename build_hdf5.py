@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import Any
 
 from setuptools import Extension
 from setuptools.command.build_ext import build_ext
@@ -36,14 +37,11 @@ class BuildExtensions(build_ext):
         # setuptools asks with the package's name and without.
         if NAME.endswith(fullname):
             return str(Path(*fullname.split("."))) + ".so"
-        return str(super().get_ext_filename(fullname))
-
-    def get_export_symbols(self, ext: Extension) -> list[str]:
-        return [] if ext.name == NAME else super().get_export_symbols(ext)  # no PyInit
+        return str(super().get_ext_filename(fullname))  # type: ignore[no-untyped-call]
 
     def copy_extensions_to_source(self) -> None:
-        """Make the folder first, which holds nothing that git could keep."""
-        build_py = self.get_finalized_command("build_py")
+        """Make the folder first, which holds nothing that git would keep."""
+        build_py: Any = self.get_finalized_command("build_py")
         package = Path(build_py.get_package_dir("flaccodec"))
         (package / "hdf5_plugin").mkdir(exist_ok=True)
         super().copy_extensions_to_source()

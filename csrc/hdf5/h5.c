@@ -46,7 +46,9 @@ static int set(void *at, void *handle, const void *base, const char *name) {
 static int find_all(fc_h5 *h5, void *handle, const void *base) {
     int found = 1;
 #define FIND(member) found &= set(&h5->member, handle, base, "H5" #member)
+    FIND(Ecreate_stack);
     FIND(Epush2);
+    FIND(Eset_current_stack);
     FIND(Pget_nfilters);
     FIND(Pget_filter2);
     FIND(Pmodify_filter);

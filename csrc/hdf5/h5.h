@@ -13,7 +13,6 @@ typedef int herr_t;
 typedef int htri_t;
 typedef uint64_t hsize_t;
 
-#define H5E_DEFAULT 0
 #define H5PL_TYPE_FILTER 0
 #define H5S_MAX_RANK 32
 #define H5Z_CLASS_T_VERS 1
@@ -38,8 +37,10 @@ typedef struct {
 typedef struct {
     void *(*allocate)(size_t size, int clear); /* H5allocate_memory */
     herr_t (*free)(void *memory);              /* H5free_memory */
+    hid_t (*Ecreate_stack)(void);
     herr_t (*Epush2)(hid_t stack, const char *file, const char *function, unsigned line,
                      hid_t class, hid_t major, hid_t minor, const char *format, ...);
+    herr_t (*Eset_current_stack)(hid_t stack); /* and closes it */
     int (*Pget_nfilters)(hid_t plist);
     int (*Pget_filter2)(hid_t plist, unsigned index, unsigned *flags, size_t *cd_nelmts,
                         unsigned cd_values[], size_t name_size, char name[], unsigned *config);

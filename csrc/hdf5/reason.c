@@ -66,9 +66,13 @@ int fc_refuse_chunk(fc_reason *reason, const fc_error *e, const fc_expect *expec
     return 0;
 }
 
-/* First on the stack, where programs look for the cause. */
+/* First on the error stack, where programs look for the cause. HDF5 2 drops
+ * what is pushed while it calls a filter, but takes a whole stack. */
 void fc_push(const fc_h5 *h5, const char *function, const fc_reason *reason) {
-    if (h5->Epush2)
-        h5->Epush2(H5E_DEFAULT, "flaccodec", function, 0, *h5->error_class, *h5->error_major,
-                   *h5->error_minor, "flaccodec: %s", reason->text);
+    if (!h5->Epush2) return;
+    hid_t stack = h5->Ecreate_stack();
+    if (stack < 0) return;
+    h5->Epush2(stack, "flaccodec", function, 0, *h5->error_class, *h5->error_major,
+               *h5->error_minor, "flaccodec: %s", reason->text);
+    h5->Eset_current_stack(stack);
 }
