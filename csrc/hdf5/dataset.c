@@ -18,22 +18,56 @@ static const char *const classes[] = {
     "complex; store real and imaginary part as two datasets",
 };
 
-static const char *class_of(const fc_h5 *h5, hid_t type) {
-    int class = h5->Tget_class(type);
+static const char *describe(int class) {
     return class < 0 || class >= (int)(sizeof classes / sizeof *classes) ? "of an unknown class"
                                                                          : classes[class];
 }
 
-static int read_dtype(const fc_h5 *h5, hid_t type, fc_client *client, fc_reason *reason) {
-    for (int i = 0; i < FC_H5_N_TYPES; i++) {
-        if (h5->Tequal(type, *h5->types[i]) <= 0) continue;
-        client->chunk.dtype = i / 2 + 1;
-        client->big_endian = i % 2 && h5->Tget_size(type) > 1;
-        return 1;
+/* All bits of an integer count. */
+static int integer_of(const fc_h5 *h5, hid_t type, size_t size) {
+    int is_unsigned = h5->Tget_sign(type) == H5T_SGN_NONE;
+    if (h5->Tget_precision(type) != 8 * size) return 0;
+    switch (size) {
+    case 1: return is_unsigned ? FC_UINT8 : FC_INT8;
+    case 2: return is_unsigned ? FC_UINT16 : FC_INT16;
+    case 4: return is_unsigned ? FC_UINT32 : FC_INT32;
+    case 8: return is_unsigned ? FC_UINT64 : FC_INT64;
     }
+    return 0;
+}
+
+/* As IEEE 754 has it. */
+static int float_of(const fc_h5 *h5, hid_t type, size_t size) {
+    size_t sign_at, exponent_at, exponent_size, mantissa_at, mantissa_size;
+    size_t digits = size == 4 ? 23 : 52, exponent = size == 4 ? 8 : 11;
+    if ((size != 4 && size != 8) || h5->Tget_norm(type) != H5T_NORM_IMPLIED
+        || h5->Tget_fields(type, &sign_at, &exponent_at, &exponent_size, &mantissa_at,
+                           &mantissa_size) < 0
+        || sign_at != 8 * size - 1 || exponent_at != digits || exponent_size != exponent
+        || mantissa_at != 0 || mantissa_size != digits
+        || h5->Tget_ebias(type) != ((size_t)1 << (exponent - 1)) - 1)
+        return 0;
+    return size == 4 ? FC_FLOAT32 : FC_FLOAT64;
+}
+
+static int dtype_of(const fc_h5 *h5, hid_t type, size_t size, int class, int order) {
+    if (order != H5T_ORDER_LE && order != H5T_ORDER_BE) return 0;
+    return class == H5T_INTEGER ? integer_of(h5, type, size)
+        : class == H5T_FLOAT    ? float_of(h5, type, size)
+                                : 0;
+}
+
+static int read_dtype(const fc_h5 *h5, hid_t type, fc_client *client, fc_reason *reason) {
+    size_t size = h5->Tget_size(type);
+    int class = h5->Tget_class(type);
+    int is_number = class == H5T_INTEGER || class == H5T_FLOAT; /* others may have no order */
+    int order = is_number ? h5->Tget_order(type) : -1;
+    client->chunk.dtype = dtype_of(h5, type, size, class, order);
+    client->big_endian = order == H5T_ORDER_BE && size > 1;
+    if (client->chunk.dtype) return 1;
     return fc_refuse(reason, "the dtype must be one of int8, int16, int32, int64, uint8, uint16, "
                      "uint32, uint64, float32, float64. Got one of %zu bytes that is %s",
-                     h5->Tget_size(type), class_of(h5, type));
+                     size, describe(class));
 }
 
 /* -- chunks ---------------------------------------------------------------- */

@@ -21,13 +21,6 @@ static herr_t free_allocated(void *memory) {
 
 static const fc_h5 unknown = {.allocate = allocate, .free = free_allocated};
 
-static const char *const type_names[FC_H5_N_TYPES] = {
-    "H5T_STD_I8LE_g",   "H5T_STD_I8BE_g",   "H5T_STD_I16LE_g",  "H5T_STD_I16BE_g",
-    "H5T_STD_I32LE_g",  "H5T_STD_I32BE_g",  "H5T_STD_I64LE_g",  "H5T_STD_I64BE_g",
-    "H5T_STD_U8LE_g",   "H5T_STD_U8BE_g",   "H5T_STD_U16LE_g",  "H5T_STD_U16BE_g",
-    "H5T_STD_U32LE_g",  "H5T_STD_U32BE_g",  "H5T_STD_U64LE_g",  "H5T_STD_U64BE_g",
-    "H5T_IEEE_F32LE_g", "H5T_IEEE_F32BE_g", "H5T_IEEE_F64LE_g", "H5T_IEEE_F64BE_g"};
-
 /* A symbol of the library at base itself, not of one that it needs. */
 static void *find(void *handle, const void *base, const char *name) {
     Dl_info info;
@@ -46,22 +39,26 @@ static int set(void *at, void *handle, const void *base, const char *name) {
 static int find_all(fc_h5 *h5, void *handle, const void *base) {
     int found = 1;
 #define FIND(member) found &= set(&h5->member, handle, base, "H5" #member)
+    FIND(Eregister_class);
+    FIND(Ecreate_msg);
     FIND(Ecreate_stack);
     FIND(Epush2);
     FIND(Eset_current_stack);
+    FIND(Eclose_msg);
+    FIND(Eunregister_class);
     FIND(Pget_nfilters);
     FIND(Pget_filter2);
     FIND(Pmodify_filter);
     FIND(Sget_simple_extent_dims);
-    FIND(Tequal);
     FIND(Tget_class);
     FIND(Tget_size);
+    FIND(Tget_order);
+    FIND(Tget_sign);
+    FIND(Tget_precision);
+    FIND(Tget_fields);
+    FIND(Tget_ebias);
+    FIND(Tget_norm);
 #undef FIND
-    found &= set(&h5->error_class, handle, base, "H5E_ERR_CLS_g");
-    found &= set(&h5->error_major, handle, base, "H5E_PLINE_g");
-    found &= set(&h5->error_minor, handle, base, "H5E_CANTFILTER_g");
-    for (int i = 0; i < FC_H5_N_TYPES; i++)
-        found &= set(&h5->types[i], handle, base, type_names[i]);
     return found;
 }
 

@@ -13,8 +13,16 @@ typedef int herr_t;
 typedef int htri_t;
 typedef uint64_t hsize_t;
 
+#define H5E_MAJOR 0
+#define H5E_MINOR 1
 #define H5PL_TYPE_FILTER 0
 #define H5S_MAX_RANK 32
+#define H5T_INTEGER 0
+#define H5T_FLOAT 1
+#define H5T_NORM_IMPLIED 0
+#define H5T_ORDER_LE 0
+#define H5T_ORDER_BE 1
+#define H5T_SGN_NONE 0
 #define H5Z_CLASS_T_VERS 1
 #define H5Z_FLAG_MANDATORY 0x0000u
 #define H5Z_FLAG_REVERSE 0x0100u
@@ -30,28 +38,38 @@ typedef struct {
                      size_t nbytes, size_t *buf_size, void **buf);
 } H5Z_class2_t;
 
-#define FC_H5_N_TYPES 20
-
 /* The functions of one HDF5, by the ends of their names. All are there, or
- * all are NULL, but for the allocators, which fall back on the system's. */
+ * all are NULL, but for the allocators, which fall back on the system's.
+ *
+ * There are no variables among them, such as H5T_STD_I32LE_g or H5E_PLINE_g:
+ * where a program uses one, linkers give it a place in the program, and what
+ * dlsym finds in the library is never set. */
 typedef struct {
     void *(*allocate)(size_t size, int clear); /* H5allocate_memory */
     herr_t (*free)(void *memory);              /* H5free_memory */
+    hid_t (*Eregister_class)(const char *class, const char *library, const char *version);
+    hid_t (*Ecreate_msg)(hid_t class, int type, const char *text);
     hid_t (*Ecreate_stack)(void);
     herr_t (*Epush2)(hid_t stack, const char *file, const char *function, unsigned line,
                      hid_t class, hid_t major, hid_t minor, const char *format, ...);
     herr_t (*Eset_current_stack)(hid_t stack); /* and closes it */
+    herr_t (*Eclose_msg)(hid_t message);
+    herr_t (*Eunregister_class)(hid_t class);
     int (*Pget_nfilters)(hid_t plist);
     int (*Pget_filter2)(hid_t plist, unsigned index, unsigned *flags, size_t *cd_nelmts,
                         unsigned cd_values[], size_t name_size, char name[], unsigned *config);
     herr_t (*Pmodify_filter)(hid_t plist, int filter, unsigned flags, size_t cd_nelmts,
                              const unsigned cd_values[]);
     int (*Sget_simple_extent_dims)(hid_t space, hsize_t dims[], hsize_t max_dims[]);
-    htri_t (*Tequal)(hid_t a, hid_t b);
     int (*Tget_class)(hid_t type);
     size_t (*Tget_size)(hid_t type);
-    const hid_t *error_class, *error_major, *error_minor;
-    const hid_t *types[FC_H5_N_TYPES]; /* of fc_dtype i + 1: 2 * i little, 2 * i + 1 big-endian */
+    int (*Tget_order)(hid_t type);
+    int (*Tget_sign)(hid_t type);
+    size_t (*Tget_precision)(hid_t type);
+    herr_t (*Tget_fields)(hid_t type, size_t *sign_at, size_t *exponent_at, size_t *exponent_size,
+                          size_t *mantissa_at, size_t *mantissa_size);
+    size_t (*Tget_ebias)(hid_t type);
+    int (*Tget_norm)(hid_t type);
 } fc_h5;
 
 /* The HDF5 that address, a return address of a callback, lies in. Never NULL:

@@ -67,12 +67,18 @@ int fc_refuse_chunk(fc_reason *reason, const fc_error *e, const fc_expect *expec
 }
 
 /* First on the error stack, where programs look for the cause. HDF5 2 drops
- * what is pushed while it calls a filter, but takes a whole stack. */
+ * what is pushed while it calls a filter, but takes a whole stack. What is
+ * made here lives as long as the stack refers to it. */
 void fc_push(const fc_h5 *h5, const char *function, const fc_reason *reason) {
     if (!h5->Epush2) return;
+    hid_t class = h5->Eregister_class("flaccodec", "flaccodec", "1");
+    hid_t major = h5->Ecreate_msg(class, H5E_MAJOR, "FLAC filter");
+    hid_t minor = h5->Ecreate_msg(class, H5E_MINOR, "Refused");
     hid_t stack = h5->Ecreate_stack();
-    if (stack < 0) return;
-    h5->Epush2(stack, "flaccodec", function, 0, *h5->error_class, *h5->error_major,
-               *h5->error_minor, "flaccodec: %s", reason->text);
+    h5->Epush2(stack, "csrc/hdf5", function, 0, class, major, minor, "flaccodec: %s",
+               reason->text);
+    h5->Eclose_msg(minor);
+    h5->Eclose_msg(major);
+    h5->Eunregister_class(class);
     h5->Eset_current_stack(stack);
 }
