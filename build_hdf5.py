@@ -1,6 +1,6 @@
 """Builds flaccodec/hdf5_plugin/libh5flaccodec.so, which HDF5 loads by itself.
 
-A plain shared library: it is linked to neither Python nor HDF5.
+A plain shared library: it is linked to neither Python, HDF5 nor OpenMP.
 """
 
 from __future__ import annotations
@@ -38,6 +38,14 @@ class BuildExtensions(build_ext):
         if NAME.endswith(fullname):
             return str(Path(*fullname.split("."))) + ".so"
         return str(super().get_ext_filename(fullname))  # type: ignore[no-untyped-call]
+
+    def build_extension(self, ext: Extension) -> None:
+        """Keep the objects of the same sources with other flags apart."""
+        common = self.build_temp
+        if ext.name == NAME:
+            self.build_temp = str(Path(common) / "hdf5")
+        super().build_extension(ext)
+        self.build_temp = common
 
     def copy_extensions_to_source(self) -> None:
         """Make the folder first, which holds nothing that git would keep."""

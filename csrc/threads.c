@@ -1,7 +1,11 @@
 #include "threads.h"
 
-#include <omp.h>
 #include <pthread.h>
+#ifdef _OPENMP
+#include <omp.h>
+#else /* the HDF5 plugin, which codes a chunk on one thread and brings no libgomp along */
+#define omp_get_thread_num() 0
+#endif
 
 #include "error.h"
 

@@ -21,7 +21,7 @@ static double samples[N_STREAMS][STREAM_SIZE];
 static void make_samples(void) {
     for (int s = 0; s < N_STREAMS; s++)
         for (int i = 1; i < STREAM_SIZE; i++)
-            samples[s][i] = samples[s][i - 1] + (i * 7919 + s * 104729) % 201 / 100. - 1;
+            samples[s][i] = samples[s][i - 1] + (i * 7919 + s * 104729) % 201 / 97. - 1;
 }
 
 static int write_samples(hid_t file) {
