@@ -421,6 +421,17 @@ def test_client_data_as_people_type_them(file, values, options):
     assert hdf5_filter.options_of(x) == CodecOptions(**options)
 
 
+def test_the_example_in_the_specification(file):
+    page = (CSRC.parent / "docs" / "format.md").read_text()
+    (typed,) = re.findall(r"UD=(\d+),0,5,(\S+) in.h5", page)
+    (stored,) = re.findall(r"has the client data\n\n    ([\d ]+)\n", page)
+    number, values = int(typed[0]), tuple(map(int, typed[1].split(",")))
+    x = file.create_dataset(
+        "x", (40, 900), ">f4", chunks=(4, 300), compression=number, compression_opts=values
+    )
+    assert x.id.get_create_plist().get_filter(0)[2] == tuple(map(int, stored.split()))
+
+
 @pytest.mark.parametrize(
     ("values", "message"),
     [

@@ -1,0 +1,302 @@
+/* The filter against a stand-in for HDF5, which this program is: the filter
+ * finds the functions below in the program that calls it. So memory can be
+ * made to run out at each allocation in turn. */
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "../../../csrc/flaccodec.h"
+#include "../../../csrc/hdf5/client_data.h"
+#include "../../../csrc/hdf5/dataset.h"
+
+#define EXPORT __attribute__((visibility("default")))
+
+static int failures, checks;
+
+#define CHECK(condition)                                                        \
+    do {                                                                        \
+        checks++;                                                               \
+        if (!(condition)) {                                                     \
+            failures++;                                                         \
+            printf("%s:%d: %s (stack: %s)\n", __FILE__, __LINE__, #condition, stack); \
+        }                                                                       \
+    } while (0)
+
+const void *H5PLget_plugin_info(void);
+
+/* -- memory ---------------------------------------------------------------- */
+
+static long live, until_failure = -1; /* blocks; allocations that still succeed, -1 for all */
+
+void *__real_malloc(size_t), *__real_calloc(size_t, size_t), *__real_realloc(void *, size_t);
+void __real_free(void *);
+
+static int runs_out(void) { return until_failure >= 0 && until_failure-- == 0; }
+
+static void *count(void *memory) {
+    live += memory != NULL;
+    return memory;
+}
+
+void *__wrap_malloc(size_t size) { return runs_out() ? NULL : count(__real_malloc(size)); }
+
+void *__wrap_calloc(size_t n, size_t size) {
+    return runs_out() ? NULL : count(__real_calloc(n, size));
+}
+
+void *__wrap_realloc(void *memory, size_t size) {
+    if (runs_out()) return NULL;
+    return memory ? __real_realloc(memory, size) : count(__real_realloc(memory, size));
+}
+
+void __wrap_free(void *memory) {
+    live -= memory != NULL;
+    __real_free(memory);
+}
+
+/* -- the stand-in ------------------------------------------------------------ */
+
+static char stack[500]; /* what was pushed last */
+static int open_things; /* classes, messages and stacks that were made and not given back */
+static unsigned values[64], n_values, filter_flags;
+static hsize_t dims[2];
+
+EXPORT void *H5allocate_memory(size_t size, int clear) {
+    return clear ? calloc(1, size) : malloc(size);
+}
+
+EXPORT herr_t H5free_memory(void *memory) {
+    free(memory);
+    return 0;
+}
+
+EXPORT hid_t H5Eregister_class(const char *a, const char *b, const char *c) {
+    (void)a, (void)b, (void)c;
+    return ++open_things;
+}
+
+EXPORT hid_t H5Ecreate_msg(hid_t class, int type, const char *text) {
+    (void)class, (void)type, (void)text;
+    return ++open_things;
+}
+
+EXPORT hid_t H5Ecreate_stack(void) { return ++open_things; }
+
+EXPORT herr_t H5Epush2(hid_t s, const char *file, const char *function, unsigned line, hid_t class,
+                       hid_t major, hid_t minor, const char *format, ...) {
+    va_list arguments;
+    (void)s, (void)file, (void)function, (void)line, (void)class, (void)major, (void)minor;
+    va_start(arguments, format);
+    vsnprintf(stack, sizeof stack, format, arguments);
+    va_end(arguments);
+    return 0;
+}
+
+static herr_t give_back(hid_t thing) {
+    (void)thing;
+    open_things--;
+    return 0;
+}
+
+EXPORT herr_t H5Eset_current_stack(hid_t s) { return give_back(s); }
+EXPORT herr_t H5Eclose_msg(hid_t message) { return give_back(message); }
+EXPORT herr_t H5Eunregister_class(hid_t class) { return give_back(class); }
+
+EXPORT int H5Pget_nfilters(hid_t plist) { return plist == 1; }
+
+EXPORT int H5Pget_filter2(hid_t plist, unsigned index, unsigned *flags, size_t *n, unsigned out[],
+                          size_t name_size, char name[], unsigned *config) {
+    (void)plist, (void)index, (void)flags, (void)config, (void)name_size, (void)name;
+    for (size_t i = 0; i < *n && i < n_values; i++) out[i] = values[i];
+    *n = n_values;
+    return FC_FILTER_ID;
+}
+
+EXPORT herr_t H5Pmodify_filter(hid_t plist, int filter, unsigned flags, size_t n,
+                               const unsigned given[]) {
+    (void)plist;
+    if (filter != FC_FILTER_ID) return -1;
+    filter_flags = flags;
+    n_values = (unsigned)n;
+    memcpy(values, given, n * sizeof *given);
+    return 0;
+}
+
+EXPORT int H5Sget_simple_extent_dims(hid_t space, hsize_t out[], hsize_t max_dims[]) {
+    (void)space, (void)max_dims;
+    memcpy(out, dims, sizeof dims);
+    return 2;
+}
+
+/* A type's identifier is its fc_dtype, 100 more for big-endian. */
+EXPORT int H5Tget_class(hid_t type) { return type % 100 >= FC_FLOAT32; }
+EXPORT size_t H5Tget_size(hid_t type) {
+    static const size_t sizes[] = {0, 1, 2, 4, 8, 1, 2, 4, 8, 4, 8};
+    return sizes[type % 100];
+}
+EXPORT int H5Tget_order(hid_t type) { return type >= 100; }
+EXPORT int H5Tget_sign(hid_t type) { return type % 100 < FC_UINT8; }
+EXPORT size_t H5Tget_precision(hid_t type) { return 8 * H5Tget_size(type); }
+EXPORT size_t H5Tget_ebias(hid_t type) { return H5Tget_size(type) == 4 ? 127 : 1023; }
+EXPORT int H5Tget_norm(hid_t type) { return (int)(type * 0); }
+
+EXPORT herr_t H5Tget_fields(hid_t type, size_t *sign_at, size_t *exponent_at, size_t *exponent_size,
+                            size_t *mantissa_at, size_t *mantissa_size) {
+    int is_small = H5Tget_size(type) == 4;
+    *sign_at = is_small ? 31 : 63;
+    *exponent_at = *mantissa_size = is_small ? 23 : 52;
+    *exponent_size = is_small ? 8 : 11;
+    *mantissa_at = 0;
+    return 0;
+}
+
+/* -- tests --------------------------------------------------------------------- */
+
+#define STREAMS 3
+#define SAMPLES 300
+#define SIZE (STREAMS * SAMPLES * 4)
+
+static const H5Z_class2_t *filter_class;
+
+static void set_user_values(unsigned n, const unsigned *given) {
+    n_values = n;
+    memcpy(values, given, n * sizeof *given);
+}
+
+static void prepare(hid_t type, hsize_t n_streams, hsize_t stream_size) {
+    dims[0] = n_streams;
+    dims[1] = stream_size;
+    CHECK(filter_class->can_apply(1, type, 1) == 1);
+    CHECK(filter_class->set_local(1, type, 1) == 0);
+}
+
+static void test_set_local_again(void) {
+    const unsigned user[] = {1, 7, FC_CLIENT_DECIMAL_QUANTA, 5, 1};
+    const unsigned first[] = {1, 7, 1, 0, 0x3fe00000, 4096, FC_FLOAT32, 0, STREAMS, SAMPLES, 0};
+    const unsigned other[] = {1, 7, 1, 0, 0x3fe00000, 4096, FC_FLOAT64, 1, 4, 0, 1};
+    set_user_values(5, user);
+    prepare(FC_FLOAT32, STREAMS, SAMPLES);
+    CHECK(n_values == 11 && !memcmp(values, first, sizeof first));
+    prepare(FC_FLOAT32, STREAMS, SAMPLES);
+    CHECK(n_values == 11 && !memcmp(values, first, sizeof first));
+    prepare(100 + FC_FLOAT64, 4, (hsize_t)1 << 32);
+    CHECK(n_values == 11 && !memcmp(values, other, sizeof other));
+    CHECK(filter_flags == H5Z_FLAG_MANDATORY);
+    CHECK(filter_class->can_apply(1, FC_INT32, 1) < 0);
+    CHECK(strstr(stack, "quanta is for float32 and float64"));
+    CHECK(n_values == 11 && !memcmp(values, other, sizeof other));
+    prepare(FC_FLOAT32, STREAMS, SAMPLES);
+    CHECK(n_values == 11 && !memcmp(values, first, sizeof first));
+    CHECK(open_things == 0);
+}
+
+static float sample(int i) {
+    /* Not finite here and there, so that there are exceptions, which take memory too. */
+    return i % 50 == 7 ? 1.f / 0.f : (float)((i * 7919) % 1000);
+}
+
+static void *new_samples(void) {
+    float *samples = H5allocate_memory(SIZE, 0);
+    for (int i = 0; i < SIZE / 4; i++) samples[i] = sample(i);
+    return samples;
+}
+
+static int are_samples(const float *got) {
+    for (int i = 0; i < SIZE / 4; i++)
+        if (got[i] != sample(i)) return 0;
+    return 1;
+}
+
+static size_t call(unsigned flags, size_t nbytes, size_t *buf_size, void **buf) {
+    return filter_class->filter(flags, n_values, values, nbytes, buf_size, buf);
+}
+
+/* Has memory run out at the first allocation, the second, and so on, until
+ * the call succeeds; returns how often it did not. */
+static int fail_in_turn(unsigned flags, size_t *nbytes, size_t *buf_size, void **buf) {
+    for (int n = 0;; n++) {
+        void *before = *buf, *copy = H5allocate_memory(*nbytes, 0);
+        size_t size_before = *buf_size;
+        memcpy(copy, before, *nbytes);
+        long live_before = live;
+        *stack = 0;
+        until_failure = n;
+        size_t size = call(flags, *nbytes, buf_size, buf);
+        int ran_out = until_failure < 0;
+        until_failure = -1;
+        if (!ran_out || size) {
+            CHECK(!ran_out && size);
+            CHECK(live == live_before);
+            H5free_memory(copy);
+            *nbytes = size;
+            return n;
+        }
+        CHECK(strstr(stack, "out of memory"));
+        CHECK(*buf == before && *buf_size == size_before && !memcmp(before, copy, *nbytes));
+        CHECK(live == live_before);
+        H5free_memory(copy);
+    }
+}
+
+static void test_memory_that_runs_out(size_t room) {
+    const unsigned user[] = {1, 5, FC_CLIENT_DECIMAL_QUANTA, 1, 0, 64};
+    set_user_values(6, user);
+    prepare(FC_FLOAT32, STREAMS, SAMPLES);
+    void *buf = new_samples();
+    size_t nbytes = SIZE, buf_size = room;
+    CHECK(fail_in_turn(0, &nbytes, &buf_size, &buf) > 8);
+    CHECK(nbytes <= buf_size);
+    CHECK(fail_in_turn(H5Z_FLAG_REVERSE, &nbytes, &buf_size, &buf) > 3);
+    CHECK(nbytes == SIZE && buf_size >= SIZE && are_samples(buf));
+    H5free_memory(buf);
+    CHECK(live == 0);
+    CHECK(open_things == 0);
+}
+
+static void test_sizes_that_are_wrong(void) {
+    const unsigned none[] = {0};
+    set_user_values(0, none);
+    prepare(FC_FLOAT32, STREAMS, SAMPLES);
+    void *buf = new_samples();
+    size_t buf_size = SIZE;
+    CHECK(call(0, SIZE - 4, &buf_size, &buf) == 0);
+    CHECK(strstr(stack, "must have 3600 bytes. Got 3596"));
+    CHECK(are_samples(buf));
+    n_values = 6;
+    CHECK(call(0, SIZE, &buf_size, &buf) == 0);
+    CHECK(strstr(stack, "must have 11 values of client data. Got 6"));
+    CHECK(are_samples(buf));
+    n_values = 11;
+    values[10] = 1u << 30; /* more bytes than there are addresses */
+    CHECK(call(H5Z_FLAG_REVERSE, SIZE, &buf_size, &buf) == 0);
+    CHECK(are_samples(buf));
+    H5free_memory(buf);
+    CHECK(live == 0);
+}
+
+int main(int argc, char **argv) {
+    filter_class = H5PLget_plugin_info();
+    if (argc > 1 && !strcmp(argv[1], "hidden")) {
+        /* Built so that the functions above cannot be found. */
+        const unsigned given[] = {1, 5, 0, 0, 0, 64, FC_FLOAT32, 0, STREAMS, SAMPLES, 0};
+        set_user_values(11, given);
+        void *buf = new_samples();
+        size_t nbytes = SIZE, buf_size = SIZE;
+        CHECK(filter_class->can_apply(1, FC_FLOAT32, 1) < 0);
+        CHECK(filter_class->set_local(1, FC_FLOAT32, 1) < 0);
+        nbytes = call(0, nbytes, &buf_size, &buf);
+        CHECK(nbytes && call(H5Z_FLAG_REVERSE, nbytes, &buf_size, &buf) == SIZE);
+        CHECK(are_samples(buf));
+        CHECK(call(H5Z_FLAG_REVERSE, SIZE, &buf_size, &buf) == 0 && !*stack);
+        H5free_memory(buf);
+        CHECK(live == 0);
+    } else {
+        test_set_local_again();
+        test_memory_that_runs_out(SIZE);
+        test_memory_that_runs_out(1); /* a new buffer for the chunk */
+        test_sizes_that_are_wrong();
+    }
+    printf("%d checks, %d fail\n", checks, failures);
+    return failures != 0;
+}
