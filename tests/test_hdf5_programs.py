@@ -1,0 +1,371 @@
+"""The HDF5 filter in programs: C, the command line tools, netCDF, fresh processes."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import h5netcdf
+import h5py
+import hdf5plugin
+import numpy as np
+import pytest
+import xarray
+from strategies import same_bits
+
+from flaccodec import hdf5, hdf5_filter
+from flaccodec.hdf5 import FILTER_ID, Flac
+from flaccodec.options import CodecOptions
+
+ROOT = Path(__file__).resolve().parents[1]
+WITH_PLUGIN = os.environ | {"HDF5_PLUGIN_PATH": hdf5.PLUGIN_PATH}
+WITHOUT = {k: v for k, v in os.environ.items() if k != "HDF5_PLUGIN_PATH"}
+VALGRIND = [
+    "valgrind",
+    "-q",
+    "--error-exitcode=99",
+    "--leak-check=full",
+    "--errors-for-leak-kinds=definite",
+]
+
+
+def run(*command, environment=WITH_PLUGIN, code=0):
+    result = subprocess.run(
+        list(map(str, command)), capture_output=True, text=True, env=environment
+    )
+    assert result.returncode == code, result.stdout + result.stderr
+    return result.stdout + result.stderr
+
+
+def pkg_config(*names):
+    return run("pkg-config", "--cflags", "--libs", *names).split()
+
+
+def python(program, *arguments, **options):
+    return run(sys.executable, "-W", "error", "-c", program, *arguments, **options)
+
+
+def walk(dtype="f4", shape=(16, 2000)):
+    steps = np.random.default_rng(0).normal(0, 10, shape)
+    return np.cumsum(steps, axis=1).astype(dtype)
+
+
+def write(path, array, **options):
+    with h5py.File(path, "w") as file:
+        file.create_dataset("x", data=array, **options)
+
+
+def read(path, name="x"):
+    with h5py.File(path) as file:
+        return file[name][...]
+
+
+def options_in(path, name="x"):
+    with h5py.File(path) as file:
+        return hdf5_filter.options_of(file[name])
+
+
+def test_the_module_prints_the_directory():
+    printed = run(sys.executable, "-W", "error", "-m", "flaccodec.hdf5", environment=WITHOUT)
+    assert printed == hdf5.PLUGIN_PATH + "\n"
+    assert os.listdir(printed.strip()) == ["libh5flaccodec.so"]
+
+
+def test_the_plugin_needs_neither_python_nor_hdf5_nor_openmp():
+    needed = run("ldd", Path(hdf5.PLUGIN_PATH) / "libh5flaccodec.so")
+    assert "libFLAC" in needed
+    assert not re.search(r"python|hdf5|gomp", needed, re.IGNORECASE)
+
+
+# -- the filter in C ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("arguments", [[], ["hidden"]], ids=["found", "hidden"])
+def test_memory_that_runs_out(tmp_path, arguments):
+    """Against a stand-in for HDF5, whose functions the filter finds, or cannot."""
+    flags = ["-std=gnu11", "-g", "-O1", "-ffp-contract=off", "-fvisibility=hidden"]
+    wrap = "-Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=free"
+    binary = tmp_path / "test_filter"
+    run(
+        *("cc", *flags, *([] if arguments else ["-rdynamic"]), wrap, "-o", binary),
+        ROOT / "tests/c/hdf5/test_filter.c",
+        *sorted((ROOT / "csrc").glob("*.c")),
+        *sorted((ROOT / "csrc/hdf5").glob("*.c")),
+        *(*pkg_config("flac"), "-lm", "-ldl"),
+    )
+    assert ", 0 fail" in run(*VALGRIND, binary, *arguments)
+
+
+@pytest.fixture(scope="module")
+def read_all(tmp_path_factory):
+    binary = tmp_path_factory.mktemp("c") / "read_all"
+    source = ROOT / "tests/c/hdf5/read_all.c"
+    run("cc", "-g", "-Wall", "-Wextra", "-Werror", source, "-o", binary, *pkg_config("hdf5"))
+    return binary
+
+
+def damage(chunk, rng):
+    """Return a chunk with flipped bits, cut, longer, or with parts exchanged."""
+    kind, changed = rng.integers(5), bytearray(chunk)
+    at = int(rng.integers(len(chunk)))
+    if kind == 0:
+        changed[at] ^= 1 << int(rng.integers(8))
+    elif kind == 1:
+        del changed[max(at, 1) :]
+    elif kind == 2:
+        changed += bytes(int(rng.integers(1, 99)))
+    elif kind == 3:
+        changed[at:] = rng.permutation(np.frombuffer(chunk[at:], "u1")).tobytes()
+    else:
+        for i in rng.integers(len(chunk), size=9):
+            changed[i] = int(rng.integers(256))
+    return bytes(changed)
+
+
+def test_damaged_chunks_under_valgrind(tmp_path, read_all):
+    """Each chunk is refused with a reason of ours, or is what it was."""
+    rng = np.random.default_rng(0)
+    kinds = [
+        ("i4", {}),
+        (">u8", {}),
+        ("f4", {}),
+        ("f8", {"quanta": 0.5}),
+        (">f4", {"precision": 2}),
+    ]
+    changed = {}
+    with h5py.File(tmp_path / "x.h5", "w") as file:
+        for i in range(150):
+            dtype, options = kinds[i % len(kinds)]
+            array = np.abs(walk(dtype, (3, 50)))
+            if "f" in dtype:
+                array[1, 7:9] = np.nan
+            name = f"{i:03}"
+            x = file.create_dataset(
+                name, data=array, chunks=(3, 50), compression=Flac(frame_size=16, **options)
+            )
+            x.id.flush()
+            _, chunk = x.id.read_direct_chunk((0, 0))
+            damaged = damage(chunk, rng) if i >= 5 else chunk
+            changed[name] = damaged != chunk
+            x.id.write_direct_chunk((0, 0), damaged)
+    lines = dict(
+        line.split(": ", 1) for line in run(*VALGRIND, read_all, tmp_path / "x.h5").splitlines()
+    )
+    assert lines.keys() == changed.keys()
+    assert sum(changed.values()) > 130
+    for name, text in lines.items():
+        assert text.startswith("flaccodec: ") if changed[name] else text == "read", name
+
+
+def test_the_example_in_c(tmp_path):
+    binary, path = tmp_path / "hdf5_from_c", tmp_path / "walk.h5"
+    source = ROOT / "examples/hdf5_from_c.c"
+    run("cc", "-Wall", "-Wextra", "-Werror", source, "-o", binary, *pkg_config("hdf5"))
+    run(*VALGRIND, binary, "write", path)
+    assert "largest error 0.000" in run(*VALGRIND, binary, "read", path)
+    assert options_in(path, "samples") == CodecOptions(quanta=1e-3)
+    array = read(path, "samples")
+    with h5py.File(path, "w") as file:
+        file.create_dataset("samples", data=array, chunks=(5, 777), compression=Flac(level=8))
+    assert "largest error 0.000" in run(binary, "read", path)
+    missing = run(binary, "read", path, environment=WITHOUT, code=1)
+    assert re.search(r"filter '?(flaccodec|61868)'?", missing)
+
+
+# -- the command line ---------------------------------------------------------------------
+
+
+def test_h5repack_writes_what_h5py_reads(tmp_path):
+    plain, packed = tmp_path / "plain.h5", tmp_path / "packed.h5"
+    array = walk(">f4")
+    write(plain, array, chunks=(4, 500))
+    run("h5repack", "-f", f"x:UD={FILTER_ID},0,5,1,8,3,1,2", plain, packed)
+    assert options_in(packed) == CodecOptions(level=8, quanta=0.01)
+    got = read(packed)
+    assert got.dtype == ">f4"
+    assert 0 < np.abs(got - array).max() <= 0.005 + 1e-5
+    with h5py.File(packed) as file:
+        assert file["x"].chunks == (4, 500)
+        _, chunk = file["x"].id.read_direct_chunk((4, 500))
+    want = CodecOptions(level=8, quanta=0.01).encode(array[4:8, 500:1000])
+    assert chunk == want.tobytes()
+
+
+def test_h5repack_reads_what_h5py_writes(tmp_path):
+    packed, plain = tmp_path / "packed.h5", tmp_path / "plain.h5"
+    array = walk("i8")
+    write(packed, array, chunks=(3, 700), compression=Flac())
+    run("h5repack", "-f", "NONE", packed, plain)
+    assert options_in(plain) is None
+    np.testing.assert_array_equal(read(plain), array)
+    assert run("h5diff", packed, plain) == ""
+
+
+def test_h5repack_to_other_chunks(tmp_path):
+    """The filter is given the client data of the old chunks."""
+    packed, other = tmp_path / "packed.h5", tmp_path / "other.h5"
+    array = walk("i2")
+    write(packed, array, chunks=(3, 700), compression=Flac(level=2, frame_size=100))
+    run("h5repack", "-l", "x:CHUNK=7x130", packed, other)
+    assert options_in(other) == CodecOptions(level=2, frame_size=100)
+    with h5py.File(other) as file:
+        assert file["x"].chunks == (7, 130)
+        assert file["x"].id.get_create_plist().get_filter(0)[2][8:] == (7, 130, 0)
+    np.testing.assert_array_equal(read(other), array)
+
+
+def test_h5repack_says_why_not(tmp_path):
+    plain, packed = tmp_path / "plain.h5", tmp_path / "packed.h5"
+    write(plain, walk("i2"), chunks=(4, 500))
+    said = run(
+        "h5repack", "--enable-error-stack", "-f", f"x:UD={FILTER_ID},0,5,1,5,3,1,2", plain, packed
+    )
+    assert "flaccodec: quanta is for float32 and float64; integers are stored exactly" in said
+    assert options_in(packed) is None
+
+
+def test_h5dump_and_h5ls(tmp_path):
+    path = tmp_path / "x.h5"
+    write(path, np.arange(12, dtype=">i2").reshape(3, 4), compression=Flac())
+    shown = run("h5dump", "-p", "-d", "/x", path)
+    assert re.search(
+        rf"FILTER_ID {FILTER_ID}\s+COMMENT flaccodec\s+PARAMS {{ 1 5 0 0 0 4096 ", shown
+    )
+    assert "(2,0): 8, 9, 10, 11" in shown
+    assert f"flaccodec-{FILTER_ID}" in run("h5ls", "-v", path)
+
+
+def test_a_program_without_the_plugin_names_the_filter(tmp_path):
+    path = tmp_path / "x.h5"
+    write(path, walk(), compression=Flac())
+    said = run("h5dump", "--enable-error-stack", "-d", "/x", path, environment=WITHOUT, code=1)
+    assert re.search(r"required filter 'flaccodec' is not registered", said)
+    program = "import h5py, sys\nh5py.File(sys.argv[1])['x'][...]"
+    assert "OSError" in python(program, path, environment=WITHOUT, code=1)
+
+
+# -- other libraries --------------------------------------------------------------------------
+
+FRESH = """
+import sys, numpy as np, h5py
+with h5py.File(sys.argv[1], "r+") as file:
+    x = file["x"]
+    np.save(sys.argv[2], x[...])
+    x[2:5, 100:900] = -7
+    file.create_dataset("y", data=x[...], chunks=(2, 500), compression=61868)
+assert not any(name.startswith("flaccodec") for name in sys.modules)
+"""
+
+
+@pytest.mark.parametrize("dtype", ["i4", ">i2", "f4", ">f8"])
+def test_a_fresh_process_with_the_environment_variable_alone(tmp_path, dtype):
+    path, array = tmp_path / "x.h5", walk(dtype)
+    write(path, array, chunks=(4, 500), compression=Flac())
+    python(FRESH, path, tmp_path / "x.npy")
+    assert same_bits(np.load(tmp_path / "x.npy"), array)
+    array[2:5, 100:900] = -7
+    assert same_bits(read(path), array)
+    assert same_bits(read(path, "y"), array)
+    assert options_in(path, "y") == CodecOptions()
+
+
+NETCDF = """
+import sys, numpy as np, netCDF4
+with netCDF4.Dataset(sys.argv[1], "r+") as file:
+    x = file["x"]
+    x.set_auto_mask(False)
+    np.save(sys.argv[2], x[...])
+    x[2:5, 100:900] = -7
+assert not any(name.split(".")[0] in ("flaccodec", "h5py") for name in sys.modules)
+"""
+
+
+@pytest.mark.parametrize("dtype", ["i2", "f4", "f8"])
+def test_netcdf4(tmp_path, dtype):
+    path, array = tmp_path / "x.nc", walk(dtype)
+    with h5netcdf.File(path, "w") as file:
+        file.dimensions = {"stream": 16, "time": 2000}
+        file.create_variable(
+            "x", ("stream", "time"), data=array, chunks=(4, 500), compression=Flac()
+        )
+    run(sys.executable, "-c", NETCDF, path, tmp_path / "x.npy")
+    assert same_bits(np.load(tmp_path / "x.npy"), array)
+    array[2:5, 100:900] = -7
+    assert same_bits(read(path), array)
+
+
+def test_xarray_through_h5netcdf(tmp_path):
+    path = tmp_path / "x.nc"
+    data = xarray.Dataset(
+        {"x": (("stream", "time"), walk("f8"), {"units": "mV"})}, {"time": np.arange(2000) / 100}
+    )
+    encoding = {"x": {"compression": Flac(quanta=1e-3), "chunksizes": (4, 1000)}}
+    data.to_netcdf(path, engine="h5netcdf", encoding=encoding)
+    assert options_in(path) == CodecOptions(quanta=1e-3)
+    with xarray.open_dataset(path, engine="h5netcdf") as got:
+        assert got["x"].attrs == {"units": "mV"}
+        assert np.abs(got["x"] - data["x"]).max() <= 0.5e-3 + 1e-9
+        assert got["x"].sel(time=slice(3, 4)).shape == (16, 101)
+
+
+SEVERAL = """
+import sys
+import netCDF4, h5py
+first, second = sys.argv[1:]
+for path in (first, second):
+    with netCDF4.Dataset(path) as file:
+        assert file["x"][3, 5] == 5
+    with h5py.File(path) as file:
+        assert file["x"][3, 5] == 5
+        try:
+            file["damaged"][...]
+        except OSError as error:
+            assert "flaccodec: the chunk is cut short" in str(error), error
+        else:
+            raise AssertionError
+    with netCDF4.Dataset(path) as file:
+        try:
+            file["damaged"][...]
+        except RuntimeError as error:
+            assert "Filter error" in str(error) or "HDF error" in str(error), error
+        else:
+            raise AssertionError
+with h5py.File(first, "a") as file:
+    file.create_dataset("new", data=[1, 2, 3], compression=61868)
+    try:
+        file.create_dataset("bad", data=[1, 2, 3], dtype="f2", compression=61868)
+    except ValueError as error:
+        assert "flaccodec: the dtype must be" in str(error), error
+    else:
+        raise AssertionError
+with netCDF4.Dataset(first) as file:
+    assert list(file["new"][...]) == [1, 2, 3]
+"""
+
+
+def test_two_hdf5_in_one_process(tmp_path):
+    paths = tmp_path / "a.h5", tmp_path / "b.h5"
+    for path in paths:
+        with h5py.File(path, "w") as file:
+            x = np.tile(np.arange(20, dtype="i4"), (4, 1))
+            file.create_dataset("x", data=x, chunks=(2, 10), compression=Flac())
+            damaged = file.create_dataset("damaged", (9,), "i4", chunks=(9,), compression=Flac())
+            damaged.id.write_direct_chunk((0,), b"damaged")
+    run(sys.executable, "-c", SEVERAL, *paths)
+
+
+@pytest.mark.parametrize("other", [hdf5plugin.Blosc2(), hdf5plugin.Bitshuffle(), hdf5plugin.Zstd()])
+def test_beside_the_filters_of_hdf5plugin(tmp_path, other):
+    path, array = tmp_path / "x.h5", walk("i4")
+    with h5py.File(path, "w") as file:
+        file.create_dataset("theirs", data=array, chunks=(4, 500), **other)
+        file.create_dataset("ours", data=array, chunks=(4, 500), compression=Flac())
+    assert same_bits(read(path, "ours"), array)
+    assert same_bits(read(path, "theirs"), array)
+    program = "import sys, h5py, hdf5plugin\nf = h5py.File(sys.argv[1])\n"
+    check = "assert (f['ours'][...] == f['theirs'][...]).all()"
+    both = os.pathsep.join([hdf5.PLUGIN_PATH, hdf5plugin.PLUGIN_PATH])
+    python(program + check, path, environment=os.environ | {"HDF5_PLUGIN_PATH": both})
