@@ -8,7 +8,8 @@
 #define FC_TARGET_AVX2 __attribute__((target("avx2,bmi,bmi2,lzcnt")))
 #define FC_TARGET_AVX512 \
     __attribute__((                                                                     \
-        target("avx2,bmi,bmi2,lzcnt,avx512f,avx512bw,avx512cd,avx512dq,avx512vl,avx512vnni")))
+        target("avx2,bmi,bmi2,lzcnt,avx512f,avx512bw,avx512cd,avx512dq,avx512vl,avx512vnni,"  \
+               "avx512vbmi2")))
 #else
 #define FC_X86 0
 #endif
@@ -16,7 +17,7 @@
 typedef enum fc_cpu {
     FC_CPU_ANY = 0,
     FC_CPU_AVX2 = 1,  /* with BMI1, BMI2 and LZCNT */
-    FC_CPU_AVX512 = 2 /* and with AVX-512F, BW, CD, DQ, VL and VNNI */
+    FC_CPU_AVX512 = 2 /* and with AVX-512F, BW, CD, DQ, VL, VBMI2 and VNNI */
 } fc_cpu;
 
 /* Each has what those below it have. */

@@ -7,6 +7,12 @@
 
 #define LANES 8      /* of a group; the groups, 1 or 2, wait for nothing from one another */
 #define MAX_GROUPS 2
+#define WINDOW 16      /* bytes that codes are read from at a time */
+#define MOST_BITS 127  /* of a window, that may have been read of it and before it */
+
+/* Where more codes than this are in a window, parameters are below 25, and of
+ * the zeros there are less than 64: no code has more than 32 bits. */
+#define CODES_THAT_MAY_BE_LARGE 3
 #define LOOP FC_TARGET_AVX512 FC_INLINE
 
 /* -- one code after the other ----------------------------------------------------- */
@@ -31,42 +37,53 @@ static int read_slowly(fc_tile_reader *r, int k, int64_t count, int32_t *tile) {
 
 /* -- eight at once ---------------------------------------------------------------- */
 
-/* The next 57 bits or more of each stream, from the top of a lane down. */
-LOOP __m512i load_windows(__m512i at) {
+/* The next 121 bits or more of each stream: from the top of a lane down, first
+ * those of window, then those of next. */
+typedef struct {
+    __m512i window, next;
+} words;
+
+LOOP words load_words(__m512i at) {
     const __m512i swap = _mm512_set_epi64(0x08090a0b0c0d0e0f, 0x0001020304050607,
                                           0x08090a0b0c0d0e0f, 0x0001020304050607,
                                           0x08090a0b0c0d0e0f, 0x0001020304050607,
                                           0x08090a0b0c0d0e0f, 0x0001020304050607);
-    __m512i bytes = _mm512_i64gather_epi64(_mm512_srli_epi64(at, 3), NULL, 1);
-    return _mm512_sllv_epi64(_mm512_shuffle_epi8(bytes, swap),
-                             _mm512_and_si512(at, _mm512_set1_epi64(7)));
+    __m512i byte = _mm512_srli_epi64(at, 3), skip = _mm512_and_si512(at, _mm512_set1_epi64(7));
+    __m512i first = _mm512_shuffle_epi8(_mm512_i64gather_epi64(byte, NULL, 1), swap);
+    __m512i second = _mm512_shuffle_epi8(_mm512_i64gather_epi64(byte, (void *)8, 1), swap);
+    return (words){_mm512_shldv_epi64(first, second, skip), _mm512_sllv_epi64(second, skip)};
 }
 
-/* Reads codes codes of each stream from 8 bytes. Returns the bits of these 8
- * bytes that have been read then; more than 63 where the codes were not all in
- * them, and then nothing that it wrote for that lane is to be believed. A
- * shift by 64 or more gives zeros. */
+/* Reads codes codes of each stream from 16 bytes. Returns the bits of these
+ * that have been read then; more than MOST_BITS where the codes were not all in
+ * them, or one took 64 or more, and then nothing that it wrote for that lane is
+ * to be believed. A shift by 64 or more gives zeros, but for shldv, which
+ * takes it modulo 64: these are what over is for. */
 LOOP __m512i read_windows(__m512i at, __m512i parameter, int codes, int32_t *tile) {
     const __m512i one = _mm512_set1_epi64(1);
-    __m512i window = load_windows(at), code = _mm512_setzero_si512();
-    __m512i used = _mm512_and_si512(at, _mm512_set1_epi64(7));
+    words w = load_words(at);
+    __m512i used = _mm512_and_si512(at, _mm512_set1_epi64(7)), over = _mm512_setzero_si512();
     __m512i rest = _mm512_sub_epi64(_mm512_set1_epi64(64), parameter);
     __m512i after = _mm512_add_epi64(parameter, one);
     for (int i = 0; i < codes; i++) {
-        __m512i zeros = _mm512_lzcnt_epi64(window);
-        window = _mm512_sllv_epi64(window, zeros);
-        __m512i low = _mm512_srlv_epi64(_mm512_slli_epi64(window, 1), rest);
-        code = _mm512_or_si512(_mm512_sllv_epi64(zeros, parameter), low);
-        window = _mm512_sllv_epi64(window, after);
-        used = _mm512_add_epi64(used, _mm512_add_epi64(zeros, after));
+        __m512i zeros = _mm512_lzcnt_epi64(w.window), length = _mm512_add_epi64(zeros, after);
+        __m512i low = _mm512_slli_epi64(_mm512_sllv_epi64(w.window, zeros), 1);
+        __m512i code = _mm512_or_si512(_mm512_sllv_epi64(zeros, parameter),
+                                       _mm512_srlv_epi64(low, rest));
+        w.window = _mm512_shldv_epi64(w.window, w.next, length);
+        w.next = _mm512_sllv_epi64(w.next, length);
+        used = _mm512_add_epi64(used, length);
+        over = _mm512_or_si512(over, length);
+        if (codes <= CODES_THAT_MAY_BE_LARGE)
+            over = _mm512_or_si512(over, _mm512_srli_epi64(code, 32 - 6));
         _mm256_storeu_si256((__m256i *)(tile + i * FC_TILE_LANES), _mm512_cvtepi64_epi32(code));
     }
-    /* Where two codes fit in 64 bits, neither makes more than 32. */
-    if (codes > 1) return used;
-    return _mm512_or_si512(used, _mm512_slli_epi64(_mm512_srli_epi64(code, 32), 7));
+    /* Bit 6 is 64; those above it are of codes that have more than 32 bits. */
+    over = _mm512_andnot_si512(_mm512_set1_epi64(63), over);
+    return _mm512_or_si512(used, _mm512_slli_epi64(over, 1));
 }
 
-/* How many windows may be read, each from no more than 64 bits after the last. */
+/* How many windows may be read, each from no more than MOST_BITS after the last. */
 LOOP int64_t ample_windows(const fc_tile_reader *r, int groups, int64_t most) {
     __m512i room = _mm512_sub_epi64(_mm512_loadu_si512(r->last), _mm512_loadu_si512(r->at));
     if (groups == 2)
@@ -74,7 +91,7 @@ LOOP int64_t ample_windows(const fc_tile_reader *r, int groups, int64_t most) {
                                                        _mm512_loadu_si512(r->at + LANES)));
     int64_t bits = _mm512_reduce_min_epi64(room);
     if (bits < 0) return 0;
-    return bits / 64 + 1 < most ? bits / 64 + 1 : most;
+    return bits / (8 * WINDOW) + 1 < most ? bits / (8 * WINDOW) + 1 : most;
 }
 
 /* After a window that had not all codes of every stream. used, the bits read
@@ -84,7 +101,7 @@ LOOP int read_again(fc_tile_reader *r, int first, int codes, __m512i used, int32
     _mm512_storeu_si512(bits, used);
     for (int k = 0; k < LANES; k++) {
         uint64_t *at = r->at + first + k;
-        if (bits[k] <= 63) *at = (*at & ~UINT64_C(7)) + bits[k];
+        if (bits[k] <= MOST_BITS) *at = (*at & ~UINT64_C(7)) + bits[k];
         else if (!read_slowly(r, first + k, codes, tile)) return 0;
     }
     return 1;
@@ -93,7 +110,7 @@ LOOP int read_again(fc_tile_reader *r, int first, int codes, __m512i used, int32
 /* Reads up to windows windows of codes codes. Returns how many codes of each
  * lane are read; 0 where they are not good. */
 LOOP int64_t read_ample(fc_tile_reader *r, int groups, int codes, int64_t windows, int32_t *tile) {
-    const __m512i seven = _mm512_set1_epi64(7), most = _mm512_set1_epi64(63);
+    const __m512i seven = _mm512_set1_epi64(7), most = _mm512_set1_epi64(MOST_BITS);
     __m512i at[MAX_GROUPS], parameter[MAX_GROUPS], used[MAX_GROUPS];
     for (int g = 0; g < groups; g++) {
         at[g] = _mm512_loadu_si512(r->at + g * LANES);
@@ -139,8 +156,8 @@ LOOP int read_count(fc_tile_reader *r, int groups, int codes, int64_t count, int
 
 /* As many as are likely to be in a window of every stream. */
 static int codes_of_windows(uint64_t parameter) {
-    static const uint8_t codes[31] = {8, 8, 8, 8, 7, 6, 5, 5, 4, 4, 3, 3, 3, 3, 2, 2,
-                                      2, 2, 2, 2, 2, 2, 1, 1, 1, 1, 1, 1, 1, 1, 1};
+    static const uint8_t codes[31] = {8, 8, 8, 8, 8, 8, 8, 8, 8, 8, 8, 8, 7, 7, 6, 6,
+                                      5, 5, 5, 5, 4, 4, 4, 4, 4, 3, 3, 3, 3, 3, 3};
     return codes[parameter];
 }
 
@@ -194,7 +211,7 @@ static int open_lane(fc_tile_reader *r, int k, const fc_residual *from, int64_t 
     fc_bits b = *from->bits;
     r->bytes[k] = b.bytes;
     r->size[k] = b.size;
-    r->last[k] = b.size < 8 ? 0 : 8 * ((uint64_t)(uintptr_t)b.bytes + b.size - 8) + 7;
+    r->last[k] = b.size < WINDOW ? 0 : 8 * ((uint64_t)(uintptr_t)b.bytes + b.size - WINDOW) + 7;
     uint32_t method = fc_read_bits(&b, 2), order = fc_read_bits(&b, 4);
     r->partition[k] = r->samples >> order;
     r->parameter_bits[k] = 4 + method;

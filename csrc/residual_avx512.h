@@ -15,7 +15,7 @@ typedef struct fc_tile_reader {
     const uint8_t *bytes[FC_TILE_LANES];
     uint64_t size[FC_TILE_LANES];
     uint64_t at[FC_TILE_LANES];
-    uint64_t last[FC_TILE_LANES]; /* the last from which 8 bytes may be loaded; 0 for none */
+    uint64_t last[FC_TILE_LANES]; /* from which a window of bytes may be loaded; 0 for none */
     int64_t partition[FC_TILE_LANES], end[FC_TILE_LANES]; /* samples; end of the present one */
     unsigned parameter_bits[FC_TILE_LANES];
     uint64_t parameter[FC_TILE_LANES];
