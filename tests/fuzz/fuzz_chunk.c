@@ -9,9 +9,8 @@
 #include "repair.h"
 #include "sound.h"
 
-#define MOST_OUTPUT (INT64_C(1) << 19)  /* bytes; what a few bytes may declare is no limit */
-#define MOST_SPAN (INT64_C(1) << 16)    /* samples */
-#define MANY_FRAMES 512                 /* from here on two threads may be at work */
+#define MOST_OUTPUT (INT64_C(1) << 19) /* bytes; what a few bytes may declare is no limit */
+#define MOST_SPAN (INT64_C(1) << 16)   /* samples */
 
 /* -- choices, which hang on the input alone ----------------------------------- */
 
@@ -97,20 +96,20 @@ static fc_view plain_view(const chunk *c, uint8_t *out) {
     return (fc_view){out, NULL, c->header.stream_size * c->item, c->item, 0};
 }
 
-static int decode_whole(const chunk *c, const fc_view *out, int threads) {
+static int decode_whole(const chunk *c, const fc_view *out) {
     fc_expect expect = {c->header.dtype, c->header.n_streams, c->header.stream_size};
     fc_piece whole = {c->bytes, 0, c->size};
     fc_error error;
-    int code = fc_decode(c->bytes, c->size, &whole, 1, &expect, NULL, 0, out, threads, &error);
+    int code = fc_decode(c->bytes, c->size, &whole, 1, &expect, NULL, 0, out, 1, &error);
     check_error(c, code, &error);
     return code;
 }
 
 /* Another filling shows samples that were not written. */
-static void decode_again(const chunk *c, const uint8_t *samples, int threads) {
+static void decode_again(const chunk *c, const uint8_t *samples) {
     uint8_t *out = make_output(output_size(c), 0xaa);
     fc_view view = plain_view(c, out);
-    if (decode_whole(c, &view, threads) || memcmp(out, samples, (size_t)output_size(c))) abort();
+    if (decode_whole(c, &view) || memcmp(out, samples, (size_t)output_size(c))) abort();
     free(out);
 }
 
@@ -120,7 +119,7 @@ static void decode_strided(const chunk *c, const uint8_t *samples) {
     int64_t stream_bytes = 2 * h->stream_size * c->item;
     uint8_t *out = make_output(2 * output_size(c), 0xaa);
     fc_view view = {out + (h->n_streams - 1) * stream_bytes, NULL, -stream_bytes, 2 * c->item, 1};
-    if (decode_whole(c, &view, 1)) abort();
+    if (decode_whole(c, &view)) abort();
     for (int64_t s = 0; s < h->n_streams; s++)
         for (int64_t i = 0; i < h->stream_size; i++)
             for (int b = 0; b < c->item; b++) {
@@ -224,7 +223,7 @@ static void compare_gathered(chunk *c, const uint8_t *gathered, int64_t size,
     if (!samples) return;
     uint8_t *out = make_output(output_size(&new), 0x55);
     fc_view view = plain_view(&new, out);
-    if (decode_whole(&new, &view, 1)) abort();
+    if (decode_whole(&new, &view)) abort();
     for (int64_t i = 0; i < n; i++)
         if (memcmp(out + i * stream_bytes, samples + picks[i].stream * stream_bytes,
                    (size_t)stream_bytes)
@@ -256,10 +255,9 @@ static void gather(chunk *c, const uint8_t *samples) {
 static void try_whole(chunk *c) {
     uint8_t *samples = make_output(output_size(c), 0x55);
     fc_view view = plain_view(c, samples);
-    int code = decode_whole(c, &view, 1);
+    int code = decode_whole(c, &view);
     if (!code) {
-        int many = c->header.n_streams * c->header.n_frames >= MANY_FRAMES;
-        decode_again(c, samples, many ? 2 : 1);
+        decode_again(c, samples);
         decode_strided(c, samples);
         compare_with_libflac(c, samples);
     }
