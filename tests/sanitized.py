@@ -1,0 +1,62 @@
+"""C programs with the library's sources, under AddressSanitizer and UndefinedBehaviorSanitizer."""
+
+import contextlib
+import fcntl
+import subprocess
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+CODES = ["this processor's", "portable"]
+
+FLAGS = [
+    "-std=gnu11",
+    "-O1",
+    "-g",
+    "-fopenmp",
+    "-fsanitize=address,undefined",
+    "-fno-sanitize-recover=all",
+    "-ffp-contract=off",
+    f"-I{ROOT / 'csrc'}",
+]
+
+
+def pkg_config(argument):
+    found = subprocess.run(
+        ["pkg-config", argument, "flac"], capture_output=True, text=True, check=True
+    )
+    return found.stdout.split()
+
+
+def compile_source(source, target, code, flags=()):
+    which = "-DFC_PORTABLE" if code == "portable" else "-DFC_NO_CLONES"
+    command = ["cc", *FLAGS, which, *pkg_config("--cflags"), *flags]
+    subprocess.run([*command, "-c", "-o", str(target), str(source)], check=True)
+
+
+@contextlib.contextmanager
+def _locked(path):
+    with path.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def library(code, tmp_path_factory):
+    """Compile the library's sources once for all tests of a run, and return the objects."""
+    folder = tmp_path_factory.getbasetemp()
+    if folder.name.startswith("popen-"):  # one of several workers, which share the parent
+        folder = folder.parent
+    folder = folder / f"library-{CODES.index(code)}"
+    folder.mkdir(exist_ok=True)
+    with _locked(folder / "lock"):
+        sources = sorted((ROOT / "csrc").glob("*.c"))
+        objects = [folder / f"{source.stem}.o" for source in sources]
+        if not (folder / "done").exists():
+            for source, target in zip(sources, objects, strict=True):
+                compile_source(source, target, code)
+            (folder / "done").touch()
+    return objects
+
+
+def link(objects, binary):
+    command = ["cc", *FLAGS, "-o", str(binary), *map(str, objects), *pkg_config("--libs"), "-lm"]
+    subprocess.run(command, check=True)
