@@ -216,15 +216,26 @@ static void note_error(const FLAC__StreamDecoder *flac, FLAC__StreamDecoderError
     ((fc_decoder *)client)->errors++;
 }
 
+/* What libFLAC wants to have seen before it takes a frame that leaves the
+ * sample rate to STREAMINFO: one of 44.1 kHz, with blocks of any size. */
+static const uint8_t stream_header[FC_STREAM_HEADER_SIZE] = {
+    'f', 'L', 'a', 'C', 0x80, 0, 0, 34, 0, FC_MIN_FRAME_SIZE, 0xff, 0xff, 0, 0, 0, 0, 0, 0,
+    0x0a, 0xc4, 0x40, 0xf0};
+
+static int open_decoder(fc_decoder *d) {
+    d->bytes = stream_header;
+    d->size = sizeof stream_header;
+    return FLAC__stream_decoder_init_stream(d->flac, give_bytes, NULL, tell_bytes, NULL, NULL,
+                                            take_samples, NULL, note_error, d)
+            == FLAC__STREAM_DECODER_INIT_STATUS_OK
+        && FLAC__stream_decoder_process_until_end_of_metadata(d->flac) && !d->errors;
+}
+
 fc_decoder *fc_new_decoder(void) {
     fc_decoder *d = calloc(1, sizeof *d);
     if (!d) return NULL;
     d->flac = FLAC__stream_decoder_new();
-    if (d->flac
-        && FLAC__stream_decoder_init_stream(d->flac, give_bytes, NULL, tell_bytes, NULL, NULL,
-                                            take_samples, NULL, note_error, d)
-               == FLAC__STREAM_DECODER_INIT_STATUS_OK)
-        return d;
+    if (d->flac && open_decoder(d)) return d;
     fc_delete_decoder(d);
     return NULL;
 }
