@@ -121,6 +121,13 @@ class Flac(h5py.filters.FilterRefBase):  # type: ignore[misc]
     QuantaError
         Quanta are not a positive finite number.
 
+    Notes
+    -----
+    ``create_dataset`` raises ValueError, with the reason, for dtypes and filters that FLAC
+    cannot be used with. A sample of 2**63 quanta or more is found when HDF5 writes the chunk,
+    which may be when the file is flushed or closed. HDF5 asks no filter about strings of
+    variable length: their chunks pass it by.
+
     Examples
     --------
     >>> import h5py, numpy as np
