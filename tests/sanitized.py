@@ -2,11 +2,13 @@
 
 import contextlib
 import fcntl
+import os
 import subprocess
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-CODES = ["this processor's", "portable"]
+CODES = ["this processor's", "avx2", "portable"]
+"""Whose code is run; that for AVX2, on a processor that has more, needs asking for."""
 
 FLAGS = [
     "-std=gnu11",
@@ -45,7 +47,7 @@ def library(code, tmp_path_factory):
     folder = tmp_path_factory.getbasetemp()
     if folder.name.startswith("popen-"):  # one of several workers, which share the parent
         folder = folder.parent
-    folder = folder / f"library-{CODES.index(code)}"
+    folder = folder / ("library-portable" if code == "portable" else "library")
     folder.mkdir(exist_ok=True)
     with _locked(folder / "lock"):
         sources = sorted((ROOT / "csrc").glob("*.c"))
@@ -55,6 +57,11 @@ def library(code, tmp_path_factory):
                 compile_source(source, target, code)
             (folder / "done").touch()
     return objects
+
+
+def environment(code):
+    """Return the environment in which a program runs this code."""
+    return os.environ | ({"FLACCODEC_CPU": "avx2"} if code == "avx2" else {})
 
 
 def link(objects, binary):

@@ -1,6 +1,5 @@
 """The C tests, under AddressSanitizer and UndefinedBehaviorSanitizer."""
 
-import os
 import subprocess
 from pathlib import Path
 
@@ -18,7 +17,7 @@ def test_under_sanitizers(program, code, tmp_path, tmp_path_factory):
     sanitized.compile_source(program, own, code)
     sanitized.link([own, *sanitized.library(code, tmp_path_factory)], binary)
     # libgomp keeps its threads, which is no leak of ours.
-    environment = os.environ | {"ASAN_OPTIONS": "detect_leaks=1", "OMP_WAIT_POLICY": "passive"}
+    environment = sanitized.environment(code) | {"ASAN_OPTIONS": "detect_leaks=1", "OMP_WAIT_POLICY": "passive"}
     result = subprocess.run([str(binary)], capture_output=True, text=True, env=environment)
     assert result.returncode == 0, result.stdout + result.stderr
     assert "0 fail" in result.stdout

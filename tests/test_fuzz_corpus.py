@@ -37,7 +37,8 @@ def test_no_fault_on_any_of_the_corpora(code, tmp_path, tmp_path_factory):
     binary = build(code, tmp_path, sanitized.library(code, tmp_path_factory))
     for target in TARGETS:
         files = sorted(str(path) for path in (CORPUS / target).iterdir())
-        result = subprocess.run([binary, target, *files], capture_output=True, text=True)
+        command, environment = [binary, target, *files], sanitized.environment(code)
+        result = subprocess.run(command, capture_output=True, text=True, env=environment)
         assert result.returncode == 0, result.stderr[-5000:]
         assert result.stdout == f"{len(files)} replayed\n"
 

@@ -3,7 +3,7 @@
  * as a caller's array would. Contestants take turns; medians are shown.
  *
  * cc -O3 -Icsrc -Itests/c benchmarks/c/decode_frames.c \
- *    csrc/{subframe,residual,predict,restore_avx2,cpu,frame,checksum}.c -lFLAC -lm -ldl
+ *    csrc/*.c -lFLAC -lm -ldl
  * ./a.out [another libFLAC.so [turns [bits [level [block size]]]]]
  */
 #define _GNU_SOURCE
