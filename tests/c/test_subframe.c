@@ -13,6 +13,7 @@
 #include "../../csrc/libflac.h"
 #include "../../csrc/subframe.h"
 #include "encode_frames.h"
+#include "guarded.h"
 
 static uint64_t random_state = 88172645463325252u;
 
@@ -139,11 +140,10 @@ static struct {
 
 static void put_in_pool(const coded_frame *f, const taken *truth) {
     int i = (int)random_below(POOLED);
-    free(pool[i].frame.bytes);
+    guarded_free(pool[i].frame.bytes, pool[i].frame.size);
     free_buffers(&pool[i].truth);
     pool[i].frame = *f;
-    pool[i].frame.bytes = malloc(f->size);
-    memcpy(pool[i].frame.bytes, f->bytes, f->size);
+    pool[i].frame.bytes = guarded_copy(f->bytes, f->size);
     make_buffers(&pool[i].truth, truth->channels, f->samples, 0);
     take(&pool[i].truth, (const int32_t *const *)truth->channel);
 }
@@ -151,9 +151,7 @@ static void put_in_pool(const coded_frame *f, const taken *truth) {
 static void set_crcs(coded_frame *f);
 
 static void damage(coded_frame *f) {
-    uint8_t *bytes = malloc(f->size);
-    memcpy(bytes, f->bytes, f->size);
-    f->bytes = bytes;
+    uint8_t *bytes = f->bytes = guarded_copy(f->bytes, f->size);
     for (int i = 0; i < 3; i++) bytes[random_below((int64_t)f->size)] ^= (uint8_t)random64();
     set_crcs(f);
 }
@@ -180,7 +178,7 @@ static void check_batch(void) {
     }
     fc_decode_frames_fast(tasks, n);
     for (int i = 0; i < n; i++) {
-        if (damaged[i]) free((uint8_t *)tasks[i].frame);
+        if (damaged[i]) guarded_free((uint8_t *)tasks[i].frame, tasks[i].size);
         else if (tasks[i].code || !same(ours + i, &pool[which[i]].truth))
             fail("wrong in a batch", &none, tasks[i].code, i);
         free_buffers(ours + i);
@@ -440,7 +438,10 @@ int main(int argc, char **argv) {
     for (int i = 0; i < rounds * 20000; i++) check_hostile();
     int unusual = 0;
     for (int i = 0; i < rounds * 5000; i++) unusual += check_unusual();
-    for (int i = 0; i < POOLED; i++) free(pool[i].frame.bytes), free_buffers(&pool[i].truth);
+    for (int i = 0; i < POOLED; i++) {
+        guarded_free(pool[i].frame.bytes, pool[i].frame.size);
+        free_buffers(&pool[i].truth);
+    }
     fc_delete_decoder(reference);
     printf("%d frames, %d of them unusual, and %d damaged ones compared, %d failures\n",
            frames_seen, unusual, frames_compared, failures);

@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../c/guarded.h"
 #include "frame.h"
 #include "libflac.h"
 #include "repair.h"
@@ -36,18 +37,19 @@ static int same(const taken *a, const taken *b) {
     return 1;
 }
 
-/* Three of the same together, which takes the code for several frames. */
-static void try_batch(const uint8_t *frame, size_t size, const fc_frame_header *h, int code,
-                      const taken *single) {
-    fc_frame_task tasks[3];
-    taken ours[3];
-    for (int i = 0; i < 3; i++) {
+/* n of the same together, which takes the code for several frames: another for
+ * a few than for many. */
+static void try_batch(int n, const uint8_t *frame, size_t size, const fc_frame_header *h,
+                      int code, const taken *single) {
+    fc_frame_task tasks[FC_MAX_BATCH];
+    taken ours[FC_MAX_BATCH];
+    for (int i = 0; i < n; i++) {
         make_buffers(ours + i, h->channels, h->samples);
         tasks[i] = (fc_frame_task){frame, size, h->channels, 0, h->samples,
                                    {ours[i].channel[0], ours[i].channel[1]}};
     }
-    fc_decode_frames_fast(tasks, 3);
-    for (int i = 0; i < 3; i++) {
+    fc_decode_frames_fast(tasks, n);
+    for (int i = 0; i < n; i++) {
         if (tasks[i].code != code) abort();
         if (!code && !same(ours + i, single) && is_sound(frame, size)) abort();
         free_buffers(ours + i);
@@ -77,7 +79,10 @@ static void try_frame(const uint8_t *frame, size_t size) {
     } else {
         make_buffers(&ours, h.channels, h.samples);
         int code = fc_decode_frame_fast(frame, size, h.channels, h.samples, ours.channel);
-        try_batch(frame, size, &h, code, &ours);
+        uint8_t *guarded = guarded_copy(frame, size);
+        try_batch(3, guarded, size, &h, code, &ours);
+        try_batch(9, guarded, size, &h, code, &ours);
+        guarded_free(guarded, size);
         if (code == FC_OK) compare(frame, size, &h, &ours);
     }
     free_buffers(&ours);
