@@ -118,8 +118,8 @@ static int64_t last_frame(const decoding *d, const fc_span *span) {
 /* The frames of all spans, in order, cut into jobs; counts them where
  * starts is NULL. */
 static int64_t cut_jobs(const decoding *d, start *starts) {
-    int64_t n = 0, frames_a_job = JOB_SAMPLES / fc_frame_samples(&d->header, 0), left = 0;
-    if (frames_a_job < FC_MAX_BATCH) frames_a_job = FC_MAX_BATCH;
+    int64_t n = 0, batches = JOB_SAMPLES / fc_frame_samples(&d->header, 0) / FC_MAX_BATCH;
+    int64_t frames_a_job = (batches ? batches : 1) * FC_MAX_BATCH, left = 0;
     for (int64_t i = 0; i < d->n_spans; i++) {
         fc_span span = span_of(d, i);
         int64_t frame = span.start / d->header.frame_size, end = last_frame(d, &span) + 1;

@@ -9,12 +9,24 @@
 /* One Rice code, whatever its length and wherever it ends: zeros, a one, then
  * as many bits as the parameter says. A residual has 32 bits, which limits
  * the zeros (libFLAC's limit too). */
-static int read_code(fc_bits *b, unsigned parameter, int32_t *folded) {
+static int read_long_code(fc_bits *b, unsigned parameter, int32_t *folded) {
     uint64_t high = fc_read_unary(b);
     if (fc_bits_overrun(b) || high > UINT32_MAX >> parameter) return 0;
     uint32_t low = parameter ? fc_read_bits(b, (int)parameter) : 0;
     *folded = (int32_t)((uint32_t)high << parameter | low);
     return 1;
+}
+
+/* The same; most are in the bits that come next, 57 of them or more. */
+FC_INLINE int read_code(fc_bits *b, unsigned parameter, int32_t *folded) {
+    uint64_t word = fc_peek_bits(b);
+    unsigned zeros = word ? (unsigned)__builtin_clzll(word) : 64;
+    if (zeros + parameter > 56 || zeros > UINT32_MAX >> parameter)
+        return read_long_code(b, parameter, folded);
+    uint64_t low = word << zeros << 1 >> 1 >> (63 - parameter);
+    *folded = (int32_t)((uint32_t)zeros << parameter | (uint32_t)low);
+    b->at += zeros + 1 + parameter;
+    return !fc_bits_overrun(b);
 }
 
 int fc_read_codes(fc_bits *b, unsigned parameter, int64_t count, int32_t *folded) {
