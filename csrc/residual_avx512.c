@@ -79,13 +79,14 @@ LOOP __m512i read_windows(__m512i at, __m512i parameter, int codes, int32_t *til
     const __m512i one = _mm512_set1_epi64(1);
     words w = load_words(at);
     __m512i used = _mm512_and_si512(at, _mm512_set1_epi64(7)), over = _mm512_setzero_si512();
-    __m512i rest = _mm512_sub_epi64(_mm512_set1_epi64(64), parameter);
-    __m512i after = _mm512_add_epi64(parameter, one);
+    __m512i rest = _mm512_sub_epi64(_mm512_set1_epi64(63), parameter);
+    __m512i after = _mm512_add_epi64(parameter, one), leading = _mm512_sllv_epi64(one, parameter);
     for (int i = 0; i < codes; i++) {
         __m512i zeros = _mm512_lzcnt_epi64(w.window), length = _mm512_add_epi64(zeros, after);
-        __m512i low = _mm512_slli_epi64(_mm512_sllv_epi64(w.window, zeros), 1);
-        __m512i code = _mm512_or_si512(_mm512_sllv_epi64(zeros, parameter),
-                                       _mm512_srlv_epi64(low, rest));
+        /* The leading one and what follows it; that one off, and the zeros on. */
+        __m512i low = _mm512_srlv_epi64(w.window, _mm512_sub_epi64(rest, zeros));
+        __m512i code = _mm512_ternarylogic_epi64(_mm512_sllv_epi64(zeros, parameter), low, leading,
+                                                 0xf0 | (0xcc ^ 0xaa));
         w.window = _mm512_shldv_epi64(w.window, w.next, length);
         w.next = _mm512_sllv_epi64(w.next, length);
         used = _mm512_add_epi64(used, length);
