@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "checksum.h"
 #include "error.h"
 #include "format.h"
 #include "frame.h"
@@ -53,6 +54,7 @@ typedef struct {
     int64_t *marks; /* position of every MARK_EVERY-th frame, without stream headers */
     start *starts;
     int64_t n_starts;
+    uint32_t *crcs; /* of each job's bytes, where all streams are decoded whole */
     worker *workers;
     int n_threads;
 } decoding;
@@ -168,23 +170,25 @@ static void apply_exceptions(const decoding *d, const delivery *to, void *block)
 
 /* -- decoding ----------------------------------------------------------------------- */
 
-/* Where a frame's samples are needed just as FLAC has them, whole and in the
- * dtype's place; NULL where they go through more on their way out. */
+/* Where a frame's samples are needed, whole and as wide as FLAC has them; NULL
+ * where they go through more on their way out than an offset. */
 static int32_t *final_place(const decoding *d, const delivery *to, int64_t samples) {
     const fc_header *h = &d->header;
-    if ((h->dtype != FC_INT32 && h->dtype != FC_UINT32) || to->count != samples
-        || fc_stream_offset(d->head, h, to->stream))
-        return NULL;
+    if ((h->dtype != FC_INT32 && h->dtype != FC_UINT32) || to->count != samples) return NULL;
     return fc_store_target(d->out, h->dtype, to->out);
 }
 
 static void deliver(const decoding *d, worker *w, const delivery *to,
                     const int32_t *const *channel) {
     const fc_header *h = &d->header;
+    uint64_t offset = fc_stream_offset(d->head, h, to->stream);
     void *block = fc_store_target(d->out, h->dtype, to->out);
-    if (block && block == channel[0]) return;
+    if (block && block == channel[0]) {
+        if (offset) fc_add_offset(block, to->count, offset);
+        return;
+    }
     if (!block) block = w->block;
-    fc_from_channels(h->dtype, h->mode, fc_stream_offset(d->head, h, to->stream),
+    fc_from_channels(h->dtype, h->mode, offset,
                      fc_stream_quanta(d->head, h, to->stream), channel[0] + to->skip,
                      channel[1] ? channel[1] + to->skip : NULL, to->count, block);
     if (d->n_exceptions) apply_exceptions(d, to, block);
@@ -226,6 +230,12 @@ static int fail_frame(const decoding *d, fc_error *error, int code, int64_t stre
     return fc_fail_at(error, code, stream, frame, frame * d->header.frame_size);
 }
 
+/* Whether the frame is the one that the index tells of. */
+static int is_of_index(const decoding *d, const delivery *to, const fc_frame_task *t) {
+    int64_t g = to->stream * d->header.n_frames + to->frame;
+    return fc_frame_entry(t->frame, t->size) == fc_get_entry(d->head, &d->header, g);
+}
+
 /* Decodes the frames that wait. The first that fails is the one reported. */
 static int decode_waiting(const decoding *d, worker *w, fc_error *error) {
     int n = w->n;
@@ -235,6 +245,7 @@ static int decode_waiting(const decoding *d, worker *w, fc_error *error) {
         fc_frame_task *t = w->tasks + i;
         const delivery *to = w->deliveries + i;
         if (libflac_forced || t->code == FC_NOT_OURS) t->code = decode_by_libflac(w, t);
+        if (!t->code && !is_of_index(d, to, t)) t->code = FC_ERR_FRAME;
         if (t->code) return fail_frame(d, error, t->code, to->stream, to->frame);
         const int32_t *channel[2] = {t->channel[0], t->channels == 2 ? t->channel[1] : NULL};
         deliver(d, w, to, channel);
@@ -256,9 +267,6 @@ static int add_frame(const decoding *d, worker *w, const fc_span *span, int64_t 
     int64_t size = fc_frame_bytes(d->head, h, span->stream * h->n_frames + number);
     const uint8_t *bytes = find_bytes(d, position, size);
     if (!bytes) return fail_frame(d, error, FC_ERR_MISSING_PIECE, span->stream, number);
-    if (fc_frame_entry(bytes, (size_t)size)
-        != fc_get_entry(d->head, h, span->stream * h->n_frames + number))
-        return fail_frame(d, error, FC_ERR_FRAME, span->stream, number);
     fc_frame_header frame;
     if (!check_frame_header(h, bytes, size, number, samples, &frame))
         return fail_frame(d, error, FC_ERR_FRAME_HEADER, span->stream, number);
@@ -305,6 +313,23 @@ static place find_place(const decoding *d, int64_t stream, int64_t frame) {
     return (place){stream, frame, position_of(d, stream, frame)};
 }
 
+/* Where the bytes of a job begin, those of stream headers among them. */
+static int64_t begin_of_job(const decoding *d, int64_t job) {
+    if (job == d->n_starts) return d->header.head_size + d->header.streams_size;
+    start s = d->starts[job];
+    return position_of(d, s.span, s.frame) - (s.frame ? 0 : FC_STREAM_HEADER_SIZE);
+}
+
+/* While the bytes are in the cache. */
+static int take_checksum(const decoding *d, int64_t job, fc_error *error) {
+    if (d->spans) return FC_OK;
+    int64_t begin = begin_of_job(d, job), size = begin_of_job(d, job + 1) - begin;
+    const uint8_t *bytes = find_bytes(d, begin, size);
+    if (!bytes) return fc_fail(error, FC_ERR_MISSING_PIECE);
+    d->crcs[job] = fc_crc32c(0, bytes, size);
+    return FC_OK;
+}
+
 static int decode_job(void *context, int thread, int64_t job, fc_error *error) {
     const decoding *d = context;
     worker *w = d->workers + thread;
@@ -321,7 +346,8 @@ static int decode_job(void *context, int thread, int64_t job, fc_error *error) {
         for (; frame < end; frame++, at = step(d, at))
             if (decode_frame(d, w, &span, frame, at.position, error)) return error->code;
     }
-    return decode_waiting(d, w, error);
+    if (decode_waiting(d, w, error)) return error->code;
+    return take_checksum(d, job, error);
 }
 
 /* -- checks before ---------------------------------------------------------------------- */
@@ -380,8 +406,9 @@ static int make_workers(decoding *d) {
     int64_t useful = d->n_starts / JOBS_A_THREAD + 1;
     if (d->n_threads > useful) d->n_threads = (int)useful;
     d->starts = malloc((size_t)d->n_starts * sizeof *d->starts + 1);
+    d->crcs = malloc((size_t)d->n_starts * sizeof *d->crcs + 1);
     d->workers = calloc((size_t)d->n_threads + 1, sizeof *d->workers);
-    if (!d->starts || !d->workers || mark_positions(d)) return FC_ERR_MEMORY;
+    if (!d->starts || !d->crcs || !d->workers || mark_positions(d)) return FC_ERR_MEMORY;
     cut_jobs(d, d->starts);
     for (int i = 0; i < d->n_threads; i++)
         if (make_worker(d, d->workers + i)) return FC_ERR_MEMORY;
@@ -396,6 +423,7 @@ static void free_decoding(decoding *d) {
     }
     free(d->workers);
     free(d->starts);
+    free(d->crcs);
     free(d->marks);
 }
 
@@ -403,15 +431,11 @@ static void free_decoding(decoding *d) {
 
 /* A damaged frame is best reported by its place, so frames come first. */
 static int check_streams(const decoding *d, fc_error *error) {
-    const fc_header *h = &d->header;
-    const uint8_t *streams = find_bytes(d, h->head_size, h->streams_size);
+    uint32_t crc = 0, want = d->header.streams_crc;
     if (d->spans) return FC_OK;
-    if (!streams) return fc_fail(error, FC_ERR_MISSING_PIECE);
-    uint32_t crc;
-    if (fc_streams_checksum(streams, h->streams_size, d->n_threads, &crc, error))
-        return error->code;
-    if (crc == h->streams_crc) return FC_OK;
-    return fc_fail_values(error, FC_ERR_STREAMS_CHECKSUM, crc, h->streams_crc);
+    for (int64_t i = 0; i < d->n_starts; i++)
+        crc = fc_crc32c_join(crc, d->crcs[i], begin_of_job(d, i + 1) - begin_of_job(d, i));
+    return crc == want ? FC_OK : fc_fail_values(error, FC_ERR_STREAMS_CHECKSUM, crc, want);
 }
 
 int fc_decode(const uint8_t *head, int64_t head_size, const fc_piece *pieces, int64_t n_pieces,

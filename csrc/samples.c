@@ -576,6 +576,10 @@ NARROW(int32_t)
 NARROW(uint8_t)
 NARROW(uint16_t)
 
+WIDE_LOOP void fc_add_offset(int32_t *x, int64_t count, uint64_t offset) {
+    for (int64_t i = 0; i < count; i++) x[i] = (int32_t)((uint32_t)x[i] + (uint32_t)offset);
+}
+
 /* uint32_t is done as int32_t: the same arithmetic modulo 2**32. */
 
 static void split_block(const uint64_t *x, int64_t count, const fc_plan *plan, int ordered,

@@ -68,6 +68,9 @@ int fc_to_channels(int dtype, int mode, const fc_plan *plan, const void *block,
 void fc_from_channels(int dtype, int mode, uint64_t offset, double quanta,
                       const int32_t *low, const int32_t *high, int64_t count, void *out);
 
+/* The same in place, where nothing else is to be done for 32 bits. */
+void fc_add_offset(int32_t *x, int64_t count, uint64_t offset);
+
 /* Writes bits, the value of an exception, over count samples. */
 void fc_fill_bits(int dtype, uint64_t bits, int64_t count, void *out);
 

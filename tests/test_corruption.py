@@ -230,7 +230,7 @@ def test_frames_in_the_wrong_place_are_refused():
     assert a_end - a == b_end - b
     swapped = chunk.copy()
     swapped[a:a_end], swapped[b:b_end] = chunk[b:b_end], chunk[a:a_end]
-    with pytest.raises(FrameError, match=r"damaged \(at stream 0, frame 1"):
+    with pytest.raises(FrameError, match=r"does not belong here \(at stream 0, frame 1"):
         decode_chunk(swapped)
     entries = swapped[core.read_header(chunk).sizes_at :].data.cast("B")
     entries[4:8], entries[8:12] = bytes(entries[8:12]), bytes(entries[4:8])
