@@ -199,8 +199,7 @@ def test_missed_target_is_marked() -> None:
 
 def test_arrays_have_their_slices(run: Run) -> None:
     names = [array["case"]["name"] for array in run.results["arrays"]]
-    base = "FlacArray-float32-long-streams"
-    assert names == [base, f"{base}-range", "FlacArray-int32-one-stream"]
+    assert names == ["FlacArray-float32-long-streams", "FlacArray-int32-one-stream"]
     for array in run.results["arrays"]:
         assert {r["contestant"] for r in array["case"]["contestants"]} == {"flaccodec", "flacarray"}
         sliced = [entry["contestant"] for entry in array["slices"]]
@@ -210,7 +209,7 @@ def test_arrays_have_their_slices(run: Run) -> None:
         "slice of every stream",
         "to_array: times",
         "one-stream, encode",
-        "from_array int32",
+        "from_array",
     ):
         assert any(part in entry for entry in what), part
 
