@@ -17,6 +17,7 @@ except ImportError as error:
 
 from flaccodec import core, group_arrays, group_io
 from flaccodec.group_arrays import check_no_mpi, compress_array
+from flaccodec.hdf5_direct import read, write
 from flaccodec.hdf5_filter import FILTER_ID, PLUGIN_PATH, Flac, register
 
 if TYPE_CHECKING:
@@ -29,9 +30,11 @@ __all__ = [
     "FILTER_ID",
     "PLUGIN_PATH",
     "Flac",
+    "read",
     "read_array",
     "read_streams",
     "register",
+    "write",
     "write_array",
     "write_streams",
 ]
