@@ -8,6 +8,7 @@ directory for it.
 
 from __future__ import annotations
 
+import importlib
 from typing import TYPE_CHECKING, Any
 
 try:
@@ -25,21 +26,45 @@ if TYPE_CHECKING:
 
     from flaccodec.group_io import Indices
     from flaccodec.group_layout import GroupStreams
+    from flaccodec.hdf5_virtual import VirtualParser, virtual_zarr
+    from flaccodec.hdf5_zarr import from_zarr, to_zarr
 
 __all__ = [
     "FILTER_ID",
     "PLUGIN_PATH",
     "Flac",
+    "VirtualParser",
+    "from_zarr",
     "read",
     "read_array",
     "read_streams",
     "register",
+    "to_zarr",
+    "virtual_zarr",
     "write",
     "write_array",
     "write_streams",
 ]
 
+_LAZY = {
+    "VirtualParser": "flaccodec.hdf5_virtual",
+    "virtual_zarr": "flaccodec.hdf5_virtual",
+    "from_zarr": "flaccodec.hdf5_zarr",
+    "to_zarr": "flaccodec.hdf5_zarr",
+}
+"""What needs more than h5py, and is imported when it is first used."""
+
 register()
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LAZY:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(_LAZY[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_LAZY})
 
 
 def _place(hgrp: h5py.Group) -> str:

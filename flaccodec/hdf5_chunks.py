@@ -52,16 +52,6 @@ class StoredChunk:
     nbytes: int
     fetch: Callable[[int, int], core.Buffer]
 
-    @contextlib.contextmanager
-    def located(self) -> Iterator[None]:
-        """Add the chunk's place to what is raised inside."""
-        try:
-            yield
-        except FlacCodecError as error:
-            message, *rest = error.args
-            error.args = (f"{self.place}: {message}", *rest)
-            raise
-
     def all_bytes(self) -> core.Buffer:
         """Fetch all of it."""
         return self.fetch(0, self.nbytes)
@@ -216,7 +206,7 @@ class FlacChunks:
         if stored is None:
             out[...] = self.fill
             return
-        with stored.located():
+        with located(stored.place):
             if not stored.is_flac:
                 out[...] = self._raw(stored)[local]
             elif out.shape == self.shape:
@@ -284,7 +274,7 @@ class FlacChunks:
                 return None
             if stored.is_flac:
                 chunk = stored.all_bytes()
-                with stored.located():
+                with located(stored.place):
                     check_chunk(chunk, self.dtype, self.shape)
                 return chunk
         elif self.dataset.id.get_chunk_info_by_coord(self.offset(number)).byte_offset is None:
@@ -292,8 +282,21 @@ class FlacChunks:
         return self.options.encode(self.samples(number))
 
 
+@contextlib.contextmanager
+def located(place: str) -> Iterator[None]:
+    """Add the place of a chunk to what is raised inside."""
+    try:
+        yield
+    except FlacCodecError as error:
+        message, *rest = error.args
+        error.args = (f"{place}: {message}", *rest)
+        raise
+
+
 def name_of(dataset: h5py.Dataset) -> str:
     """Return what to call a dataset in messages."""
+    if dataset.file.driver == "fileobj":
+        return str(dataset.name)
     return f"{dataset.name} of {dataset.file.filename}"
 
 
