@@ -223,28 +223,59 @@ class FlacArray:
 
         return from_zarr(array, progress=progress)
 
-    # -- groups in flacarray's layout ----------------------------------------------------
+    # -- groups ------------------------------------------------------------------------
 
-    def write_hdf5(self, hgrp: Any, *, progress: bool = False) -> None:
-        """Write to an HDF5 group in the flacarray package's layout.
+    def write_hdf5(
+        self,
+        hgrp: Any,
+        *,
+        name: str | None = None,
+        layout: str = "flacarray",
+        chunks: tuple[int, ...] | None = None,
+        progress: bool = False,
+    ) -> None:
+        """Write to an HDF5 group.
 
         Parameters
         ----------
         hgrp : h5py.Group
+        name : str, optional
+            Of the new dataset, for layout "chunks".
+        layout : str
+            "flacarray": the datasets of the flacarray package's layout. "chunks": one ordinary
+            dataset, compressed by flaccodec's HDF5 filter. Where its chunks hold whole streams
+            (as they do by default), the streams are moved as they are; else chunk after chunk
+            is decoded and written.
+        chunks : tuple of int, optional
+            Shape of a chunk, for layout "chunks".
         progress : bool
-            Show a bar while streams are encoded; needs tqdm.
+            Show a bar; needs tqdm.
 
         Raises
         ------
         UnsupportedDtypeError
-            The layout cannot express the array; the message says what can.
+            The layout "flacarray" cannot express the array; the message says what can.
         GroupExistsError
-            The group has datasets of these names.
+            The group has datasets of this layout's names.
+        ConfigurationError
+            Options are not of the layout, or the layout is none.
         """
         from flaccodec.group_arrays import streams_of
         from flaccodec.hdf5 import write_streams
+        from flaccodec.hdf5_arrays import write_dataset
 
-        write_streams(hgrp, streams_of(self, "write_hdf5", progress))
+        if layout not in ("flacarray", "chunks"):
+            raise ConfigurationError(f'layout must be "flacarray" or "chunks". Got {layout!r}.')
+        is_one = layout == "chunks"
+        if is_one != (name is not None) or (chunks is not None and not is_one):
+            raise ConfigurationError(
+                'layout="chunks" needs name= and may have chunks=, "flacarray" takes neither. '
+                f"Got layout={layout!r}, name={name!r}, chunks={chunks!r}."
+            )
+        if name is not None:
+            write_dataset(self, hgrp, name, chunks, progress)
+        else:
+            write_streams(hgrp, streams_of(self, "write_hdf5", progress))
 
     @classmethod
     def read_hdf5(
@@ -255,19 +286,26 @@ class FlacArray:
         mpi_dist: Any = None,
         no_flatten: bool = False,
         *,
+        name: str | None = None,
         progress: bool = False,
     ) -> FlacArray:
-        """Read an HDF5 group that flaccodec or flacarray wrote.
+        """Read an HDF5 group that flaccodec or flacarray wrote, or a dataset.
+
+        Of a dataset, chunks that hold whole streams are joined as they are. Of any other
+        dataset, whole streams are read and encoded some at a time: floats with the filter's
+        quanta where it has them, else bit for bit.
 
         Parameters
         ----------
-        hgrp : h5py.Group
+        hgrp : h5py.Group, or h5py.Dataset
         keep : array_like of bool, optional
             Which streams, of the leading shape; the result then has two axes.
         mpi_comm, mpi_dist : optional
             None; MPI is not used yet.
         no_flatten : bool
             Whether an array of one axis gets a leading axis of 1.
+        name : str, optional
+            Of the dataset in the group, where there is one of layout "chunks".
         progress : bool
             Show a bar while streams are decoded; needs tqdm.
 
@@ -279,11 +317,19 @@ class FlacArray:
         ------
         GroupError
             The group holds no flacarray data, or data that contradict each other.
+        CorruptChunkError, ChunkMismatchError
+            A dataset's chunk is damaged, or not like the dataset; the message names it.
         """
         from flaccodec.group_arrays import check_no_mpi, flacarray_of
         from flaccodec.hdf5 import read_streams
+        from flaccodec.hdf5_arrays import is_dataset, read_dataset
 
         check_no_mpi(mpi_comm, mpi_dist)
+        source = hgrp if name is None else hgrp[name]
+        if is_dataset(source):
+            return read_dataset(source, keep, no_flatten, progress)
+        if name is not None:
+            raise ConfigurationError(f"name must be that of a dataset. Got {name!r}, a group.")
         return flacarray_of(read_streams(hgrp, keep)[0], no_flatten, "read_hdf5", progress)
 
     def write_zarr(self, zgrp: Any, *, progress: bool = False) -> None:
