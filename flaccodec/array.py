@@ -90,7 +90,8 @@ class FlacArray:
         mpi_comm : optional
             None; arrays spread over MPI ranks are not there yet.
         use_threads : bool, optional
-            False for one thread; by default all processors.
+            False for one thread, True for all processors; by default all of them too, but one
+            thread in pools of workers such as dask's. `set_num_threads` changes both.
         lossless : bool
             Keep floats bit for bit.
 
@@ -168,6 +169,9 @@ class FlacArray:
 
     def __reduce__(self) -> tuple[Any, tuple[bytes, tuple[int, ...]]]:
         return type(self).from_chunk, (self.to_chunk(), self._shape)
+
+    def __dask_tokenize__(self) -> tuple[str, tuple[int, ...], npt.NDArray[np.uint8]]:
+        return "FlacArray", self._shape, self._chunk
 
     def __copy__(self) -> FlacArray:
         return FlacArray(self)
@@ -549,7 +553,8 @@ class FlacArray:
         keep_indices : bool
             Also return the indices of the kept streams.
         use_threads : bool, optional
-            False for one thread; by default all processors.
+            False for one thread, True for all processors; by default all of them too, but one
+            thread in pools of workers such as dask's. `set_num_threads` changes both.
 
         Returns
         -------
