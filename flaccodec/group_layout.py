@@ -86,10 +86,10 @@ class GroupTables:
     dtype: np.dtype[Any]
     stream_starts: npt.NDArray[np.int64]
     stream_nbytes: npt.NDArray[np.int64]
-    stream_offsets: npt.NDArray[Any] | None
-    stream_gains: npt.NDArray[Any] | None
-    format_version: int
-    extras: Mapping[str, Any]
+    stream_offsets: npt.NDArray[Any] | None = None
+    stream_gains: npt.NDArray[Any] | None = None
+    format_version: int = WRITTEN_VERSION
+    extras: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         check_tables(self)

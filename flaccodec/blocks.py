@@ -1,0 +1,100 @@
+"""Going through an array by blocks of whole streams, wherever its samples are.
+
+Anything with ``shape``, ``dtype`` and slices will do: ``np.memmap``, datasets of h5py, arrays of
+zarr and dask, a `FlacArray`. No more than a block of it is in memory at a time.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from flaccodec import progress as bar
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    import numpy.typing as npt
+
+Block = tuple[slice, ...]
+
+
+def is_elsewhere(array: Any) -> bool:
+    """Tell whether an array can be sliced, and is not in memory as a whole."""
+    if isinstance(array, np.ndarray | np.generic):
+        return isinstance(array, np.memmap)
+    return (
+        isinstance(getattr(array, "dtype", None), np.dtype)
+        and isinstance(getattr(array, "shape", None), tuple)
+        and hasattr(array, "__getitem__")
+    )
+
+
+def stream_blocks(shape: Sequence[int], samples: int | None = None) -> list[tuple[slice, Block]]:
+    """Divide an array into blocks of whole streams that follow each other.
+
+    Parameters
+    ----------
+    shape : sequence of int
+        One axis or more.
+    samples : int, optional
+        Of a block, unless one stream has more; by default `progress.BLOCK_SAMPLES`.
+
+    Returns
+    -------
+    list of (slice, tuple of slice)
+        The numbers of the streams, in C order, and the part of the array that they are.
+    """
+    *leading, stream_size = shape
+    most = max(1, (bar.BLOCK_SAMPLES if samples is None else samples) // max(1, stream_size))
+    axis = len(leading)
+    inner = 1
+    while axis > 0 and inner * leading[axis - 1] <= most:
+        axis -= 1
+        inner *= leading[axis]
+    if axis == 0:
+        return [(slice(0, inner), (slice(None),) * len(shape))]
+    step = most // inner
+    outer = itertools.product(*map(range, leading[: axis - 1]), range(0, leading[axis - 1], step))
+    blocks, number = [], 0
+    for *at, first in outer:
+        count = min(step, leading[axis - 1] - first)
+        part = (*(slice(i, i + 1) for i in at), slice(first, first + count))
+        numbers = slice(number, number + count * inner)
+        blocks.append((numbers, part + (slice(None),) * (len(shape) - axis)))
+        number = numbers.stop
+    return blocks
+
+
+def read_blocks(
+    array: Any, what: str, progress: bool
+) -> Iterator[tuple[slice, npt.NDArray[Any]]]:
+    """Read block after block.
+
+    Parameters
+    ----------
+    array : anything that can be sliced, shape (..., n)
+    what : str
+        What a bar is to be called.
+    progress : bool
+        Whether there is one.
+
+    Yields
+    ------
+    numbers : slice
+        Of the streams.
+    rows : ndarray, shape (streams, n)
+        In this machine's byte order.
+    """
+    blocks = stream_blocks(array.shape)
+    for numbers, part in bar.track(blocks, len(blocks), what, progress):
+        rows = np.asarray(array[part]).reshape(-1, array.shape[-1])
+        yield numbers, rows.astype(rows.dtype.newbyteorder("="), copy=False)
+
+
+def count_samples(array: Any) -> int:
+    """Return the product of an array's shape."""
+    return math.prod(array.shape)
