@@ -9,6 +9,8 @@ import numpy as np
 try:
     import zarr
     from zarr.core.buffer import default_buffer_prototype
+    from zarr.core.common import concurrent_map
+    from zarr.core.config import config
     from zarr.core.sync import sync
 except ImportError as error:
     raise ImportError("flaccodec.hdf5.to_zarr needs zarr: pip install 'flaccodec[zarr]'") from error
@@ -21,8 +23,17 @@ from flaccodec.zarr_arrays import chunk_key, is_plain
 from flaccodec.zarr_codec import FlacCodec
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     import h5py
+    import numpy.typing as npt
     from zarr.storage import StoreLike
+
+BATCH_NBYTES = 32 * 2**20
+"""Bytes of chunks that are in memory at once."""
+
+Fetched = tuple[tuple[int, ...], "npt.NDArray[np.uint8]"]
+"""A chunk's place in the grid, and its bytes."""
 
 _FROM_DATASET = (
     "shape",
@@ -89,13 +100,30 @@ def to_zarr(dataset: h5py.Dataset, store: StoreLike, **kwargs: Any) -> zarr.Arra
         if name in kwargs:
             raise ConfigurationError(f"{name} comes from the dataset. Got {name}= as well.")
     array = create_like(chunks, store, **kwargs)
-    buffer = default_buffer_prototype().buffer
+    for batch in _batches(chunks):
+        sync(_store(array, batch))
+    return array
+
+
+def _batches(chunks: FlacChunks) -> Iterator[list[Fetched]]:
+    """Give chunks, some at a time, since a store writes several sooner than one by one."""
+    batch: list[Fetched] = []
     for number in chunks.numbers():
         chunk = chunks.flac_bytes(number)
-        if chunk is not None:
-            data = np.frombuffer(chunk, dtype=np.uint8)
-            sync(chunk_key(array, number).set(buffer.from_bytes(data.data)))
-    return array
+        if chunk is None:
+            continue
+        batch.append((number, np.frombuffer(chunk, dtype=np.uint8)))
+        if sum(data.nbytes for _, data in batch) >= BATCH_NBYTES:
+            yield batch
+            batch = []
+    yield batch
+
+
+async def _store(array: zarr.Array[Any], batch: list[Fetched]) -> None:
+    from_bytes = default_buffer_prototype().buffer.from_bytes
+    stored = [(chunk_key(array, number), from_bytes(data.data)) for number, data in batch]
+    limit = config.get("async.concurrency")
+    await concurrent_map(stored, lambda key, buffer: key.set(buffer), limit)
 
 
 def create_like(chunks: FlacChunks, store: StoreLike, **kwargs: Any) -> zarr.Array[Any]:

@@ -48,7 +48,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     np.save(directory / "ecg_100.npy", samples.astype(np.int16))
     file = directory / "out" / "bench.json"
     only = ["int32-100-samples", "float32", "ecg_100", "seismic_kw1-level5", "slice", "memory"]
-    only += ["FlacArray-float32-long-streams", "FlacArray-int32-one-stream"]
+    only += ["FlacArray-float32-long-streams", "FlacArray-int32-one-stream", "hdf5"]
     selection = [word for name in only for word in ("--only", name)]
     where = ("--data", directory, "--output", file)
     done = bench("--quick", "--repeat", 2, *selection, *where)
@@ -98,6 +98,32 @@ def test_slice_counts_requests_and_bytes(run: Run) -> None:
     assert cold["nbytes_fetched"] > result["index_nbytes"] > 0
     zstd = reads["Zstd", "slice"], reads["Zstd", "whole chunk"]
     assert zstd[0]["nbytes_fetched"] == zstd[1]["nbytes_fetched"]
+
+
+def test_hdf5_filters_are_measured(run: Run) -> None:
+    floats, recorded = run.results["hdf5"]
+    assert (floats["name"], recorded["name"]) == ("hdf5-float32-quanta", "hdf5-ecg_100")
+    lossless = {"flaccodec", "flaccodec.hdf5.read, write", "Blosc2", "Bitshuffle", "Zstd"}
+    for result, lossy in ((floats, {"SZ3", "ZFP"}), (recorded, set())):
+        assert {entry["contestant"] for entry in result["entries"]} == lossless | lossy
+        for entry in result["entries"]:
+            assert entry["ratio"] == pytest.approx(result["nbytes"] / entry["nbytes"])
+            for what in ("write", "read", "slice"):
+                assert min(entry[f"{what}_seconds"]) > 0
+            median = np.median(entry["read_seconds"])
+            assert entry["read_speed"] == pytest.approx(result["nbytes"] / 1e6 / median)
+    errors = {entry["contestant"]: entry["max_error"] for entry in floats["entries"]}
+    assert errors["Zstd"] == 0
+    for name in ("flaccodec", "SZ3", "ZFP"):
+        assert 0 < errors[name] < 1e-3
+    assert [times["ours"] for times in floats["times"]] == ["h5py", "h5py", "to_zarr"]
+    assert recorded["times"] == []
+
+
+def test_hdf5_targets_are_judged(run: Run) -> None:
+    what = [target["what"] for target in run.results["targets"]]
+    for part in ("write through h5py", "read through h5py", "to_zarr, times as fast"):
+        assert any(part in entry for entry in what)
 
 
 def test_memory_is_measured_where_the_system_lets_it(run: Run) -> None:
@@ -288,6 +314,7 @@ def test_speed_target_takes_all_threads_and_the_faster_rival(speed: float, met: 
         "arrays": [],
         "decoding": [],
         "times": [],
+        "hdf5": [],
     }
     encode, decode = targets.judge(results)
     assert encode["met"] is met
