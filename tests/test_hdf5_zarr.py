@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from strategies import FLOATS, INTEGERS, same_bits
 
-from flaccodec import FlacCodec, core, create_array, hdf5, hdf5_filter
+from flaccodec import FlacCodec, core, create_array, hdf5, hdf5_filter, hdf5_zarr
 from flaccodec.exceptions import (
     ChecksumError,
     ChunkMismatchError,
@@ -21,6 +21,7 @@ from flaccodec.exceptions import (
     TruncatedChunkError,
 )
 from flaccodec.hdf5 import Flac
+from flaccodec.hdf5_chunks import FlacChunks
 from flaccodec.options import CodecOptions
 
 SHAPE, CHUNKS = (5, 7, 230), (2, 3, 100)
@@ -351,3 +352,15 @@ def test_damage_names_the_chunk(file, change, error):
     with pytest.raises(error, match=r"^chunk .*c/1/1/1: "):
         hdf5.from_zarr(array, file, "y")
     assert list(file) == ["x"]
+
+
+def test_chunks_are_in_memory_some_at_a_time(file, monkeypatch):
+    monkeypatch.setattr(hdf5_zarr, "BATCH_NBYTES", 5000)
+    x = file.create_dataset("x", data=make(), chunks=CHUNKS, **Flac())
+    sizes = [
+        sum(len(data) for _, data in batch)
+        for batch in hdf5_zarr._batches(FlacChunks(x, CodecOptions()))
+    ]
+    assert len(sizes) > 2
+    assert max(sizes) < 5000 + 2 * 600 * 4
+    np.testing.assert_array_equal(hdf5.to_zarr(x, {})[...], make())
