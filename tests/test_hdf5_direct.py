@@ -269,6 +269,58 @@ def test_after_growing_and_shrinking(tmp_path):
             assert hdf5.read(x).shape == shape
 
 
+KINDS = {
+    "a user block": {"userblock_size": 1024},
+    "the latest format": {"libver": "latest"},
+    "paged": {"fs_strategy": "page", "fs_page_size": 4096},
+}
+
+
+@pytest.mark.parametrize("options", KINDS.values(), ids=KINDS)
+def test_kinds_of_files(tmp_path, options):
+    with h5py.File(tmp_path / "x.h5", "w", **options) as file:
+        file.create_dataset("x", data=make(), chunks=CHUNKS, compression=Flac(frame_size=16))
+    buffered = {"page_buf_size": 16384} if "fs_strategy" in options else {}
+    with h5py.File(tmp_path / "x.h5", **buffered) as file:
+        same_outcome(hdf5.read(file["x"]), make())
+        same_outcome(hdf5.read(file["x"], np.s_[2, 3, 95:105]), make()[2, 3, 95:105])
+
+
+def test_python_files_and_external_links(tmp_path):
+    write_file(tmp_path / "x.h5", make())
+    with (tmp_path / "x.h5").open("rb") as opened, h5py.File(opened) as file:
+        same_outcome(hdf5.read(file["x"], np.s_[2, 3, 95:105]), make()[2, 3, 95:105])
+    with h5py.File(tmp_path / "y.h5", "w") as file:
+        file["y"] = h5py.ExternalLink("x.h5", "/x")
+    with h5py.File(tmp_path / "y.h5") as file:
+        same_outcome(hdf5.read(file["y"], np.s_[2, 3, 95:105]), make()[2, 3, 95:105])
+
+
+def test_swmr_is_left_to_h5py(tmp_path):
+    array = make()
+    with h5py.File(tmp_path / "x.h5", "w", libver="latest") as file:
+        x = file.create_dataset("x", data=array, chunks=CHUNKS, maxshape=(None, 5, 230), **Flac())
+        file.swmr_mode = True
+        hdf5.write(x, 6, np.s_[1])
+        array[1] = 6
+        same_outcome(hdf5.read(x), array)
+        file.flush()
+        with h5py.File(tmp_path / "x.h5", swmr=True) as reader:
+            same_outcome(hdf5.read(reader["x"]), array)
+
+
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded")
+def test_in_a_forked_child(tmp_path):
+    write_file(tmp_path / "x.h5", make())
+    with h5py.File(tmp_path / "x.h5") as file:
+        x = file["x"]
+        hdf5.read(x, num_threads=4)
+        child = os.fork()
+        if child == 0:
+            os._exit(not np.array_equal(hdf5.read(x, num_threads=4), make()))
+        assert os.waitpid(child, 0)[1] == 0
+
+
 def test_a_filter_mask(tmp_path, mode, no_h5py):
     """A chunk that is stored as its samples."""
     array = make(">f4", (4, 100))
