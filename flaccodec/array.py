@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import math
 import operator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from flaccodec import core
+from flaccodec.blocks import in_block, is_elsewhere, read_blocks
 from flaccodec.compress import check_level, choose_threads
 from flaccodec.core import QuantaRule
-from flaccodec.exceptions import ChunkMismatchError, ConfigurationError
+from flaccodec.exceptions import ChunkMismatchError, ConfigurationError, FlacCodecError
 from flaccodec.index import ChunkIndex
 from flaccodec.selection import plan_streams
 from flaccodec.utils import check_keep, check_quanta, kept_indices, per_stream
@@ -78,7 +80,9 @@ class FlacArray:
         Parameters
         ----------
         arr : array_like, shape (..., n)
-            int8 to int64, uint8 to uint64, float32 or float64.
+            int8 to int64, uint8 to uint64, float32 or float64. What is not in memory but can be
+            sliced (``np.memmap``, datasets of h5py, arrays of zarr and dask) is read by blocks of
+            streams.
         level : int
             libFLAC's preset, 0 (fast) to 8 (small).
         quanta : float or array_like, optional
@@ -106,7 +110,7 @@ class FlacArray:
         """
         if mpi_comm is not None:
             raise ConfigurationError("mpi_comm must be None: FlacArray does not use MPI yet.")
-        array = np.asanyarray(arr)
+        array: Any = arr if is_elsewhere(arr) else np.asanyarray(arr)
         if isinstance(array, np.ma.MaskedArray):
             raise ConfigurationError(
                 "arr must not be masked, since masks are not kept: use arr.filled(np.nan)."
@@ -114,13 +118,15 @@ class FlacArray:
         level = check_level(level)
         dtype = core.check_dtype(array.dtype)
         rule, parameters = _choose_rule(dtype, array.shape[:-1], quanta, precision, lossless)
-        chunk = core.encode_chunk(
-            array,
-            level=level,
-            rule=rule,
-            parameters=parameters,
-            num_threads=choose_threads(use_threads),
-        )
+        options: dict[str, Any] = {
+            "level": level,
+            "rule": rule,
+            "num_threads": choose_threads(use_threads),
+        }
+        if is_elsewhere(array) and array.shape and 0 not in array.shape:
+            chunk = _encode_blocks(array, parameters, options)
+        else:
+            chunk = core.encode_chunk(np.asarray(array), parameters=parameters, **options)
         return cls.from_chunk(chunk, shape=array.shape)
 
     @classmethod
@@ -690,6 +696,25 @@ def _choose_rule(
     if precision is not None:
         return QuantaRule.PRECISION, per_stream("precision", precision, leading)
     return (QuantaRule.NONE if lossless else QuantaRule.RANGE), None
+
+
+def _encode_blocks(
+    array: Any, parameters: npt.NDArray[Any] | None, options: dict[str, Any]
+) -> npt.NDArray[np.uint8]:
+    """Encode an array that is not in memory, and join the streams of its blocks."""
+    chunks: list[npt.NDArray[np.uint8]] = []
+    picks = np.empty((math.prod(array.shape[:-1]), 2), dtype=np.int64)
+    for numbers, rows in read_blocks(array, "from_array", progress=False):
+        chosen = parameters
+        if parameters is not None and parameters.ndim:
+            chosen = parameters.ravel()[numbers]
+        try:
+            chunk = core.encode_chunk(rows, parameters=chosen, **options)
+        except FlacCodecError as error:
+            raise in_block(error, numbers) from error
+        picks[numbers, 0], picks[numbers, 1] = len(chunks), np.arange(len(rows))
+        chunks.append(chunk)
+    return core.gather_streams(chunks, picks)
 
 
 def _has_ellipsis(key: Any) -> bool:

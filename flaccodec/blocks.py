@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from flaccodec import progress as bar
+from flaccodec.exceptions import FlacCodecError, QuantaTooFineError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -69,9 +70,7 @@ def stream_blocks(shape: Sequence[int], samples: int | None = None) -> list[tupl
     return blocks
 
 
-def read_blocks(
-    array: Any, what: str, progress: bool
-) -> Iterator[tuple[slice, npt.NDArray[Any]]]:
+def read_blocks(array: Any, what: str, progress: bool) -> Iterator[tuple[slice, npt.NDArray[Any]]]:
     """Read block after block.
 
     Parameters
@@ -95,6 +94,37 @@ def read_blocks(
         yield numbers, rows.astype(rows.dtype.newbyteorder("="), copy=False)
 
 
-def count_samples(array: Any) -> int:
-    """Return the product of an array's shape."""
-    return math.prod(array.shape)
+def in_block(error: FlacCodecError, numbers: slice) -> FlacCodecError:
+    """Make an error say of which streams of an array it counts, from 0."""
+    where = f"in streams {numbers.start:,} to {numbers.stop - 1:,}, counted from the first of these"
+    if isinstance(error, QuantaTooFineError):
+        number = numbers.start + error.stream
+        return QuantaTooFineError(f"{where}: {error}", number, error.sample, error.smallest)
+    return type(error)(f"{where}: {error}")
+
+
+def chunk_blocks(
+    shape: Sequence[int], chunks: Sequence[int], samples: int | None = None
+) -> Iterator[Block]:
+    """Divide an array into blocks of whole chunks.
+
+    Parameters
+    ----------
+    shape, chunks : sequence of int
+        Of the array, and of its chunks or shards.
+    samples : int, optional
+        Of a block, unless one chunk has more; by default `progress.BLOCK_SAMPLES`.
+
+    Yields
+    ------
+    tuple of slice
+    """
+    left = max(1, (bar.BLOCK_SAMPLES if samples is None else samples) // math.prod(chunks))
+    step: list[int] = []
+    for size, chunk in zip(reversed(shape), reversed(chunks), strict=True):
+        count = min(left, max(1, -(-size // chunk)))
+        step.insert(0, count * chunk)
+        left //= count
+    starts = (range(0, size, s) for size, s in zip(shape, step, strict=True))
+    for firsts in itertools.product(*starts):
+        yield tuple(slice(i, i + s) for i, s in zip(firsts, step, strict=True))

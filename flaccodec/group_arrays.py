@@ -9,21 +9,20 @@ import numpy as np
 
 from flaccodec import core
 from flaccodec.array import FlacArray
-from flaccodec.blocks import is_elsewhere, read_blocks
+from flaccodec.blocks import in_block, is_elsewhere, read_blocks
 from flaccodec.compress import array_compress, choose_threads, compress_integers
 from flaccodec.exceptions import (
     ConfigurationError,
     CorruptStreamError,
     FlacCodecError,
-    QuantaTooFineError,
     UnsupportedDtypeError,
 )
-from flaccodec.group_layout import GroupStreams, check_dtype, table_shape
+from flaccodec.group_layout import GroupStreams, check_dtype, stack_tables, table_shape
 from flaccodec.progress import stream_blocks
 from flaccodec.utils import per_stream
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator
 
     import numpy.typing as npt
 
@@ -130,34 +129,20 @@ def _compress_blocks(
             yield array_compress(rows, level, use_threads=use_threads, **chosen)
         except FlacCodecError as error:
             if is_elsewhere(array):
-                raise _in_block(error, numbers) from error
+                raise in_block(error, numbers) from error
             # Messages number the streams of what was given, which should be all of them.
             array_compress(array, level, quanta, precision, use_threads)
             raise
 
 
-def _in_block(error: FlacCodecError, numbers: slice) -> FlacCodecError:
-    """Make an error say of which streams of an array it counts from 0."""
-    where = f"in streams {numbers.start:,} to {numbers.stop - 1:,}, counted from the first of these"
-    if isinstance(error, QuantaTooFineError):
-        number = numbers.start + error.stream
-        return QuantaTooFineError(
-            f"{where}: {error}", number, error.sample, error.smallest
-        )
-    return type(error)(f"{where}: {error}")
-
-
 def _join(parts: list[Compressed], tables: tuple[int, ...]) -> Compressed:
     """Lay compressed streams end to end."""
-    compressed, starts, nbytes, offsets, gains = zip(*parts, strict=True)
-    sizes = np.array([len(part) for part in compressed])
-    shifted = [s + shift for s, shift in zip(starts, np.cumsum(sizes) - sizes, strict=True)]
-
-    def table(values: Sequence[Any]) -> Any:
-        return None if values[0] is None else np.concatenate(values).reshape(tables)
-
+    compressed = [part[0] for part in parts]
+    shifts = np.cumsum([0, *map(len, compressed)])
+    rows = [(part[1] + shift, *part[2:]) for part, shift in zip(parts, shifts[:-1], strict=True)]
     together = compressed[0] if len(parts) == 1 else np.concatenate(compressed)
-    return together, table(shifted), table(nbytes), table(offsets), table(gains)
+    starts, nbytes, offsets, gains = stack_tables(rows, tables)
+    return together, starts, nbytes, offsets, gains
 
 
 def _sample_range(streams: GroupStreams, stream_slice: slice | None) -> tuple[int, int]:

@@ -41,6 +41,7 @@ from flaccodec.group_layout import (
     flac_channels,
     kind_of,
     layout_shape,
+    stack_tables,
     table_shape,
     tables_of,
     unknown_version,
@@ -389,9 +390,7 @@ def write_group(group: Any, place: str, streams: GroupStreams, create: Create) -
         _describe(group, streams, attributes, create)
 
 
-def write_parts(
-    group: Any, place: str, array: ArrayParts, create: Create, append: Append
-) -> None:
+def write_parts(group: Any, place: str, array: ArrayParts, create: Create, append: Append) -> None:
     """Write an array's streams to a group as they come, all of them or, if something fails, none.
 
     Parameters
@@ -415,15 +414,11 @@ def write_parts(
                 columns.append((starts + size, *others))
                 size += len(compressed)
                 write(compressed)
-        tables = GroupTables(array.shape, array.dtype, *_stack(columns, array.shape), extras=array.extras)
+        starts, nbytes, offsets, gains = stack_tables(columns, table_shape(array.shape))
+        tables = GroupTables(
+            array.shape, array.dtype, starts, nbytes, offsets, gains, extras=array.extras
+        )
         _describe(group, tables, _attributes(tables), create)
-
-
-def _stack(columns: list[tuple[Any, ...]], shape: tuple[int, ...]) -> Iterator[Any]:
-    """Join the tables of parts; None where they are."""
-    for column in zip(*columns, strict=True):
-        absent = column[0] is None
-        yield None if absent else np.concatenate([np.ravel(part) for part in column]).reshape(table_shape(shape))
 
 
 @contextlib.contextmanager

@@ -80,8 +80,7 @@ def _appending(zgrp: zarr.Group) -> Iterator[Callable[[npt.NDArray[np.uint8]], N
         nonlocal array, held
         if array is None:
             chunks = (min(size, CHUNK_BYTES),)
-            options = {"chunks": chunks, "compressors": None}
-            array = zgrp.create_array(COMPRESSED, data=held[:size], **options)
+            array = zgrp.create_array(COMPRESSED, data=held[:size], chunks=chunks, compressors=None)
         else:
             array.append(held[:size])
         held = held[size:].copy()

@@ -4,9 +4,10 @@ The doors that others call side by side (Zarr, numcodecs) code a chunk on one
 thread; what is called once for all of an array uses all processors, unless it
 is called from a pool: threads other than the main one, and processes that
 multiprocessing started, get one thread each, since whoever made the pool has
-already given its processors work. Each is changed by `set_num_threads`, for a block of code by `num_threads`, or by the
-environment variable ``FLACCODEC_NUM_THREADS``. The number never changes the
-bytes, and OpenMP's own settings are left alone.
+already given its processors work. Each is changed by `set_num_threads`, for a
+block of code by `num_threads`, or by the environment variable
+``FLACCODEC_NUM_THREADS``. The number never changes the bytes, and OpenMP's own
+settings are left alone.
 """
 
 from __future__ import annotations
