@@ -48,6 +48,8 @@ assert not loaded, loaded
     [
         ("flaccodec.FlacCodec", "zarr", "flaccodec[zarr]"),
         ("flaccodec.create_array", "zarr", "flaccodec[zarr]"),
+        ("flaccodec.encoding()", "zarr", "flaccodec[zarr]"),
+        ("flaccodec.encoding(engine='h5netcdf')", "h5py", "flaccodec[hdf5]"),
         ("__import__('flaccodec.numcodecs')", "numcodecs", "flaccodec[numcodecs]"),
         ("__import__('flaccodec.hdf5')", "h5py", "flaccodec[hdf5]"),
         ("__import__('flaccodec.hdf5').hdf5.to_zarr", "zarr", "flaccodec[zarr]"),
