@@ -70,6 +70,11 @@ def stream_blocks(shape: Sequence[int], samples: int | None = None) -> list[tupl
     return blocks
 
 
+def read(array: Any, part: Block) -> npt.NDArray[Any]:
+    """Read a part of an array, by a plain slice where there is one axis, as pandas wants it."""
+    return np.asarray(array[part if len(part) > 1 else part[0]])
+
+
 def read_blocks(array: Any, what: str, progress: bool) -> Iterator[tuple[slice, npt.NDArray[Any]]]:
     """Read block after block.
 
@@ -90,7 +95,7 @@ def read_blocks(array: Any, what: str, progress: bool) -> Iterator[tuple[slice, 
     """
     blocks = stream_blocks(array.shape)
     for numbers, part in bar.track(blocks, len(blocks), what, progress):
-        rows = np.asarray(array[part]).reshape(-1, array.shape[-1])
+        rows = read(array, part).reshape(-1, array.shape[-1])
         yield numbers, rows.astype(rows.dtype.newbyteorder("="), copy=False)
 
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 try:
     import zarr
     from zarr.abc.codec import ArrayArrayCodec, ArrayBytesCodec, BytesBytesCodec
@@ -13,7 +11,7 @@ try:
 except ImportError as error:
     raise ImportError("flaccodec.zarr needs zarr: pip install 'flaccodec[zarr]'") from error
 
-from flaccodec.blocks import chunk_blocks, is_elsewhere
+from flaccodec.blocks import chunk_blocks, is_elsewhere, read
 from flaccodec.exceptions import ConfigurationError
 from flaccodec.group_zarr import read_array, write_array
 from flaccodec.zarr_codec import FlacCodec
@@ -95,7 +93,7 @@ def _create_by_blocks(store: StoreLike, source: Any, kwargs: dict[str, Any]) -> 
     array = zarr.create_array(store, shape=source.shape, dtype=source.dtype, **kwargs)
     if wanted:
         for block in chunk_blocks(array.shape, array.shards or array.chunks):
-            array[block] = np.asarray(source[block])
+            array[block] = read(source, block)
     return array
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import dask.array as da
 import h5py
 import numpy as np
+import pandas
 import pytest
 import zarr
 from zarr.storage import MemoryStore
@@ -250,6 +251,15 @@ def test_create_array_and_what_data_have():
     assert made.shape == (2, 900)
     assert data.asked == []
     assert (made[...] == 7).all()
+
+
+def test_a_series_of_pandas():
+    data = make((900,))
+    series = pandas.Series(data, index=np.arange(900) / 7)
+    assert FlacArray.from_array(series) == FlacArray.from_array(data)
+    group = zarr.create_group({})
+    flaccodec.zarr.write_array(series, group, quanta=0.5)
+    assert np.abs(flaccodec.zarr.read_array(group) - data).max() <= 0.2501
 
 
 @pytest.mark.parametrize("shape", [(900,), (7, 900), (2, 3, 900)])
