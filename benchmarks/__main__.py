@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from benchmarks import arrays, decoding, report
+from benchmarks import arrays, decoding, report, scaling
 from benchmarks.arrays import array_cases, run_arrays
 from benchmarks.comparisons import run_comparisons
 from benchmarks.compression import run_case
@@ -18,6 +18,7 @@ from benchmarks.decoding import decoding_cases, run_decoding
 from benchmarks.hdf5 import hdf5_cases, hdf5_names, run_hdf5
 from benchmarks.machine import describe_machine
 from benchmarks.memory import can_measure, run_memory
+from benchmarks.scaling import SIZES, run_scale
 from benchmarks.slices import run_slices
 from benchmarks.targets import judge
 
@@ -40,6 +41,11 @@ Quick = Annotated[bool, typer.Option("--quick", help="Small arrays, under a minu
 Repeat = Annotated[int, typer.Option(min=1, help="Rounds; medians are shown.")]
 DataFolder = Annotated[Path, typer.Option(help="Folder of recordings.")]
 Output = Annotated[Path, typer.Option(help="Results as JSON.")]
+Largest = Annotated[float, typer.Option(min=0, help="Larger arrays are skipped; in MB.")]
+Disk = Annotated[
+    Path | None,
+    typer.Option(help="Folder on the disk to measure; the system's for temporary files if none."),
+]
 RECORDINGS = ROOT / "../shared/data"
 
 
@@ -144,6 +150,12 @@ class Run:
         self.results["memory"] = run_memory(self._arguments["quick"])
         self._show(report.memory_table(self.results["memory"]))
 
+    def measure_scale(self, folder: Path | None, largest: float) -> None:
+        repeat, quick = self._arguments["repeat"], self._arguments["quick"]
+        self.results["scale"] = run_scale(folder, repeat, quick, largest, self._skip)
+        for _, table in report.scale_tables(self.results):
+            self._show(table)
+
     def judge_targets(self) -> None:
         self.results["targets"] = judge(self.results)
         if self.results["targets"]:
@@ -213,6 +225,23 @@ def decode(
     run.measure_decoding()
     run.measure_comparisons()
     run.judge_targets()
+    run.write(output)
+
+
+@app.command()
+def scale(
+    quick: Quick = False,
+    repeat: Repeat = 3,
+    output: Output = ROOT / "out" / "scale.json",
+    largest: Largest = SIZES[-1],
+    folder: Disk = None,
+) -> None:
+    """Measure one and two threads, processes and MPI ranks, sizes of arrays and of chunks."""
+    console = report.make_console()
+    arguments: Arguments = {"quick": quick, "only": [], "repeat": repeat}
+    run = Run(arguments, scaling.NOTES, RECORDINGS, console)
+    report.show_header(run.results, console)
+    run.measure_scale(folder, largest)
     run.write(output)
 
 

@@ -16,14 +16,18 @@ if TYPE_CHECKING:
     from benchmarks.results import (
         ArrayResult,
         CaseResult,
+        ChunkSizeResult,
         DecodingResult,
         HDF5Result,
         Machine,
         MemoryResult,
         Results,
+        SizeResult,
         SliceResult,
         TargetResult,
+        Times,
         TimesResult,
+        WorkersResult,
     )
 
 
@@ -189,6 +193,86 @@ def memory_table(results: list[MemoryResult]) -> Table:
     return Table("memory: flaccodec's peak", columns, rows, 2, [note])
 
 
+def _speeds(result: Times) -> list[str]:
+    return [f"{result['write_speed']:,.0f}", f"{result['read_speed']:,.0f}"]
+
+
+def workers_table(results: list[WorkersResult]) -> Table:
+    """Show one and more workers of each kind."""
+    columns = ["kind", "dtype", "workers", "write MB/s", "read MB/s", "write x one", "read x one"]
+    rows = [
+        [
+            result["kind"],
+            result["dtype"],
+            str(result["workers"]),
+            *_speeds(result),
+            f"{result['write_vs_one']:.2f}",
+            f"{result['read_vs_one']:.2f}",
+        ]
+        for result in results
+    ]
+    megabytes = results[0]["nbytes"] / 1e6
+    return Table(f"workers: on an array of {megabytes:g} MB", columns, rows, 2)
+
+
+def size_table(results: list[SizeResult]) -> Table:
+    """Show arrays of several sizes."""
+    columns = ["array", "dtype", "write s", "read s", "write MB/s", "read MB/s"]
+    rows = [
+        [
+            f"{result['nbytes'] / 1e6:,g} MB",
+            result["dtype"],
+            f"{median(result['write_seconds']):.3f}",
+            f"{median(result['read_seconds']):.3f}",
+            *_speeds(result),
+        ]
+        for result in results
+    ]
+    return Table("sizes: one worker, arrays of several sizes", columns, rows, 2)
+
+
+def _binary_size(nbytes: int) -> str:
+    return f"{nbytes // 2**20} MiB" if nbytes >= 2**20 else f"{nbytes // 2**10} KiB"
+
+
+def chunk_size_table(results: list[ChunkSizeResult]) -> Table:
+    """Show chunks of several sizes."""
+    columns = ["chunk", "samples", "dtype", "write MB/s", "read MB/s", "200 samples, ms"]
+    columns += ["ratio", "index bytes", "index of chunk"]
+    rows = [
+        [
+            _binary_size(result["chunk_nbytes"]),
+            str(tuple(result["chunk"])),
+            result["dtype"],
+            *_speeds(result),
+            f"{1e3 * result['slice_median']:.2f}",
+            f"{result['ratio']:.3f}",
+            f"{result['index_nbytes']:,}",
+            f"{result['index_nbytes'] * result['ratio'] / result['chunk_nbytes']:.2%}",
+        ]
+        for result in results
+    ]
+    megabytes = results[0]["nbytes"] / 1e6
+    notes = [
+        "200 samples: from the middle of one stream, index not remembered.",
+        "index of chunk: header and index as a share of the encoded chunk.",
+    ]
+    title = f"chunks: one worker, {megabytes:,.0f} MB in chunks of several sizes"
+    return Table(title, columns, rows, 3, notes)
+
+
+def scale_tables(results: Results) -> Iterator[tuple[str, Table]]:
+    """Yield the tables of workers, sizes and chunks, where they were measured."""
+    if "scale" not in results:
+        return
+    if results["scale"]["workers"]:
+        yield "workers", workers_table(results["scale"]["workers"])
+    if results["scale"]["sizes"]:
+        yield "sizes", size_table(results["scale"]["sizes"])
+    if results["scale"]["chunks"]:
+        yield "chunks", chunk_size_table(results["scale"]["chunks"])
+
+
 def target_table(results: list[TargetResult], quick: bool) -> Table:
     """Show what was promised."""
     rows = [
@@ -233,6 +317,7 @@ def tables(results: Results) -> Iterator[tuple[str, Table]]:
         yield "times", times_table(results["times"])
     if results["memory"]:
         yield "memory", memory_table(results["memory"])
+    yield from scale_tables(results)
     if results["targets"]:
         yield "targets", target_table(results["targets"], results["arguments"]["quick"])
 

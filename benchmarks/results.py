@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TypedDict
+from typing import NotRequired, TypedDict
 
 
 class Machine(TypedDict):
@@ -155,6 +155,53 @@ class HDF5Result(TypedDict):
     times: list[TimesResult]
 
 
+class Times(TypedDict):
+    """`speed` is in MB (1e6 bytes) of the array a second."""
+
+    nbytes: int
+    write_seconds: list[float]
+    read_seconds: list[float]
+    write_speed: float
+    read_speed: float
+
+
+class WorkersResult(Times):
+    """`vs_one` is a ratio to the speed of one worker of the kind."""
+
+    kind: str
+    workers: int
+    dtype: str
+    write_vs_one: float
+    read_vs_one: float
+
+
+class SizeResult(Times):
+    """One worker on one array."""
+
+    dtype: str
+
+
+class ChunkSizeResult(Times):
+    """`chunk` is its shape, `chunk_nbytes` what it takes in memory.
+
+    `index_nbytes` are those of a chunk's header and index.
+    """
+
+    dtype: str
+    chunk: list[int]
+    chunk_nbytes: int
+    slice_seconds: list[float]
+    slice_median: float
+    ratio: float
+    index_nbytes: int
+
+
+class ScaleResult(TypedDict):
+    workers: list[WorkersResult]
+    sizes: list[SizeResult]
+    chunks: list[ChunkSizeResult]
+
+
 class TargetResult(TypedDict):
     what: str
     target: str
@@ -178,5 +225,6 @@ class Results(TypedDict):
     decoding: list[DecodingResult]
     times: list[TimesResult]
     hdf5: list[HDF5Result]
+    scale: NotRequired[ScaleResult]
     targets: list[TargetResult]
     skipped: list[Skipped]

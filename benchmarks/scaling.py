@@ -1,0 +1,399 @@
+"""How speed goes with the number of workers, the size of the array and that of its chunks."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections import defaultdict
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from statistics import median
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import zarr
+
+from benchmarks.scaling_work import (
+    ScaleError,
+    Seconds,
+    Work,
+    one_chunk_at_a_time,
+    run_in_dask,
+    run_share,
+    save_works,
+    warm_up,
+)
+from benchmarks.slices import SAMPLES, forget_indexes, middle
+from flaccodec import core
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from benchmarks.results import ChunkSizeResult, ScaleResult, SizeResult, Times, WorkersResult
+    from benchmarks.scaling_work import Pair
+
+    Run = Callable[[list[Work], int], list[Seconds]]
+
+ROOT = str(Path(__file__).parents[1])
+
+DTYPES = ("float32", "int32")
+WORKERS = (1, 2)
+
+CHUNK = (5, 62_500)
+COLUMN = (10, 62_500)
+"""2.5 MB: two chunks one above the other, so that two workers have one each."""
+
+SIZES = (10, 40, 100, 400, 1000, 4000)
+QUICK_SIZES = (2.5, 10)
+"""In MB, each some whole columns."""
+
+WORKERS_SIZE = 200
+QUICK_WORKERS_SIZE = 5
+
+CHUNK_STEPS = 6
+QUICK_CHUNK_STEPS = 3
+LARGEST_CHUNKS = 4
+SLICE_ROUNDS = 9
+
+SPARE = 1.1
+"""Free space that is asked for, in sizes of the array."""
+
+NOTES = [
+    "MB are 1e6 bytes of the array. A Zarr array of FlacCodec() or, for float32, "
+    f"FlacCodec(quanta=0.001) in files; noise on a slow wave. {CHUNK} samples a chunk where "
+    "nothing else is said.",
+    "Each worker codes one chunk after the other, on one thread. Its start is not in the times: "
+    "all workers meet, and the slowest one's time from there on counts.",
+    "Written files are not waited for to reach the disk, and are read from the operating "
+    "system's memory where they fit. All that was written was read once more and compared.",
+]
+
+MPI_PROCESS = """
+import sys
+sys.path.append(sys.argv[1])  # behind the installed flaccodec
+from benchmarks.scaling_work import main
+main(*sys.argv[2:])
+"""
+
+MPI_ENVIRONMENT = {
+    "OMPI_ALLOW_RUN_AS_ROOT": "1",
+    "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1",
+    "OMPI_MCA_rmaps_base_oversubscribe": "1",
+    "OMPI_MCA_hwloc_base_binding_policy": "none",
+    "PRTE_MCA_rmaps_default_mapping_policy": ":oversubscribe",
+    "PRTE_MCA_hwloc_default_binding_policy": "none",
+}
+"""For Open MPI 4 and 5: containers are root and may have fewer processors than ranks."""
+
+
+# -- kinds of workers --------------------------------------------------------------------
+
+
+def run_threads(works: list[Work], n_workers: int) -> list[Seconds]:
+    """Return the slowest thread's seconds for each work."""
+    barrier = threading.Barrier(n_workers)
+
+    def run(worker: int) -> list[Seconds]:
+        try:
+            return [run_share(work, worker, n_workers, barrier.wait) for work in works]
+        except Exception:
+            barrier.abort()
+            raise
+
+    warm_up()
+    with one_chunk_at_a_time(), ThreadPoolExecutor(n_workers) as pool:
+        return _slowest(list(pool.map(run, range(n_workers))))
+
+
+def run_dask(works: list[Work], n_workers: int) -> list[Seconds]:
+    """Return the slowest dask process's seconds for each work."""
+    from distributed import Client, LocalCluster
+
+    with (
+        tempfile.TemporaryDirectory() as scratch,
+        tempfile.TemporaryDirectory() as folder,
+        LocalCluster(
+            n_workers=n_workers,
+            threads_per_worker=1,
+            processes=True,
+            host="127.0.0.1",
+            dashboard_address="127.0.0.1:0",
+            memory_limit=0,
+            local_directory=scratch,
+        ) as cluster,
+        Client(cluster, set_as_default=False) as client,
+    ):
+        addresses = list(client.scheduler_info(n_workers=-1)["workers"])
+        futures = [
+            client.submit(
+                run_in_dask, works, worker, n_workers, folder, workers=[address], pure=False
+            )
+            for worker, address in enumerate(addresses)
+        ]
+        return _slowest(client.gather(futures))
+
+
+def run_mpi(works: list[Work], n_workers: int) -> list[Seconds]:
+    """Return the slowest MPI rank's seconds for each work."""
+    with tempfile.TemporaryDirectory() as name:
+        given, taken = Path(name) / "works.json", Path(name) / "seconds.json"
+        save_works(works, given)
+        # mpi4py's runner ends all ranks where one raises.
+        program = [sys.executable, "-m", "mpi4py", "-c", MPI_PROCESS, ROOT, str(given), str(taken)]
+        command = ["mpirun", "-n", str(n_workers), *program]
+        done = subprocess.run(
+            command, capture_output=True, text=True, check=False, env=os.environ | MPI_ENVIRONMENT
+        )
+        if done.returncode != 0:
+            raise ScaleError(f"mpirun ended with {done.returncode}: {done.stderr}")
+        gathered: list[list[Seconds]] = json.loads(taken.read_text())
+    return _slowest(gathered)
+
+
+def _slowest(workers: list[list[Seconds]]) -> list[Seconds]:
+    return [
+        {"write": max(s["write"] for s in each), "read": max(s["read"] for s in each)}
+        for each in zip(*workers, strict=True)
+    ]
+
+
+KINDS: dict[str, Run] = {"threads": run_threads, "dask processes": run_dask, "MPI ranks": run_mpi}
+
+
+def missing(kind: str) -> str | None:
+    """Return what workers of this kind lack here, if anything."""
+    if kind == "dask processes" and importlib.util.find_spec("distributed") is None:
+        return "distributed is not installed (pip install 'dask[distributed]')"
+    if kind == "MPI ranks":
+        if shutil.which("mpirun") is None:
+            return "mpirun is not there (on Debian: apt-get install openmpi-bin)"
+        if importlib.util.find_spec("mpi4py") is None:
+            return "mpi4py is not installed (pip install mpi4py)"
+    return None
+
+
+def lack_of_space(folder: Path, nbytes: int) -> str | None:
+    """Return why an array of so many bytes is not written to a folder, if it is not."""
+    free = shutil.disk_usage(folder).free
+    if free >= SPARE * nbytes:
+        return None
+    return f"it needs {SPARE * nbytes / 1e6:,.0f} MB of disk, {free / 1e6:,.0f} MB are free"
+
+
+# -- what is measured --------------------------------------------------------------------
+
+
+class Scale:
+    """Measurements in a folder of the disk that is to be measured.
+
+    Parameters
+    ----------
+    largest : float
+        In MB: larger arrays are skipped.
+    skip : callable
+        Takes the name of what is skipped, and why.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        repeat: int,
+        quick: bool,
+        largest: float,
+        skip: Callable[[str, str], None],
+    ) -> None:
+        self._folder = folder
+        self._repeat = repeat
+        self._quick = quick
+        self._largest = largest
+        self._skip = skip
+        self._n_arrays = 0
+
+    def _make(self, dtype: str, shape: Pair, chunk: Pair, block: Pair) -> Work:
+        self._n_arrays += 1
+        work = Work(str(self._folder / f"{self._n_arrays}.zarr"), dtype, shape, chunk, block)
+        work.create()
+        return work
+
+    def _make_columns(self, dtype: str, megabytes: float) -> Work:
+        shape = (COLUMN[0], COLUMN[1] * round(megabytes * 1e6 / (4 * COLUMN[0] * COLUMN[1])))
+        return self._make(dtype, shape, CHUNK, CHUNK)
+
+    def _is_too_large(self, name: str, megabytes: float) -> bool:
+        reason = (
+            f"{megabytes:,.0f} MB are more than --largest"
+            if megabytes > self._largest
+            else lack_of_space(self._folder, int(megabytes * 1e6))
+        )
+        if reason is not None:
+            self._skip(name, reason)
+        return reason is not None
+
+    def measure_workers(self) -> list[WorkersResult]:
+        """Measure one and two workers of each kind, in turns."""
+        megabytes = QUICK_WORKERS_SIZE if self._quick else WORKERS_SIZE
+        if self._is_too_large("workers", len(DTYPES) * megabytes):
+            return []
+        lacks = {kind: missing(kind) for kind in KINDS}
+        for kind, lack in lacks.items():
+            if lack is not None:
+                self._skip(kind, lack)
+        crews = [(kind, n) for kind, lack in lacks.items() if lack is None for n in WORKERS]
+        seconds: dict[tuple[str, str, int], list[Seconds]] = defaultdict(list)
+        for _ in range(self._repeat):
+            for kind, n_workers in crews:
+                works = [self._make_columns(dtype, megabytes) for dtype in DTYPES]
+                for work, result in zip(works, KINDS[kind](works, n_workers), strict=True):
+                    seconds[work.dtype, kind, n_workers].append(result)
+                    shutil.rmtree(work.path)
+        nbytes = round(megabytes * 1e6)
+        return [
+            _workers_result(dtype, kind, n_workers, nbytes, seconds)
+            for dtype in DTYPES
+            for kind, n_workers in crews
+        ]
+
+    def measure_sizes(self) -> list[SizeResult]:
+        """Measure one worker on arrays of all sizes, in turns."""
+        sizes = [
+            size
+            for size in (QUICK_SIZES if self._quick else SIZES)
+            if not self._is_too_large(f"{size:g} MB", size)
+        ]
+        cases = [(dtype, size) for dtype in DTYPES for size in sizes]
+        seconds: dict[tuple[str, float], list[Seconds]] = defaultdict(list)
+        for _ in range(self._repeat):
+            for dtype, size in cases:
+                work = self._make_columns(dtype, size)
+                seconds[dtype, size] += run_threads([work], 1)
+                shutil.rmtree(work.path)
+        return [
+            {"dtype": dtype, **_times(round(size * 1e6), seconds[dtype, size])}
+            for dtype, size in cases
+        ]
+
+    def measure_chunks(self) -> list[ChunkSizeResult]:
+        """Measure one worker on arrays of small to large chunks, in turns."""
+        chunks = chunk_shapes(self._quick)
+        block = chunks[-1]
+        shape = (block[0], LARGEST_CHUNKS * block[1])
+        if self._is_too_large("chunks", 4 * shape[0] * shape[1] / 1e6):
+            return []
+        cases = [(dtype, chunk) for dtype in DTYPES for chunk in chunks]
+        rounds: dict[tuple[str, Pair], list[ChunkRound]] = defaultdict(list)
+        for _ in range(self._repeat):
+            for dtype, chunk in cases:
+                work = self._make(dtype, shape, chunk, block)
+                (seconds,) = run_threads([work], 1)
+                rounds[dtype, chunk].append(ChunkRound(work, seconds))
+                shutil.rmtree(work.path)
+        return [_chunk_result(dtype, chunk, rounds[dtype, chunk]) for dtype, chunk in cases]
+
+    def measure(self) -> ScaleResult:
+        """Measure all of it."""
+        return {
+            "workers": self.measure_workers(),
+            "sizes": self.measure_sizes(),
+            "chunks": self.measure_chunks(),
+        }
+
+
+def chunk_shapes(quick: bool) -> list[Pair]:
+    """Return shapes of 64 KB (65,536 bytes) to 64 MB, each four times the one before."""
+    steps = QUICK_CHUNK_STEPS if quick else CHUNK_STEPS
+    return [(2**n, 2 ** (14 + n)) for n in range(steps)]
+
+
+class ChunkRound:
+    """What is found out about an array that was just written and read."""
+
+    def __init__(self, work: Work, seconds: Seconds) -> None:
+        self.nbytes = work.nbytes
+        self.seconds = seconds
+        self.slice_seconds = _slice_seconds(work)
+        files = [path for path in (Path(work.path) / "c").rglob("*") if path.is_file()]
+        self.ratio = work.nbytes / sum(path.stat().st_size for path in files)
+        with files[0].open("rb") as chunk:
+            self.index_nbytes = core.read_header(chunk.read(core.HEADER_SIZE)).head_size
+
+
+def _slice_seconds(work: Work) -> list[float]:
+    array: Any = zarr.open_array(work.path, mode="r")
+    row, samples = middle(array)
+    seconds = []
+    for _ in range(SLICE_ROUNDS):
+        forget_indexes()
+        start = time.perf_counter()
+        got = array[row, samples]
+        seconds.append(time.perf_counter() - start)
+    if not np.array_equal(got, array[row, :][samples]):
+        raise ScaleError(f"a slice of {SAMPLES} samples of {work.path} is not that of the whole")
+    return seconds
+
+
+def _speed(nbytes: int, seconds: list[float]) -> float:
+    return nbytes / 1e6 / median(seconds)
+
+
+def _times(nbytes: int, seconds: list[Seconds]) -> Times:
+    write, read = [s["write"] for s in seconds], [s["read"] for s in seconds]
+    return {
+        "nbytes": nbytes,
+        "write_seconds": write,
+        "read_seconds": read,
+        "write_speed": _speed(nbytes, write),
+        "read_speed": _speed(nbytes, read),
+    }
+
+
+def _workers_result(
+    dtype: str,
+    kind: str,
+    n_workers: int,
+    nbytes: int,
+    seconds: dict[tuple[str, str, int], list[Seconds]],
+) -> WorkersResult:
+    times = _times(nbytes, seconds[dtype, kind, n_workers])
+    one = _times(nbytes, seconds[dtype, kind, WORKERS[0]])
+    return {
+        "kind": kind,
+        "workers": n_workers,
+        "dtype": dtype,
+        **times,
+        "write_vs_one": times["write_speed"] / one["write_speed"],
+        "read_vs_one": times["read_speed"] / one["read_speed"],
+    }
+
+
+def _chunk_result(dtype: str, chunk: Pair, rounds: list[ChunkRound]) -> ChunkSizeResult:
+    nbytes = rounds[0].nbytes
+    slices = [seconds for entry in rounds for seconds in entry.slice_seconds]
+    return {
+        "dtype": dtype,
+        "chunk": list(chunk),
+        "chunk_nbytes": 4 * chunk[0] * chunk[1],
+        **_times(nbytes, [entry.seconds for entry in rounds]),
+        "slice_seconds": slices,
+        "slice_median": median(slices),
+        "ratio": rounds[0].ratio,
+        "index_nbytes": rounds[0].index_nbytes,
+    }
+
+
+def run_scale(
+    folder: Path | None,
+    repeat: int,
+    quick: bool,
+    largest: float,
+    skip: Callable[[str, str], None],
+) -> ScaleResult:
+    """Measure in a temporary folder within `folder`; see `Scale` for the rest."""
+    with tempfile.TemporaryDirectory(dir=folder) as directory:
+        return Scale(Path(directory), repeat, quick, largest, skip).measure()
