@@ -119,7 +119,7 @@ def run_dask(works: list[Work], n_workers: int) -> list[Seconds]:
     with (
         tempfile.TemporaryDirectory() as scratch,
         tempfile.TemporaryDirectory() as folder,
-        LocalCluster(
+        LocalCluster(  # type: ignore[no-untyped-call]
             n_workers=n_workers,
             threads_per_worker=1,
             processes=True,
@@ -128,7 +128,7 @@ def run_dask(works: list[Work], n_workers: int) -> list[Seconds]:
             memory_limit=0,
             local_directory=scratch,
         ) as cluster,
-        Client(cluster, set_as_default=False) as client,
+        Client(cluster, set_as_default=False) as client,  # type: ignore[no-untyped-call]
     ):
         addresses = list(client.scheduler_info(n_workers=-1)["workers"])
         futures = [
