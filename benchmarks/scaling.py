@@ -92,6 +92,10 @@ MPI_ENVIRONMENT = {
 }
 """For Open MPI 4 and 5: containers are root and may have fewer processors than ranks."""
 
+MPI_STATE = ("PMIX_", "ORTE_", "OMPI_APP_", "OMPI_MCA_ess", "OMPI_MCA_orte_", "OMPI_MCA_pmix")
+"""What Open MPI leaves in the environment of a process that imported mpi4py, as flacarray does:
+an mpirun that inherits it takes itself for a part of that process, and ends."""
+
 
 # -- kinds of workers --------------------------------------------------------------------
 
@@ -140,6 +144,11 @@ def run_dask(works: list[Work], n_workers: int) -> list[Seconds]:
         return _slowest(client.gather(futures))
 
 
+def _mpi_environment() -> dict[str, str]:
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(MPI_STATE)}
+    return kept | MPI_ENVIRONMENT
+
+
 def run_mpi(works: list[Work], n_workers: int) -> list[Seconds]:
     """Return the slowest MPI rank's seconds for each work."""
     with tempfile.TemporaryDirectory() as name:
@@ -149,10 +158,11 @@ def run_mpi(works: list[Work], n_workers: int) -> list[Seconds]:
         program = [sys.executable, "-m", "mpi4py", "-c", MPI_PROCESS, ROOT, str(given), str(taken)]
         command = ["mpirun", "-n", str(n_workers), *program]
         done = subprocess.run(
-            command, capture_output=True, text=True, check=False, env=os.environ | MPI_ENVIRONMENT
+            command, capture_output=True, text=True, check=False, env=_mpi_environment()
         )
         if done.returncode != 0:
-            raise ScaleError(f"mpirun ended with {done.returncode}: {done.stderr}")
+            output = done.stdout + done.stderr
+            raise ScaleError(f"mpirun ended with {done.returncode}: {output}")
         gathered: list[list[Seconds]] = json.loads(taken.read_text())
     return _slowest(gathered)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import subprocess
 import sys
@@ -420,7 +421,7 @@ def test_workers_share_all_blocks(tmp_path: Path, n_workers: int) -> None:
     work = some_work(tmp_path)
     shares = [list(work.blocks(worker, n_workers)) for worker in range(n_workers)]
     hits = np.zeros(work.shape, dtype=int)
-    for _, place in sum(shares, []):
+    for _, place in itertools.chain(*shares):
         hits[place] += 1
     assert (hits == 1).all()
     numbers = [number for share in shares for number, _ in share]
