@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import operator
 from typing import TYPE_CHECKING, Any
 
@@ -10,8 +11,8 @@ import numpy as np
 from flaccodec import core
 from flaccodec.compress import check_level, choose_threads
 from flaccodec.core import QuantaRule
-from flaccodec.exceptions import ChunkMismatchError, ConfigurationError
-from flaccodec.index import ChunkIndex
+from flaccodec.exceptions import ChunkMismatchError, ConfigurationError, EmptyArrayError
+from flaccodec.index import ChunkIndex, empty_index
 from flaccodec.selection import plan_streams
 from flaccodec.utils import check_keep, check_quanta, kept_indices, per_stream
 
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     import numpy.typing as npt
+
+    from flaccodec.mpi_distribution import Distribution
 
 __all__ = ["FlacArray"]
 
@@ -54,11 +57,13 @@ class FlacArray:
                 f"or FlacArray.from_chunk(chunk). Got {type(other).__name__}."
             )
         self._set(other._index, other._chunk.copy(), other._shape)
+        self._mpi = other._mpi
 
     def _set(self, index: ChunkIndex, chunk: npt.NDArray[np.uint8], shape: tuple[int, ...]) -> None:
         self._index = index
         self._chunk = chunk
         self._shape = shape
+        self._mpi: Distribution | None = None
 
     # -- making --------------------------------------------------------------------
 
@@ -87,8 +92,11 @@ class FlacArray:
         precision : float or array_like, optional
             For floats: quanta = RMS of each stream about its mean / 10**precision. With
             neither, each stream's range spans 2**30 quanta.
-        mpi_comm : optional
-            None; arrays spread over MPI ranks are not there yet.
+        mpi_comm : mpi4py.MPI.Comm, optional
+            All its ranks call this, each with its part of one array: their rows, along the
+            leading axis, are joined in the order of the ranks. A part of one axis is one row;
+            None, or a part without rows, is nothing. `quanta` and `precision` are of the
+            rank's own streams.
         use_threads : bool, optional
             False for one thread; by default all processors.
         lossless : bool
@@ -101,10 +109,20 @@ class FlacArray:
         Raises
         ------
         FlacCodecError
-            The array, or an option for it, cannot be.
+            The array, or an option for it, cannot be. With `mpi_comm` this is raised on all
+            ranks, whichever rank's part it is.
         """
         if mpi_comm is not None:
-            raise ConfigurationError("mpi_comm must be None: FlacArray does not use MPI yet.")
+            from flaccodec.mpi_arrays import from_local
+
+            options = {
+                "level": level,
+                "quanta": quanta,
+                "precision": precision,
+                "use_threads": use_threads,
+                "lossless": lossless,
+            }
+            return from_local(arr, mpi_comm, options)
         array = np.asanyarray(arr)
         if isinstance(array, np.ma.MaskedArray):
             raise ConfigurationError(
@@ -162,11 +180,35 @@ class FlacArray:
         new._set(index, data, shape)
         return new
 
+    @classmethod
+    def _without_streams(
+        cls, shape: tuple[int, ...], dtype: np.dtype[Any], lossless: bool
+    ) -> FlacArray:
+        """Make the part of an array that an MPI rank without rows holds."""
+        new = cls.__new__(cls)
+        new._set(empty_index(dtype, shape[-1], lossless), np.empty(0, dtype=np.uint8), shape)
+        return new
+
     def to_chunk(self) -> bytes:
-        """Return the chunk, the same bytes that FlacCodec writes to Zarr."""
+        """Return the chunk, the same bytes that FlacCodec writes to Zarr.
+
+        Over MPI ranks it is that of this rank's streams.
+
+        Raises
+        ------
+        EmptyArrayError
+            This rank has none.
+        """
+        if not self.nstreams:
+            raise EmptyArrayError("this rank has no streams, and so no chunk.")
         return self._chunk.tobytes()
 
     def __reduce__(self) -> tuple[Any, tuple[bytes, tuple[int, ...]]]:
+        if self._mpi is not None:
+            raise TypeError(
+                "a FlacArray over MPI ranks does not pickle, as its communicator does not. Pickle "
+                "this rank's streams by themselves: FlacArray.from_chunk(fa.to_chunk(), fa.shape)."
+            )
         return type(self).from_chunk, (self.to_chunk(), self._shape)
 
     def __copy__(self) -> FlacArray:
@@ -421,7 +463,7 @@ class FlacArray:
         For quantized floats, of their dtype: a whole number of quanta. For integers that
         are stored less an offset, the offsets. None where nothing is added.
         """
-        offsets, quanta = core.stream_tables(self._chunk)
+        offsets, quanta = self._tables()
         if quanta is not None:
             return (offsets * quanta).astype(self.dtype).reshape(self.leading_shape)
         if self.dtype.kind == "f" or not offsets.any():
@@ -431,57 +473,66 @@ class FlacArray:
     @property
     def stream_gains(self) -> npt.NDArray[Any] | None:
         """1 / quanta of each stream, of the dtype of the data; None unless quantized."""
-        _, quanta = core.stream_tables(self._chunk)
+        _, quanta = self._tables()
         return (
             None if quanta is None else (1 / quanta).astype(self.dtype).reshape(self.leading_shape)
         )
 
-    # -- over MPI ranks, of which there is one ---------------------------------------------
+    def _tables(self) -> tuple[npt.NDArray[Any], npt.NDArray[np.float64] | None]:
+        """Return offset and quanta of each stream, as `core.stream_tables` does."""
+        if self.nstreams:
+            return core.stream_tables(self._chunk)
+        lossless = self._index.header.lossless
+        return np.zeros(0, dtype=np.int64), None if lossless else np.zeros(0)
+
+    # -- over MPI ranks, or in one process -------------------------------------------------
 
     @property
     def mpi_comm(self) -> Any:
-        """The MPI communicator; None."""
-        return None
+        """The MPI communicator over whose ranks the array is spread; None for one process."""
+        return None if self._mpi is None else self._mpi.comm
 
     @property
     def mpi_dist(self) -> list[tuple[int, int]]:
         """The range of the leading axis on each rank."""
-        return [(0, self.global_shape[0])]
+        return [(0, self.global_shape[0])] if self._mpi is None else list(self._mpi.ranges)
 
     @property
     def global_shape(self) -> tuple[int, ...]:
         """Shape of the array over all ranks, with a leading axis in any case."""
+        if self._mpi is not None:
+            return self._mpi.shape
         return self._shape if self.ndim > 1 else (1, self.stream_size)
 
     @property
     def global_leading_shape(self) -> tuple[int, ...]:
         """Shape of the leading axes over all ranks."""
-        return self.leading_shape
+        return self.leading_shape if self._mpi is None else self._mpi.shape[:-1]
 
     @property
     def global_nbytes(self) -> int:
         """Bytes of the FLAC streams over all ranks."""
-        return self.nbytes
+        return sum(self.global_process_nbytes)
 
     @property
     def global_process_nbytes(self) -> list[int]:
         """Bytes of the FLAC streams on each rank."""
-        return [self.nbytes]
+        return [self.nbytes] if self._mpi is None else list(self._mpi.nbytes)
 
     @property
     def global_nstreams(self) -> int:
         """Number of streams over all ranks."""
-        return self.nstreams
+        return math.prod(self.global_leading_shape)
 
     @property
     def global_stream_starts(self) -> npt.NDArray[np.int64]:
         """Where each of this rank's streams begins in the compressed data of all ranks."""
-        return self.stream_starts
+        return self.stream_starts + (0 if self._mpi is None else self._mpi.first_byte)
 
     @property
     def global_stream_nbytes(self) -> npt.NDArray[np.int64]:
         """Bytes of each stream over all ranks."""
-        return self.stream_nbytes
+        return self.stream_nbytes if self._mpi is None else self._mpi.stream_nbytes.copy()
 
     # -- decompressing ------------------------------------------------------------------------
 
@@ -600,12 +651,17 @@ class FlacArray:
             return NotImplemented
         return (
             self._shape == other._shape
+            and self.global_shape == other.global_shape
             and self.dtype == other.dtype
             and np.array_equal(self._chunk, other._chunk)
         )
 
     def __repr__(self) -> str:
-        return f"<FlacArray {self.typestr} shape={self._shape} bytes={self.nbytes}>"
+        rank = ""
+        if self._mpi is not None:
+            first, stop = self._mpi.own
+            rank = f" | Rank {self._mpi.comm.rank:04d} {first}-{stop - 1} |"
+        return f"<FlacArray{rank} {self.typestr} shape={self._shape} bytes={self.nbytes}>"
 
 
 def _choose_rule(
