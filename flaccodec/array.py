@@ -273,6 +273,8 @@ class FlacArray:
         Parameters
         ----------
         hgrp : h5py.Group
+            Over MPI ranks: where the file is open with ``driver="mpio"`` on all of them, each
+            writes its own streams; else rank 0 writes, and this may be None on the others.
         progress : bool
             Show a bar while streams are encoded; needs tqdm.
 
@@ -286,7 +288,12 @@ class FlacArray:
         from flaccodec.group_arrays import streams_of
         from flaccodec.hdf5 import write_streams
 
-        write_streams(hgrp, streams_of(self, "write_hdf5", progress))
+        if self.mpi_comm is not None and self.mpi_comm.size > 1:
+            from flaccodec.mpi_groups import write_flacarray
+            from flaccodec.mpi_hdf5 import HDF5Door
+
+            return write_flacarray(HDF5Door(), hgrp, self, "write_hdf5", progress)
+        return write_streams(hgrp, streams_of(self, "write_hdf5", progress))
 
     @classmethod
     def read_hdf5(
@@ -306,8 +313,12 @@ class FlacArray:
         hgrp : h5py.Group
         keep : array_like of bool, optional
             Which streams, of the leading shape; the result then has two axes.
-        mpi_comm, mpi_dist : optional
-            None; MPI is not used yet.
+        mpi_comm : mpi4py.MPI.Comm, optional
+            All its ranks call this, and each gets some rows along the leading axis. `hgrp` may be
+            None on all but rank 0, which then reads for them.
+        mpi_dist : list of (int, int), optional
+            The first row of each rank, and that after its last. By default rows are spread
+            evenly.
         no_flatten : bool
             Whether an array of one axis gets a leading axis of 1.
         progress : bool
@@ -322,11 +333,19 @@ class FlacArray:
         GroupError
             The group holds no flacarray data, or data that contradict each other.
         """
-        from flaccodec.group_arrays import check_no_mpi, flacarray_of
+        from flaccodec.group_arrays import flacarray_of
         from flaccodec.hdf5 import read_streams
+        from flaccodec.mpi_distribution import check_dist_of_one
 
-        check_no_mpi(mpi_comm, mpi_dist)
-        return flacarray_of(read_streams(hgrp, keep)[0], no_flatten, "read_hdf5", progress)
+        if mpi_comm is not None:
+            from flaccodec.mpi_groups import read_flacarray
+            from flaccodec.mpi_hdf5 import HDF5Door
+
+            options = {"no_flatten": no_flatten, "what": "read_hdf5", "progress": progress}
+            return read_flacarray(HDF5Door(), hgrp, mpi_comm, keep, mpi_dist, options)
+        streams, _ = read_streams(hgrp, keep)
+        check_dist_of_one(mpi_dist, streams.table_shape if keep is None else np.shape(keep))
+        return flacarray_of(streams, no_flatten, "read_hdf5", progress)
 
     def write_zarr(self, zgrp: Any, *, progress: bool = False) -> None:
         """Write to a Zarr group in the flacarray package's layout.
@@ -334,6 +353,8 @@ class FlacArray:
         Parameters
         ----------
         zgrp : zarr.Group
+            Over MPI ranks: where all of them have the group, each writes chunks of its own; else
+            rank 0 writes, and this may be None on the others.
         progress : bool
             Show a bar while streams are encoded; needs tqdm.
 
@@ -347,7 +368,12 @@ class FlacArray:
         from flaccodec.group_arrays import streams_of
         from flaccodec.group_zarr import write_streams
 
-        write_streams(zgrp, streams_of(self, "write_zarr", progress))
+        if self.mpi_comm is not None and self.mpi_comm.size > 1:
+            from flaccodec.mpi_groups import write_flacarray
+            from flaccodec.mpi_zarr import ZarrDoor
+
+            return write_flacarray(ZarrDoor(), zgrp, self, "write_zarr", progress)
+        return write_streams(zgrp, streams_of(self, "write_zarr", progress))
 
     @classmethod
     def read_zarr(
@@ -367,8 +393,12 @@ class FlacArray:
         zgrp : zarr.Group
         keep : array_like of bool, optional
             Which streams, of the leading shape; the result then has two axes.
-        mpi_comm, mpi_dist : optional
-            None; MPI is not used yet.
+        mpi_comm : mpi4py.MPI.Comm, optional
+            All its ranks call this, and each gets some rows along the leading axis. `zgrp` may be
+            None on all but rank 0, which then reads for them.
+        mpi_dist : list of (int, int), optional
+            The first row of each rank, and that after its last. By default rows are spread
+            evenly.
         no_flatten : bool
             Whether an array of one axis gets a leading axis of 1.
         progress : bool
@@ -383,11 +413,19 @@ class FlacArray:
         GroupError
             The group holds no flacarray data, or data that contradict each other.
         """
-        from flaccodec.group_arrays import check_no_mpi, flacarray_of
+        from flaccodec.group_arrays import flacarray_of
         from flaccodec.group_zarr import read_streams
+        from flaccodec.mpi_distribution import check_dist_of_one
 
-        check_no_mpi(mpi_comm, mpi_dist)
-        return flacarray_of(read_streams(zgrp, keep)[0], no_flatten, "read_zarr", progress)
+        if mpi_comm is not None:
+            from flaccodec.mpi_groups import read_flacarray
+            from flaccodec.mpi_zarr import ZarrDoor
+
+            options = {"no_flatten": no_flatten, "what": "read_zarr", "progress": progress}
+            return read_flacarray(ZarrDoor(), zgrp, mpi_comm, keep, mpi_dist, options)
+        streams, _ = read_streams(zgrp, keep)
+        check_dist_of_one(mpi_dist, streams.table_shape if keep is None else np.shape(keep))
+        return flacarray_of(streams, no_flatten, "read_zarr", progress)
 
     # -- shape and type --------------------------------------------------------------
 

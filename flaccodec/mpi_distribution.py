@@ -111,6 +111,12 @@ def check_ranges(ranges: Any, rows: int, ranks: int) -> Ranges:
     return checked
 
 
+def check_dist_of_one(mpi_dist: Any, leading: Sequence[int]) -> None:
+    """Check that a distribution given without ranks, if any, is of all rows; as `check_ranges`."""
+    if mpi_dist is not None:
+        check_ranges(mpi_dist, leading[0] if leading else 1, 1)
+
+
 def layout_of(comm: Any, local: npt.NDArray[Any] | None) -> Layout:
     """Find what the ranks' parts join to.
 

@@ -62,6 +62,7 @@ def share(comm: Any, work: Callable[[], Result]) -> list[Result]:
     if len(failed) > 1 and first.args and isinstance(first.args[0], str):
         also = ", ".join(map(str, failed[1:9])) + (", ..." if len(failed) > 9 else "")
         first.args = (f"{first.args[0]} (Ranks that failed, too: {also}.)", *first.args[1:])
+    first.rank = failed[0]  # type: ignore[attr-defined] # so that no one tells it once more
     raise first from own
 
 

@@ -51,10 +51,8 @@ def check_properties():
 
 def check_beside_flacarray():
     """What 0.4.1 gives is given here, but for bytes, whose encoder is another."""
-    same = (
-        "shape global_shape leading_shape global_leading_shape stream_size mpi_dist dtype typestr"
-    ).split()
-    alike = "stream_starts stream_nbytes global_stream_starts compressed".split()
+    same = ["shape", "global_shape", "leading_shape", "global_leading_shape", "stream_size", "mpi_dist", "dtype", "typestr"]
+    alike = ["stream_starts", "stream_nbytes", "global_stream_starts", "compressed"]
     for rows, array, options in cases():
         local = part(array, rows)
         ours = FlacArray.from_array(local, mpi_comm=COMM, **options)
