@@ -96,6 +96,13 @@ def _join(parts: list[Compressed], tables: tuple[int, ...]) -> Compressed:
 
 
 def sample_range(streams: GroupStreams, stream_slice: slice | None) -> tuple[int, int]:
+    """Return the first sample of a slice, and that after its last.
+
+    Raises
+    ------
+    ConfigurationError
+        The slice has a step.
+    """
     if stream_slice is not None and stream_slice.step not in (None, 1):
         raise ConfigurationError(f"stream_slice must have no step. Got {stream_slice}.")
     first, last, _ = (stream_slice or slice(None)).indices(streams.stream_size)

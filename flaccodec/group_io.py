@@ -112,8 +112,8 @@ def read_group(
 def read_shape(group: Any, place: str) -> tuple[int, ...]:
     """Return the shape of a group's array; raises as `read_group`."""
     try:
-        starts = _dataset(group, STREAM_STARTS)
-        size, version = _read_stream_size(starts), _read_version(group)
+        version, starts = _read_version(group), _dataset(group, STREAM_STARTS)
+        size = _read_stream_size(starts)
         return _shape_and_extras(group, tuple(starts.shape), size, version)[0]
     except GroupError as error:
         raise type(error)(f"group {place}: {error}") from error
@@ -381,6 +381,13 @@ def _whole(table: GroupTables, compressed: Any, place: str) -> GroupStreams:
 
 
 def check_keep(keep: npt.ArrayLike, shape: tuple[int, ...]) -> npt.NDArray[np.bool_]:
+    """Check a mask of the streams of an array, and give it the shape of the tables.
+
+    Raises
+    ------
+    ConfigurationError
+        Where it is not of bool, or of another shape.
+    """
     mask = np.asarray(keep)
     leading, tables = shape[:-1], table_shape(shape)
     if mask.dtype != np.bool_ or mask.shape not in (leading, tables):
@@ -489,7 +496,7 @@ def write_group(group: Any, place: str, streams: GroupStreams, create: Create) -
         The streams are of format 0, or there are none, or the extras are no JSON, too long, or
         hold a shape.
     """
-    attributes = _attributes(streams)
+    attributes = attributes_of(streams)
     existing = [name for name in DATASETS if name in group]
     if existing:
         raise GroupExistsError(
@@ -505,7 +512,7 @@ def write_group(group: Any, place: str, streams: GroupStreams, create: Create) -
         raise
 
 
-def _attributes(streams: GroupStreams) -> dict[str, str]:
+def attributes_of(streams: GroupStreams) -> dict[str, str]:
     """Return the group's attributes; the one that makes it a flacarray group is the last."""
     if streams.format_version != WRITTEN_VERSION:
         raise ConfigurationError(

@@ -21,7 +21,7 @@ from flaccodec import core, group_arrays, group_io, mpi_groups
 from flaccodec.group_arrays import compress_array
 from flaccodec.hdf5_filter import FILTER_ID, PLUGIN_PATH, Flac, register
 from flaccodec.mpi_distribution import check_dist_of_one
-from flaccodec.mpi_hdf5 import HDF5Door
+from flaccodec.mpi_hdf5 import HDF5Door, create_distributed, write_distributed
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -33,10 +33,12 @@ __all__ = [
     "FILTER_ID",
     "PLUGIN_PATH",
     "Flac",
+    "create_distributed",
     "read_array",
     "read_streams",
     "register",
     "write_array",
+    "write_distributed",
     "write_streams",
 ]
 

@@ -9,8 +9,6 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from flaccodec.exceptions import ConfigurationError, EmptyArrayError
 from flaccodec.mpi_messages import gather_rows
 from flaccodec.mpi_ranks import share
@@ -18,6 +16,7 @@ from flaccodec.mpi_ranks import share
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    import numpy as np
     import numpy.typing as npt
 
 Ranges = list[tuple[int, int]]

@@ -79,19 +79,32 @@ def distributed_chunks(
     if chunks is not None:
         return tuple(operator.index(n) for n in chunks)
     if shards is not None:
-        return whole_streams((*shards[:-1], shards[-1]))
+        return whole_streams(shards)
     return whole_streams((divisor or layout.shape[0], *layout.shape[1:]))
 
 
 def whole_streams(shape: Sequence[int]) -> tuple[int, ...]:
-    """Choose chunks of whole streams that divide the leading axes evenly."""
+    """Choose chunks that divide the leading axes evenly and hold whole streams.
+
+    Of an array of one axis, whose rows are samples, they hold a part of the stream.
+    """
+    if len(shape) == 1:
+        return (_near_divisor(shape[0]),)
     left = max(1, CHUNK_SAMPLES // shape[-1])
     chunks: list[int] = []
     for n in reversed(shape[:-1]):
         size = max(d for d in divisors(n) if d <= left)
         chunks.insert(0, size)
         left = left // size if size == n else 1
-    return (*chunks, shape[-1]) if len(shape) > 1 else (min(shape[0], CHUNK_SAMPLES),)
+    return (*chunks, shape[-1])
+
+
+def _near_divisor(n: int) -> int:
+    """Return a divisor not far below CHUNK_SAMPLES, else the next above."""
+    below = max(d for d in divisors(n) if d <= CHUNK_SAMPLES)
+    if below == n or below >= CHUNK_SAMPLES // 16:
+        return below
+    return min(d for d in divisors(n) if d > CHUNK_SAMPLES)
 
 
 def divisors(n: int) -> list[int]:

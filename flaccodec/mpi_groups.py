@@ -212,7 +212,7 @@ def _write(
 def _spread(comm: Any, layout: Layout, local: GroupStreams) -> SpreadStreams:
     nbytes = comm.allgather(len(local.compressed))
     begins = ranges_of(nbytes)
-    given = [e for e in comm.allgather(dict(local.extras) if local.n_streams else None)]
+    given = comm.allgather(dict(local.extras) if local.n_streams else None)
     held = [extras for extras in given if extras is not None]
     uniform = all(extras.get(QUANTA) == held[0].get(QUANTA) for extras in held)
     leading = layout.local_shape(comm.rank)[:-1]

@@ -11,9 +11,13 @@ from h5py import h5fd, h5p, h5s
 
 from flaccodec import group_io
 from flaccodec.exceptions import ConfigurationError
-from flaccodec.mpi_ranks import share
+from flaccodec.hdf5_filter import Flac
+from flaccodec.mpi_grid import distributed_chunks, rows_of
+from flaccodec.mpi_ranks import attempt, share
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import numpy.typing as npt
 
     from flaccodec.group_layout import GroupStreams
@@ -135,3 +139,94 @@ def check_parallel(group: h5py.Group) -> None:
         'the file must be open for parallel HDF5, with driver="mpio" and comm=, on all ranks. Got '
         f"driver {group.file.driver!r}.{built}"
     )
+
+
+def create_distributed(
+    hgrp: h5py.Group,
+    name: str,
+    comm: Any,
+    *,
+    local_shape: Sequence[int],
+    dtype: npt.DTypeLike,
+    chunks: Sequence[int] | None = None,
+    compression: Any = None,
+    **kwargs: Any,
+) -> tuple[h5py.Dataset, slice]:
+    """Create an HDF5 dataset of FLAC chunks to which MPI ranks write at once.
+
+    All ranks call this, each with the shape of its part of the dataset; the parts' rows, along
+    the leading axis, are joined in the order of the ranks. No chunk has rows of two ranks.
+    Write with `write_distributed`.
+
+    Parameters
+    ----------
+    hgrp : h5py.Group
+        Of a file that is open with ``driver="mpio"`` on all ranks, for HDF5 1.10.2 or later.
+    name : str
+    comm : mpi4py.MPI.Comm
+        The file's.
+    local_shape : tuple of int
+        Of this rank's part. Leading sizes may differ, and be 0; the others are the same on all.
+    dtype : dtype
+        The same on all ranks.
+    chunks : tuple of int, optional
+        By default they hold whole streams, about a million samples.
+    compression : Flac, optional
+        The filter; by default ``Flac()``.
+    **kwargs
+        What `h5py.Group.create_dataset` takes besides.
+
+    Returns
+    -------
+    dataset : h5py.Dataset
+    rows : slice
+        This rank's rows.
+
+    Raises
+    ------
+    ConfigurationError
+        On all ranks: chunks would have rows of two ranks (the message has the sizes that would
+        do), the parts do not go together, or the file is not open on all ranks.
+    """
+    share(comm, lambda: check_parallel(hgrp))
+    layout = rows_of(comm, local_shape, dtype)
+    chosen = share(comm, lambda: distributed_chunks(layout, chunks))[0]
+    dataset = hgrp.create_dataset(
+        name,
+        shape=layout.shape,
+        dtype=layout.dtype,
+        chunks=chosen,
+        compression=Flac() if compression is None else compression,
+        **kwargs,
+    )
+    return dataset, slice(*layout.ranges[comm.rank])
+
+
+def write_distributed(dataset: h5py.Dataset, comm: Any, rows: slice, arr: npt.ArrayLike) -> None:
+    """Write each rank's rows of a dataset of `create_distributed`. All ranks call this.
+
+    Parameters
+    ----------
+    dataset : h5py.Dataset
+    comm : mpi4py.MPI.Comm
+    rows : slice
+        This rank's; empty for a rank without rows, which must call this, too.
+    arr : array_like
+        What to write to ``dataset[rows]``.
+
+    Raises
+    ------
+    ConfigurationError
+        On all ranks: a rank's array is not of the shape of its rows.
+    RankError
+        On all ranks: a rank could not write.
+    """
+
+    def check() -> npt.NDArray[Any]:
+        array = np.asarray(arr)
+        shape = (max(0, rows.stop - rows.start), *dataset.shape[1:])
+        if array.shape != shape:
+            raise ConfigurationError(f"arr must have the rows' shape, {shape}. Got {array.shape}.")
+        return array.astype(dataset.dtype, copy=False)
+
+    write_rows(comm, dataset, rows.start, attempt(comm, check))

@@ -77,6 +77,9 @@ class ZarrDoor:
                 return  # raised on rank 0, too, which tells all when it has cleared up
 
         direct(comm, lead, follow)
+        # What the other ranks opened before has the attributes of then.
+        attributes = group_io.attributes_of(cast("GroupStreams", streams))
+        group.metadata.attributes.update(attributes)
 
     def first_writes_alone(self) -> None:
         """Say nothing: who gives the group to rank 0 alone knows."""

@@ -17,7 +17,10 @@ def test_under_sanitizers(program, code, tmp_path, tmp_path_factory):
     sanitized.compile_source(program, own, code)
     sanitized.link([own, *sanitized.library(code, tmp_path_factory)], binary)
     # libgomp keeps its threads, which is no leak of ours.
-    environment = sanitized.environment(code) | {"ASAN_OPTIONS": "detect_leaks=1", "OMP_WAIT_POLICY": "passive"}
+    environment = sanitized.environment(code) | {
+        "ASAN_OPTIONS": "detect_leaks=1",
+        "OMP_WAIT_POLICY": "passive",
+    }
     result = subprocess.run([str(binary)], capture_output=True, text=True, env=environment)
     assert result.returncode == 0, result.stdout + result.stderr
     assert "0 fail" in result.stdout

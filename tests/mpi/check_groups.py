@@ -33,10 +33,10 @@ names = iter(range(10**6))
 
 
 def cases(every=ROWS):
-    for rows in every:
-        for rest in RESTS:
-            for dtype, options in OPTIONS.items():
-                yield rows, waves((sum(rows), *rest), dtype), options
+    """Give each distribution with two of the dtypes, and each dtype with some of them."""
+    for i, rows in enumerate(every):
+        for dtype, rest in zip(list(OPTIONS)[i % 2 :: 2], RESTS, strict=True):
+            yield rows, waves((sum(rows), *rest), dtype), OPTIONS[dtype]
 
 
 # -- files, as each way has them ------------------------------------------------------------
@@ -96,10 +96,10 @@ def datasets(group):
 
 
 def arrays_of(group):
-    return datasets(dict_of(group)) if isinstance(group, zarr.Group) else datasets(group)
+    return datasets(ZarrMembers(group)) if isinstance(group, zarr.Group) else datasets(group)
 
 
-class dict_of:
+class ZarrMembers:
     """A Zarr group with what h5py's has."""
 
     def __init__(self, group):
@@ -189,9 +189,7 @@ def check_flacarrays():
             with way(path, "w") as group:
                 getattr(fa, f"write_{kind}")(group)
             alone = FlacArray.from_array(array, **options)
-            assert_as_one_process(
-                lambda g, k=kind, a=alone: getattr(a, f"write_{k}")(g), path, way
-            )
+            assert_as_one_process(lambda g, k=kind, a=alone: getattr(a, f"write_{k}")(g), path, way)
             with way(path, "r") as group:
                 read = getattr(FlacArray, f"read_{kind}")
                 other = read(group, mpi_comm=COMM, mpi_dist=ranges(rows))
@@ -211,9 +209,6 @@ def check_one_stream():
     array = waves((500,), "int64")
     for door, way in WRITING:
         path = new_path()
-        with way(path, "w") as group:
-            if RANK == 0:
-                alone = group
         if RANK == 0:
             if door is flaccodec.zarr:
                 door.write_array(array, zarr.open_group(f"{path}.zarr", mode="w"))
@@ -256,9 +251,7 @@ def check_small_pieces():
             path = new_path()
             with way(path, "w") as group:
                 door.write_array(part(array, rows), group, quanta=4.0, mpi_comm=COMM)
-            assert_as_one_process(
-                lambda g, d=door: d.write_array(array, g, quanta=4.0), path, way
-            )
+            assert_as_one_process(lambda g, d=door: d.write_array(array, g, quanta=4.0), path, way)
             for read_way in [w for d, w in WAYS if d is door]:
                 read_back(door, path, read_way, array)
 
@@ -266,7 +259,7 @@ def check_small_pieces():
 def check_beside_flacarray():
     """flacarray 0.4.1 reads what ranks write, with MPI and without, and the other way round."""
     pairs = {flaccodec.hdf5: flacarray.hdf5, flaccodec.zarr: flacarray.zarr}
-    for rows, array, options in cases([[2] * SIZE]):
+    for rows, array, options in cases([[2] * SIZE, [1] * SIZE]):
         for door, way in WRITING:
             theirs = pairs[door]
             path, their_path = new_path(), new_path()
@@ -275,7 +268,8 @@ def check_beside_flacarray():
             with way(path, "r") as group:
                 ours = door.read_array(group, mpi_comm=COMM)
                 got = theirs.read_array(group, mpi_comm=COMM)
-                np.testing.assert_array_equal(got, ours)
+                # One row on a rank has no axis there.
+                np.testing.assert_array_equal(got.reshape(ours.shape), ours)
                 if RANK == 0:
                     np.testing.assert_array_equal(theirs.read_array(group), door.read_array(group))
             if way is zarr_by_all:
@@ -285,7 +279,8 @@ def check_beside_flacarray():
             with way(their_path, "r") as group:
                 ours = door.read_array(group, mpi_comm=COMM)
                 got = theirs.read_array(group, mpi_comm=COMM)
-                np.testing.assert_array_equal(got, ours)
+                # One row on a rank has no axis there.
+                np.testing.assert_array_equal(got.reshape(ours.shape), ours)
 
 
 def check_rank_0_says_so_once():
@@ -308,7 +303,7 @@ def check_what_is_refused():
     for door, way in WRITING:
         path = new_path()
         with way(path, "w") as group:
-            with pytest.raises(NoGroupError if SIZE > 1 or True else (), match="no flacarray"):
+            with pytest.raises(NoGroupError, match="no flacarray"):
                 door.read_array(group, mpi_comm=COMM)
             door.write_array(array, group, mpi_comm=COMM)
             with pytest.raises(GroupExistsError, match="already has"):

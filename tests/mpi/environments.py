@@ -14,6 +14,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 REQUIREMENT = "h5py==3.16.0"
+BUILD_REQUIREMENTS = ["cython>=3.1,<4", "pkgconfig", "setuptools>=77"]
 VERSION = f"{REQUIREMENT} for Python {sys.version_info[0]}.{sys.version_info[1]}"
 
 
@@ -25,17 +26,25 @@ def _directory(option):
 
 
 def _install(folder):
-    subprocess.run(["rm", "-rf", folder], check=True)
-    command = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--quiet", "install"]
-    # pip's cache would give it to those who want the one without MPI, or the other way round.
-    command += ["--no-cache-dir", "--no-binary=h5py", "--no-deps", "--target", folder, REQUIREMENT]
+    build = folder / "build"
     variables = {
+        **os.environ,
         "CC": "mpicc",
+        "CFLAGS": "-O1 -g0",  # it takes half the time, and these tests need no speed
         "HDF5_MPI": "ON",
         "HDF5_INCLUDEDIR": _directory("cflags-only-I"),
         "HDF5_LIBDIR": _directory("libs-only-L"),
+        "PYTHONPATH": str(build),
     }
-    subprocess.run(command, check=True, env={**os.environ, **variables})
+    pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--quiet", "install"]
+    subprocess.run(["rm", "-rf", folder], check=True)
+    subprocess.run([*pip, "--target", build, *BUILD_REQUIREMENTS], check=True)
+    # Isolated, the build would compile an mpi4py of its own, which takes longer than h5py.
+    # pip's cache would give this h5py to those who want the one without MPI.
+    options = ["--no-build-isolation", "--no-cache-dir", "--no-binary=h5py", "--no-deps"]
+    command = [*pip, *options, "--target", folder, REQUIREMENT]
+    subprocess.run(command, check=True, env=variables)
+    subprocess.run(["rm", "-rf", build], check=True)
     (folder / "done").write_text(VERSION)
 
 
