@@ -50,6 +50,8 @@ class FlacArray:
 
     __hash__ = None  # type: ignore[assignment] # as numpy's arrays
 
+    _mpi: Distribution | None
+
     def __init__(self, other: FlacArray) -> None:
         if not isinstance(other, FlacArray):
             raise ConfigurationError(
@@ -63,7 +65,7 @@ class FlacArray:
         self._index = index
         self._chunk = chunk
         self._shape = shape
-        self._mpi: Distribution | None = None
+        self._mpi = None
 
     # -- making --------------------------------------------------------------------
 

@@ -195,14 +195,16 @@ def read_rows(group: Any, place: str, rows: slice, keep: npt.NDArray[np.bool_] |
         return GroupRows(table, numbers, None, place)
     mask = keep[rows]
     places = np.argwhere(mask) + np.array([rows.start, *[0] * (mask.ndim - 1)])
-    picked = {name: None if t is None else t[mask] for name, t in _fields(table).items()}
-    kept = replace(table, shape=(len(places), table.shape[-1]), **picked)
+    offsets, gains = table.stream_offsets, table.stream_gains
+    kept = replace(
+        table,
+        shape=(len(places), table.shape[-1]),
+        stream_starts=table.stream_starts[mask],
+        stream_nbytes=table.stream_nbytes[mask],
+        stream_offsets=None if offsets is None else offsets[mask],
+        stream_gains=None if gains is None else gains[mask],
+    )
     return GroupRows(kept, numbers[mask.ravel()], [tuple(i) for i in places.tolist()], place)
-
-
-def _fields(table: GroupTables) -> dict[str, npt.NDArray[Any] | None]:
-    names = "stream_starts", "stream_nbytes", "stream_offsets", "stream_gains"
-    return {name: getattr(table, name) for name in names}
 
 
 def read_bytes(

@@ -23,8 +23,9 @@ def from_local(arr: Any, comm: Any, options: dict[str, Any]) -> FlacArray:
     layout = layout_of(comm, local)
 
     def encode() -> FlacArray | None:
-        holds = local is not None and len(local) > 0
-        return FlacArray.from_array(local, **options) if holds else None
+        if local is None or len(local) == 0:
+            return None
+        return FlacArray.from_array(local, **options)
 
     return spread(comm, layout, encode)
 

@@ -48,7 +48,8 @@ class Distribution:
     @property
     def own(self) -> tuple[int, int]:
         """The rows of this rank."""
-        return self.ranges[self.comm.rank]
+        rank: int = self.comm.rank
+        return self.ranges[rank]
 
     @property
     def first_byte(self) -> int:

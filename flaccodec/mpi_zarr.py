@@ -112,16 +112,16 @@ def _write_own(
     together: int,
     tail: npt.NDArray[Any],
 ) -> None:
-    first, stop = table.ranges[rank]
-    begin = -(-first // together) * together
-    if begin >= stop:
-        return
     if name not in group:
         raise GroupError(
             f"{name}, which rank 0 created, is not in this rank's group: all ranks must open one "
             "store, or give None on all but rank 0."
         )
-    dataset = group[name]
+    first, stop = table.ranges[rank]
+    begin = -(-first // together) * together
+    if begin >= stop:
+        return
+    dataset = cast("zarr.Array[Any]", group[name])
     whole = stop // together * together if len(tail) else stop  # the last chunk has the tail
     step = table.step(together)
     for a in range(begin, whole, step):
@@ -193,5 +193,5 @@ def create_distributed(
             )
 
     share(comm, create)
-    array = attempt(comm, lambda: zarr.open_array(store, path=kwargs.get("name"), mode="r+"))
+    array = attempt(comm, lambda: zarr.open_array(store, path=kwargs.get("name") or "", mode="r+"))
     return array, slice(*layout.ranges[comm.rank])

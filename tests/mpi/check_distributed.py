@@ -111,9 +111,12 @@ def check_what_zarr_refuses():
 
 def check_hdf5():
     if not PARALLEL:
-        with h5py.File(FOLDER / f"{RANK}.h5", "w") as file:
-            with pytest.raises(ConfigurationError, match="is built without MPI"):
-                flaccodec.hdf5.create_distributed(file, "x", COMM, local_shape=(1, 9), dtype="i4")
+        options = {"local_shape": (1, 9), "dtype": "i4"}
+        with (
+            h5py.File(FOLDER / f"{RANK}.h5", "w") as file,
+            pytest.raises(ConfigurationError, match="is built without MPI"),
+        ):
+            flaccodec.hdf5.create_distributed(file, "x", COMM, **options)
         return
     for rows in ROWS:
         array = waves((sum(rows), 3, 500), "float32")
@@ -135,11 +138,11 @@ def check_hdf5():
                 )
                 flaccodec.hdf5.write_distributed(made, COMM, own, local)
                 chunks = made.chunks
-            memory = {"driver": "core", "backing_store": False}
-            with h5py.File(f"alone-{RANK}", "w", **memory) as alone, h5py.File(path) as file:
-                one = alone.create_dataset(
-                    "x", data=array, chunks=chunks, compression=Flac(quanta=0.5)
-                )
+            other = FOLDER / f"alone-{RANK}.h5"
+            with h5py.File(other, "w") as alone:
+                alone.create_dataset("x", data=array, chunks=chunks, compression=Flac(quanta=0.5))
+            with h5py.File(other) as alone, h5py.File(path) as file:
+                one = alone["x"]
                 np.testing.assert_array_equal(file["x"][...], one[...])
                 for i in range(one.id.get_num_chunks()):
                     at = one.id.get_chunk_info(i).chunk_offset

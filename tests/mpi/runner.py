@@ -20,7 +20,7 @@ VARIABLES = {
 }
 
 
-def mpirun(ranks, *command, h5py=None, timeout=120, code=0):
+def mpirun(ranks, *command, h5py=None, timeout=120, code=0, folder=FOLDER):
     """Run Python with a command line on so many ranks; return what was printed.
 
     Parameters
@@ -31,6 +31,8 @@ def mpirun(ranks, *command, h5py=None, timeout=120, code=0):
         Seconds after which ranks that hang are ended, and the test fails.
     code : int or None
         What the exit code must be; None for any but 0.
+    folder : Path
+        Where to run.
     """
     variables = {**os.environ, **VARIABLES}
     if h5py is not None:
@@ -38,7 +40,7 @@ def mpirun(ranks, *command, h5py=None, timeout=120, code=0):
     line = ["mpirun", "-n", str(ranks), *OPTIONS, sys.executable, "-W", "error", *map(str, command)]
     process = subprocess.Popen(
         line,
-        cwd=FOLDER,
+        cwd=folder,
         env=variables,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
