@@ -76,6 +76,8 @@ OUR_ROUNDING = {  # quanta are computed in float64, and of a range as 2**30 of i
 
 OUR_NUMBERS = {"create_fake_data", "create_fake_data uniform"}
 
+OUR_INTS = {"distribute_and_verify self"}  # numpy's there
+
 RAISES = {  # in 0.4.1: properties of attributes that are never set, numpy's errors, no steps
     "nstreams": AttributeError,
     "global_nstreams": AttributeError,
@@ -96,8 +98,8 @@ INDEXED_OTHERWISE = {  # no stream where the last is asked for, arrays instead o
 }  # fmt: skip
 
 NOT_THE_SAME = (
-    OUR_BYTES | OUR_ROUNDING | OUR_NUMBERS | set(RAISES) | SHAPED_OTHERWISE | INDEXED_OTHERWISE
-    | {"version"}
+    OUR_BYTES | OUR_ROUNDING | OUR_NUMBERS | OUR_INTS | set(RAISES) | SHAPED_OTHERWISE
+    | INDEXED_OTHERWISE | {"version"}
 )  # fmt: skip
 
 
@@ -180,6 +182,11 @@ def test_one_kept_stream_has_the_axis_that_several_have(theirs, ours):
                 there, here = there[0], here[0]
             np.testing.assert_array_equal(here.reshape(there.shape), there)
             assert here.shape == (-(-np.prod(SHAPES[case[-2:]][:-1]) // 2), there.shape[-1])
+
+
+def test_ranges_of_ranks_are_the_same(theirs, ours):
+    for name in OUR_INTS:
+        assert theirs["results"][name] == ours["results"][name]
 
 
 def test_fake_data_are_alike(theirs, ours):

@@ -34,7 +34,10 @@ def mpirun(ranks, *command, h5py=None, timeout=120, code=0, folder=FOLDER):
     folder : Path
         Where to run.
     """
-    variables = {**os.environ, **VARIABLES}
+    # A process that has imported mpi4py.MPI, as importing flacarray does, would pass on that it
+    # is a rank itself.
+    outer = {k: v for k, v in os.environ.items() if not k.startswith(("OMPI_", "PMIX_", "ORTE_"))}
+    variables = {**outer, **VARIABLES}
     if h5py is not None:
         variables["PYTHONPATH"] = str(h5py)
     line = ["mpirun", "-n", str(ranks), *OPTIONS, sys.executable, "-W", "error", *map(str, command)]
