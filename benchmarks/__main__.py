@@ -15,6 +15,7 @@ from benchmarks.compression import run_case
 from benchmarks.contestants import NOTES
 from benchmarks.data import generated_cases, recorded_cases, recording_path
 from benchmarks.decoding import decoding_cases, run_decoding
+from benchmarks.hdf5 import hdf5_cases, hdf5_names, run_hdf5
 from benchmarks.machine import describe_machine
 from benchmarks.memory import can_measure, run_memory
 from benchmarks.slices import run_slices
@@ -31,7 +32,9 @@ ROOT = Path(__file__).parents[1]
 app = typer.Typer(add_completion=False)
 Only = Annotated[
     list[str] | None,
-    typer.Option(help="Names, or beginnings of names, of cases, slice, memory; may be repeated."),
+    typer.Option(
+        help="Names, or beginnings of names, of cases, slice, hdf5, memory; may be repeated."
+    ),
 ]
 Quick = Annotated[bool, typer.Option("--quick", help="Small arrays, under a minute.")]
 Repeat = Annotated[int, typer.Option(min=1, help="Rounds; medians are shown.")]
@@ -59,6 +62,7 @@ class Run:
             "arrays": [],
             "decoding": [],
             "times": [],
+            "hdf5": [],
             "targets": [],
             "skipped": [],
         }
@@ -119,6 +123,18 @@ class Run:
             self.results["times"] = results
             self._show(report.times_table(results))
 
+    def measure_hdf5(self) -> None:
+        cases = {case.name: case for case in hdf5_cases(self._arguments["quick"], self._data)}
+        for name in filter(self._is_selected, hdf5_names()):
+            if name not in cases:
+                self._skip(name, "its recording is not there, see --data")
+                continue
+            result = run_hdf5(cases[name], self._arguments["repeat"], self._arguments["quick"])
+            self.results["hdf5"].append(result)
+            self._show(report.hdf5_table(result))
+            if result["times"]:
+                self._show(report.times_table(result["times"]))
+
     def measure_memory(self) -> None:
         if not self._is_selected("memory"):
             return
@@ -155,7 +171,7 @@ def bench(
     output: Output = ROOT / "out" / "bench.json",
     data: DataFolder = RECORDINGS,
 ) -> None:
-    """Measure flaccodec, flacarray, pcodec, Blosc and Zstd in turns, in one process.
+    """Measure flaccodec, flacarray, pcodec, Blosc, Zstd and HDF5 filters in turns, in one process.
 
     Shows tables and writes a JSON file; targets that were missed are red, and no failure.
     """
@@ -164,7 +180,7 @@ def bench(
     console = report.make_console()
     selected = only or []
     cases = (*generated_cases(quick=True), *recorded_cases(data), *array_cases(quick=True))
-    check_names(selected, [case.name for case in cases] + ["slice", "memory"])
+    check_names(selected, [*(case.name for case in cases), "slice", *hdf5_names(), "memory"])
     arguments: Arguments = {"quick": quick, "only": selected, "repeat": repeat}
     run = Run(arguments, NOTES + arrays.NOTES, data, console)
     report.show_header(run.results, console)
@@ -172,6 +188,7 @@ def bench(
     run.measure_recorded()
     run.measure_arrays()
     run.measure_slices()
+    run.measure_hdf5()
     run.measure_memory()
     run.judge_targets()
     run.write(output)

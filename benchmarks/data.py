@@ -61,8 +61,7 @@ def bits_wave(
 class Case:
     """An array and how it is to be compressed.
 
-    Floats without quanta and precision are kept bit for bit, unless their quanta are to follow
-    from the range of each stream, as `FlacArray` does it.
+    Floats without quanta and precision are kept bit for bit.
     """
 
     name: str
@@ -70,7 +69,6 @@ class Case:
     level: int = 5
     quanta: float | None = None
     precision: int | None = None
-    spans_range: bool = False
 
     @cached_property
     def array(self) -> Array:
@@ -78,7 +76,7 @@ class Case:
 
     @property
     def is_quantized(self) -> bool:
-        return self.quanta is not None or self.precision is not None or self.spans_range
+        return self.quanta is not None or self.precision is not None
 
     @property
     def title(self) -> str:
@@ -87,8 +85,6 @@ class Case:
             parts.append(f"quanta {self.quanta:g}")
         elif self.precision is not None:
             parts.append(f"precision {self.precision}")
-        elif self.spans_range:
-            parts.append("quanta from the range")
         elif self.array.dtype.kind == "f":
             parts.append("lossless")
         return f"{self.name}: {', '.join(parts)}"
@@ -96,10 +92,6 @@ class Case:
     @cached_property
     def stream_quanta(self) -> Array:
         """The quanta of each stream, shape (n_streams, 1)."""
-        if self.spans_range:
-            return np.asarray(
-                np.ptp(self.array.astype(np.float64), axis=-1, keepdims=True) / 2.0**30
-            )
         if self.precision is None:
             return np.full((self.array.shape[0], 1), self.quanta, dtype=np.float64)
         rms = self.array.std(axis=-1, dtype=np.float64, keepdims=True)

@@ -16,7 +16,7 @@ from flaccodec.threads import available_processors
 if TYPE_CHECKING:
     from benchmarks.results import Machine
 
-PACKAGES = ("flaccodec", "numpy", "zarr", "numcodecs", "flacarray", "pcodec")
+PACKAGES = ("flaccodec", "numpy", "zarr", "numcodecs", "flacarray", "pcodec", "h5py", "hdf5plugin")
 
 
 def _processor() -> str:

@@ -14,12 +14,12 @@ import sys
 import tempfile
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
 from benchmarks.data import Case, noisy_wave
-from flaccodec import core
+from flaccodec import FlacArray, core
 from flaccodec.options import CodecOptions
 from flaccodec.threads import available_processors
 
@@ -37,6 +37,11 @@ sys.path.append(sys.argv[1])  # behind the installed flaccodec
 from benchmarks.memory import main
 main(*sys.argv[2:])
 """
+
+FROM_ARRAY = "from_array"
+"""`FlacArray.from_array` with what it does by default: floats get quanta of their range."""
+
+Result = TypeVar("Result", "Array", "FlacArray")
 
 Sizes = dict[str, int]
 """Bytes of input, of output, and of what resident memory grew by; the input was there before."""
@@ -79,7 +84,7 @@ def _return_free_memory() -> None:
         ctypes.CDLL(None).malloc_trim(0)
 
 
-def _measure(run: Callable[[Array], Array], given: Array) -> tuple[Array, Sizes]:
+def _measure(run: Callable[[Array], Result], given: Array) -> tuple[Result, Sizes]:
     _return_free_memory()
     before = _status("VmRSS")
     _reset_peak()
@@ -93,14 +98,22 @@ def _encode(case: Case, array: Array) -> Array:
     return options.encode(array, num_threads=available_processors())
 
 
+def _from_array(array: Array) -> FlacArray:
+    return FlacArray.from_array(array)
+
+
 def _decode(chunk: Array) -> Array:
     return core.decode_chunk(chunk, num_threads=available_processors())
 
 
 def _measure_here(operation: str, case: Case, chunk_file: Path) -> Sizes:
     # The first run starts threads and loads code.
-    _decode(_encode(case, noisy_wave((100, 1000), case.name.split()[0])))
-    if operation == "encode":
+    small = noisy_wave((100, 1000), case.name.split()[0])
+    _decode(_encode(case, small))
+    if operation == FROM_ARRAY:
+        _from_array(small)
+        _, sizes = _measure(_from_array, case.array)
+    elif operation == "encode":
         chunk, sizes = _measure(partial(_encode, case), case.array)
         chunk.tofile(chunk_file)
     else:
@@ -136,7 +149,7 @@ def run_memory(quick: bool) -> list[MemoryResult]:
     with tempfile.TemporaryDirectory() as directory:
         chunk_file = Path(directory) / "chunk"
         for number, case in enumerate(memory_cases(quick)):
-            for operation in ("encode", "decode"):
+            for operation in ("encode", "decode", FROM_ARRAY):
                 sizes = _measure_in_process(operation, number, quick, chunk_file)
                 results.append(_result(case, operation, sizes))
     return results

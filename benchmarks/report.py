@@ -17,6 +17,7 @@ if TYPE_CHECKING:
         ArrayResult,
         CaseResult,
         DecodingResult,
+        HDF5Result,
         Machine,
         MemoryResult,
         Results,
@@ -121,6 +122,27 @@ def times_table(results: list[TimesResult]) -> Table:
     return Table("two at a time", columns, rows, 3)
 
 
+def hdf5_table(result: HDF5Result) -> Table:
+    """Show the filters beside each other."""
+    columns = ["filter", "settings", "threads", "ratio", "write MB/s", "read MB/s"]
+    columns += [f"{result['samples']} samples, ms", "largest error"]
+    rows = [
+        [
+            entry["contestant"],
+            entry["settings"],
+            str(entry["threads"]),
+            f"{entry['ratio']:.3f}",
+            f"{entry['write_speed']:,.0f}",
+            f"{entry['read_speed']:,.0f}",
+            f"{1e3 * entry['slice_median']:,.2f}",
+            f"{entry['max_error']:.3g}",
+        ]
+        for entry in result["entries"]
+    ]
+    title = f"{result['title']}, chunks {tuple(result['chunks'])}"
+    return Table(title, columns, rows, 2, result["notes"])
+
+
 def slice_table(result: SliceResult) -> Table:
     """Show the reads from Zarr stores."""
     columns = ["codec", "settings", "read", "ms", "x faster than whole", "requests"]
@@ -203,6 +225,10 @@ def tables(results: Results) -> Iterator[tuple[str, Table]]:
         yield array["case"]["name"], array_table(array)
     for decoding in results["decoding"]:
         yield decoding["name"], decoding_table(decoding)
+    for hdf5 in results.get("hdf5", []):
+        yield hdf5["name"], hdf5_table(hdf5)
+        if hdf5["times"]:
+            yield f"{hdf5['name']}-times", times_table(hdf5["times"])
     if results["times"]:
         yield "times", times_table(results["times"])
     if results["memory"]:

@@ -125,6 +125,36 @@ class TimesResult(TypedDict):
     times: float
 
 
+class HDF5Entry(TypedDict):
+    """Speeds are in MB (1e6 bytes) of the array a second."""
+
+    contestant: str
+    settings: str
+    threads: int
+    nbytes: int
+    ratio: float
+    max_error: float
+    write_seconds: list[float]
+    read_seconds: list[float]
+    slice_seconds: list[float]
+    write_speed: float
+    read_speed: float
+    slice_median: float
+
+
+class HDF5Result(TypedDict):
+    name: str
+    title: str
+    dtype: str
+    shape: list[int]
+    chunks: list[int]
+    nbytes: int
+    samples: int
+    notes: list[str]
+    entries: list[HDF5Entry]
+    times: list[TimesResult]
+
+
 class TargetResult(TypedDict):
     what: str
     target: str
@@ -147,5 +177,6 @@ class Results(TypedDict):
     arrays: list[ArrayResult]
     decoding: list[DecodingResult]
     times: list[TimesResult]
+    hdf5: list[HDF5Result]
     targets: list[TargetResult]
     skipped: list[Skipped]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from benchmarks.data import INTEGER_RECORDINGS
+from benchmarks.memory import FROM_ARRAY
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
         CaseResult,
         ContestantResult,
         DecodingResult,
+        HDF5Result,
         MemoryResult,
         Results,
         SliceResult,
@@ -56,6 +58,10 @@ ENCODING_TARGETS = (1.15, 2.2)
 SLICE_TIMES_FASTER = 50.0
 SLICE_NBYTES_BEYOND_INDEX = 64 * 1024
 MEMORY_EXCESS = 0.10
+HDF5_CASE = "hdf5-float32-quanta"
+HDF5_EXCESS = 0.10
+HDF5_TIMES_FASTER = 1.8
+HDF5_COPY_TIMES_FASTER = 10.0
 RATIO_CASES = [f"{name}-level5" for name in INTEGER_RECORDINGS]
 
 
@@ -174,12 +180,51 @@ def _times_targets(results: list[TimesResult]) -> Iterator[TargetResult]:
         yield _at_least(f"{result['what']}, {result['ours']}", target, result["times"])
 
 
+def _hdf5_targets(result: HDF5Result) -> Iterator[TargetResult]:
+    """Judge the filter beside the codec alone, and what goes past HDF5 beside h5py."""
+    if result["name"] != HDF5_CASE:
+        return
+    *through_h5py, copies = result["times"]
+    for comparison in through_h5py:
+        excess = 1 / comparison["times"] - 1
+        yield _target(
+            f"{comparison['what']} through h5py: time beyond the codec alone",
+            f"at most {HDF5_EXCESS:.0%}",
+            f"{excess:.1%}",
+            excess <= HDF5_EXCESS,
+        )
+    ours = [entry for entry in result["entries"] if entry["contestant"].startswith("flaccodec")]
+    two = next((entry for entry in ours if entry["threads"] == 2), None)
+    if two is not None:
+        times = two["read_speed"] / ours[0]["read_speed"]
+        what = f"{result['name']}: hdf5.read on two threads, times as fast as h5py"
+        yield _at_least(what, HDF5_TIMES_FASTER, times)
+    yield _at_least(
+        f"{copies['what']}: to_zarr, times as fast as reading and writing again",
+        HDF5_COPY_TIMES_FASTER,
+        copies["times"],
+    )
+
+
 def _memory_target(result: MemoryResult) -> TargetResult:
+    if result["operation"] == FROM_ARRAY:
+        return _from_array_target(result)
     return _target(
         f"{result['operation']} {result['case']}: memory beyond input + output",
         f"at most {MEMORY_EXCESS:.0%}",
         f"{result['excess']:.1%}",
         result["excess"] <= MEMORY_EXCESS,
+    )
+
+
+def _from_array_target(result: MemoryResult) -> TargetResult:
+    beyond = result["peak_nbytes"] - result["input_nbytes"] - result["output_nbytes"]
+    excess = beyond / result["input_nbytes"]
+    return _target(
+        f"{result['operation']} {result['case']}: memory beyond input + output, of the input",
+        f"at most {MEMORY_EXCESS:.0%}",
+        f"{excess:.1%}",
+        excess <= MEMORY_EXCESS,
     )
 
 
@@ -197,4 +242,6 @@ def judge(results: Results) -> list[TargetResult]:
     for decoding in results["decoding"]:
         targets += _decoding_targets(decoding)
     targets += _times_targets(results["times"])
+    for hdf5 in results["hdf5"]:
+        targets += _hdf5_targets(hdf5)
     return targets + [_memory_target(result) for result in results["memory"]]

@@ -14,7 +14,7 @@
 #include "threads.h"
 
 #define JOB_SAMPLES 65536
-#define JOBS_A_THREAD 4
+#define JOBS_A_THREAD 16
 #define MARK_EVERY 256 /* frames between the positions that are remembered */
 
 /* A job: frames from number frame of span span on, until its samples are up. */
@@ -402,7 +402,7 @@ static int make_worker(const decoding *d, worker *w) {
 
 static int make_workers(decoding *d) {
     d->n_starts = cut_jobs(d, NULL);
-    /* A thread costs as much to wake as a few jobs take. */
+    /* A thread costs as much to wake as some jobs take, and more on a busy machine. */
     int64_t useful = d->n_starts / JOBS_A_THREAD + 1;
     if (d->n_threads > useful) d->n_threads = (int)useful;
     d->starts = malloc((size_t)d->n_starts * sizeof *d->starts + 1);

@@ -1,7 +1,8 @@
 """FLAC compression for N-dimensional numeric arrays.
 
-Importing this needs numpy alone. `FlacCodec` and `create_array` need zarr
-(``pip install flaccodec[zarr]``) and import it when they are first used.
+Importing this needs numpy alone. `FlacCodec`, `create_array` and `encoding` need zarr
+(``pip install flaccodec[zarr]``) and import it when they are first used; `encoding` for
+netCDF needs h5py instead (``flaccodec[hdf5]``).
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from flaccodec.exceptions import CorruptChunkError, FlacCodecError
 from flaccodec.threads import get_num_threads, num_threads, set_num_threads
 
 if TYPE_CHECKING:
+    from flaccodec.xarray_encoding import encoding
     from flaccodec.zarr import create_array
     from flaccodec.zarr_codec import FlacCodec
 
@@ -24,6 +26,7 @@ __all__ = [
     "FlacCodec",
     "FlacCodecError",
     "create_array",
+    "encoding",
     "get_num_threads",
     "num_threads",
     "set_num_threads",
@@ -31,7 +34,11 @@ __all__ = [
 
 __version__ = _version("flaccodec")
 
-_LAZY = {"FlacCodec": "flaccodec.zarr_codec", "create_array": "flaccodec.zarr"}
+_LAZY = {
+    "FlacCodec": "flaccodec.zarr_codec",
+    "create_array": "flaccodec.zarr",
+    "encoding": "flaccodec.xarray_encoding",
+}
 
 
 def __getattr__(name: str) -> Any:

@@ -9,9 +9,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from flaccodec import core
+from flaccodec.blocks import in_block, is_elsewhere, read_blocks
 from flaccodec.compress import check_level, choose_threads
 from flaccodec.core import QuantaRule
-from flaccodec.exceptions import ChunkMismatchError, ConfigurationError, EmptyArrayError
+from flaccodec.exceptions import (
+    ChunkMismatchError,
+    ConfigurationError,
+    EmptyArrayError,
+    FlacCodecError,
+)
 from flaccodec.index import ChunkIndex, empty_index
 from flaccodec.selection import plan_streams
 from flaccodec.utils import check_keep, check_quanta, kept_indices, per_stream
@@ -85,7 +91,9 @@ class FlacArray:
         Parameters
         ----------
         arr : array_like, shape (..., n)
-            int8 to int64, uint8 to uint64, float32 or float64.
+            int8 to int64, uint8 to uint64, float32 or float64. What is not in memory but can be
+            sliced (``np.memmap``, datasets of h5py, arrays of zarr and dask) is read by blocks of
+            streams.
         level : int
             libFLAC's preset, 0 (fast) to 8 (small).
         quanta : float or array_like, optional
@@ -100,7 +108,8 @@ class FlacArray:
             None, or a part without rows, is nothing. `quanta` and `precision` are of the
             rank's own streams.
         use_threads : bool, optional
-            False for one thread; by default all processors.
+            False for one thread, True for all processors; by default all of them too, but one
+            thread in pools of workers such as dask's. `set_num_threads` changes both.
         lossless : bool
             Keep floats bit for bit.
 
@@ -117,15 +126,15 @@ class FlacArray:
         if mpi_comm is not None:
             from flaccodec.mpi_arrays import from_local
 
-            options = {
+            given = {
                 "level": level,
                 "quanta": quanta,
                 "precision": precision,
                 "use_threads": use_threads,
                 "lossless": lossless,
             }
-            return from_local(arr, mpi_comm, options)
-        array = np.asanyarray(arr)
+            return from_local(arr, mpi_comm, given)
+        array: Any = arr if is_elsewhere(arr) else np.asanyarray(arr)
         if isinstance(array, np.ma.MaskedArray):
             raise ConfigurationError(
                 "arr must not be masked, since masks are not kept: use arr.filled(np.nan)."
@@ -133,13 +142,15 @@ class FlacArray:
         level = check_level(level)
         dtype = core.check_dtype(array.dtype)
         rule, parameters = _choose_rule(dtype, array.shape[:-1], quanta, precision, lossless)
-        chunk = core.encode_chunk(
-            array,
-            level=level,
-            rule=rule,
-            parameters=parameters,
-            num_threads=choose_threads(use_threads),
-        )
+        options: dict[str, Any] = {
+            "level": level,
+            "rule": rule,
+            "num_threads": choose_threads(use_threads),
+        }
+        if is_elsewhere(array) and array.shape and 0 not in array.shape:
+            chunk = _encode_blocks(array, parameters, options)
+        else:
+            chunk = core.encode_chunk(np.asarray(array), parameters=parameters, **options)
         return cls.from_chunk(chunk, shape=array.shape)
 
     @classmethod
@@ -213,6 +224,9 @@ class FlacArray:
             )
         return type(self).from_chunk, (self.to_chunk(), self._shape)
 
+    def __dask_tokenize__(self) -> tuple[str, tuple[int, ...], npt.NDArray[np.uint8]]:
+        return "FlacArray", self._shape, self._chunk
+
     def __copy__(self) -> FlacArray:
         return FlacArray(self)
 
@@ -267,35 +281,72 @@ class FlacArray:
 
         return from_zarr(array, progress=progress)
 
-    # -- groups in flacarray's layout ----------------------------------------------------
+    # -- groups ------------------------------------------------------------------------
 
-    def write_hdf5(self, hgrp: Any, *, progress: bool = False) -> None:
-        """Write to an HDF5 group in the flacarray package's layout.
+    def write_hdf5(
+        self,
+        hgrp: Any,
+        *,
+        name: str | None = None,
+        layout: str = "flacarray",
+        chunks: tuple[int, ...] | None = None,
+        progress: bool = False,
+    ) -> None:
+        """Write to an HDF5 group.
 
         Parameters
         ----------
         hgrp : h5py.Group
             Over MPI ranks: where the file is open with ``driver="mpio"`` on all of them, each
             writes its own streams; else rank 0 writes, and this may be None on the others.
+        name : str, optional
+            Of the new dataset, for layout "chunks".
+        layout : str
+            "flacarray": the datasets of the flacarray package's layout. "chunks": one ordinary
+            dataset, compressed by flaccodec's HDF5 filter. Where its chunks hold whole streams
+            (as they do by default), the streams are moved as they are; else chunk after chunk
+            is decoded and written.
+        chunks : tuple of int, optional
+            Shape of a chunk, for layout "chunks".
         progress : bool
-            Show a bar while streams are encoded; needs tqdm.
+            Show a bar; needs tqdm.
 
         Raises
         ------
         UnsupportedDtypeError
-            The layout cannot express the array; the message says what can.
+            The layout "flacarray" cannot express the array; the message says what can.
         GroupExistsError
-            The group has datasets of these names.
+            The group has datasets of this layout's names.
+        ConfigurationError
+            Options are not of the layout, or the layout is none.
         """
         from flaccodec.group_arrays import streams_of
         from flaccodec.hdf5 import write_streams
+        from flaccodec.hdf5_arrays import write_dataset
 
-        if self.mpi_comm is not None and self.mpi_comm.size > 1:
+        if layout not in ("flacarray", "chunks"):
+            raise ConfigurationError(f'layout must be "flacarray" or "chunks". Got {layout!r}.')
+        is_one = layout == "chunks"
+        if is_one != (name is not None) or (chunks is not None and not is_one):
+            raise ConfigurationError(
+                'layout="chunks" needs name= and may have chunks=, "flacarray" takes neither. '
+                f"Got layout={layout!r}, name={name!r}, chunks={chunks!r}."
+            )
+        over_ranks = self.mpi_comm is not None and self.mpi_comm.size > 1
+        if over_ranks and is_one:
+            raise ConfigurationError(
+                'layout="chunks" is of one process: have each rank write to a dataset of '
+                "flaccodec.hdf5.create_distributed."
+            )
+        if over_ranks:
             from flaccodec.mpi_groups import write_flacarray
             from flaccodec.mpi_hdf5 import HDF5Door
 
-            return write_flacarray(HDF5Door(), hgrp, self, "write_hdf5", progress)
-        return write_streams(hgrp, streams_of(self, "write_hdf5", progress))
+            write_flacarray(HDF5Door(), hgrp, self, "write_hdf5", progress)
+        elif name is not None:
+            write_dataset(self, hgrp, name, chunks, progress)
+        else:
+            write_streams(hgrp, streams_of(self, "write_hdf5", progress))
 
     @classmethod
     def read_hdf5(
@@ -306,13 +357,18 @@ class FlacArray:
         mpi_dist: Any = None,
         no_flatten: bool = False,
         *,
+        name: str | None = None,
         progress: bool = False,
     ) -> FlacArray:
-        """Read an HDF5 group that flaccodec or flacarray wrote.
+        """Read an HDF5 group that flaccodec or flacarray wrote, or a dataset.
+
+        Of a dataset, chunks that hold whole streams are joined as they are. Of any other
+        dataset, whole streams are read and encoded some at a time: floats with the filter's
+        quanta where it has them, else bit for bit.
 
         Parameters
         ----------
-        hgrp : h5py.Group
+        hgrp : h5py.Group, or h5py.Dataset
         keep : array_like of bool, optional
             Which streams, of the leading shape; the result then has two axes.
         mpi_comm : mpi4py.MPI.Comm, optional
@@ -323,6 +379,8 @@ class FlacArray:
             evenly.
         no_flatten : bool
             Whether an array of one axis gets a leading axis of 1.
+        name : str, optional
+            Of the dataset in the group, where there is one of layout "chunks".
         progress : bool
             Show a bar while streams are decoded; needs tqdm.
 
@@ -334,17 +392,29 @@ class FlacArray:
         ------
         GroupError
             The group holds no flacarray data, or data that contradict each other.
+        CorruptChunkError, ChunkMismatchError
+            A dataset's chunk is damaged, or not like the dataset; the message names it.
         """
         from flaccodec.group_arrays import flacarray_of
         from flaccodec.hdf5 import read_streams
+        from flaccodec.hdf5_arrays import is_dataset, read_dataset
         from flaccodec.mpi_distribution import check_dist_of_one
 
-        if mpi_comm is not None:
+        if mpi_comm is not None and name is None:
             from flaccodec.mpi_groups import read_flacarray
             from flaccodec.mpi_hdf5 import HDF5Door
 
             options = {"no_flatten": no_flatten, "what": "read_hdf5", "progress": progress}
             return read_flacarray(HDF5Door(), hgrp, mpi_comm, keep, mpi_dist, options)
+        if mpi_comm is not None:
+            raise ConfigurationError(
+                "a dataset is read in one process: have each rank read its rows of it."
+            )
+        source = hgrp if name is None else hgrp[name]
+        if is_dataset(source):
+            return read_dataset(source, keep, no_flatten, progress)
+        if name is not None:
+            raise ConfigurationError(f"name must be that of a dataset. Got {name!r}, a group.")
         streams, _ = read_streams(hgrp, keep)
         check_dist_of_one(mpi_dist, streams.table_shape if keep is None else np.shape(keep))
         return flacarray_of(streams, no_flatten, "read_hdf5", progress)
@@ -594,7 +664,8 @@ class FlacArray:
         keep_indices : bool
             Also return the indices of the kept streams.
         use_threads : bool, optional
-            False for one thread; by default all processors.
+            False for one thread, True for all processors; by default all of them too, but one
+            thread in pools of workers such as dask's. `set_num_threads` changes both.
 
         Returns
         -------
@@ -735,6 +806,25 @@ def _choose_rule(
     if precision is not None:
         return QuantaRule.PRECISION, per_stream("precision", precision, leading)
     return (QuantaRule.NONE if lossless else QuantaRule.RANGE), None
+
+
+def _encode_blocks(
+    array: Any, parameters: npt.NDArray[Any] | None, options: dict[str, Any]
+) -> npt.NDArray[np.uint8]:
+    """Encode an array that is not in memory, and join the streams of its blocks."""
+    chunks: list[npt.NDArray[np.uint8]] = []
+    picks = np.empty((math.prod(array.shape[:-1]), 2), dtype=np.int64)
+    for numbers, rows in read_blocks(array, "from_array", progress=False):
+        chosen = parameters
+        if parameters is not None and parameters.ndim:
+            chosen = parameters.ravel()[numbers]
+        try:
+            chunk = core.encode_chunk(rows, parameters=chosen, **options)
+        except FlacCodecError as error:
+            raise in_block(error, numbers) from error
+        picks[numbers, 0], picks[numbers, 1] = len(chunks), np.arange(len(rows))
+        chunks.append(chunk)
+    return core.gather_streams(chunks, picks)
 
 
 def _has_ellipsis(key: Any) -> bool:

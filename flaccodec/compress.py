@@ -11,7 +11,7 @@ import numpy.typing as npt
 from flaccodec import core
 from flaccodec.exceptions import ConfigurationError, UnsupportedDtypeError
 from flaccodec.index import ChunkIndex
-from flaccodec.threads import available_processors, resolve_threads
+from flaccodec.threads import available_processors, in_pool, resolve_threads
 from flaccodec.utils import float_to_int
 
 __all__ = ["array_compress"]
@@ -33,9 +33,13 @@ def choose_threads(use_threads: bool | None) -> int:
     Parameters
     ----------
     use_threads : bool or None
-        False for one. Else the number that was set, by default all processors.
+        False for one. Else the number that was set; where none was, True for all processors,
+        None for all of them but in pools of workers, where it is one.
     """
-    return 1 if use_threads is False else resolve_threads(None, available_processors())
+    if use_threads is False:
+        return 1
+    alone = use_threads or not in_pool()
+    return resolve_threads(None, available_processors() if alone else 1)
 
 
 def check_level(level: int) -> int:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from flaccodec import core
 from flaccodec.array import FlacArray
+from flaccodec.blocks import in_block, is_elsewhere, read_blocks
 from flaccodec.compress import array_compress, choose_threads, compress_integers
 from flaccodec.exceptions import (
     ConfigurationError,
@@ -15,12 +17,12 @@ from flaccodec.exceptions import (
     FlacCodecError,
     UnsupportedDtypeError,
 )
-from flaccodec.group_layout import GroupStreams, check_dtype, table_shape
+from flaccodec.group_layout import GroupStreams, check_dtype, stack_tables, table_shape
 from flaccodec.progress import stream_blocks
 from flaccodec.utils import per_stream
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Iterator
 
     import numpy.typing as npt
 
@@ -33,8 +35,53 @@ QUANTA = "quanta"
 # -- arrays ------------------------------------------------------------------------
 
 
+@dataclass(frozen=True)
+class ArrayParts:
+    """An array on its way to a group: what is known at once, and its streams as they come.
+
+    Attributes
+    ----------
+    shape, dtype
+        The array's; the dtype in this machine's byte order.
+    extras : dict
+        For flaccodec's own attribute.
+    parts : iterable of Compressed
+        Some streams after the other.
+    """
+
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+    extras: dict[str, Any]
+    parts: Iterable[Compressed]
+
+
+def compress_parts(
+    arr: Any,
+    level: int,
+    quanta: npt.ArrayLike | None,
+    precision: npt.ArrayLike | None,
+    use_threads: bool | None,
+    progress: bool,
+) -> ArrayParts:
+    """Compress an array to streams of format 1, by blocks where it is not in memory."""
+    array = arr if is_elsewhere(arr) else np.asarray(arr)
+    dtype = array.dtype.newbyteorder("=")
+    check_dtype(dtype)
+    shape = tuple(map(int, array.shape))
+    if not shape:
+        raise ConfigurationError("an array without axes has no streams: reshape it to (1,).")
+    if 0 not in shape and (progress or is_elsewhere(array)):
+        parts = _compress_blocks(array, level, quanta, precision, use_threads, progress)
+    else:
+        whole = np.asarray(array).astype(dtype, copy=False)
+        parts = iter([array_compress(whole, level, quanta, precision, use_threads)])
+    uniform = quanta is not None and np.ndim(quanta) == 0
+    extras = {QUANTA: float(np.asarray(quanta))} if uniform else {}
+    return ArrayParts(shape, dtype, extras, parts)
+
+
 def compress_array(
-    arr: npt.NDArray[Any],
+    arr: Any,
     level: int,
     quanta: npt.ArrayLike | None,
     precision: npt.ArrayLike | None,
@@ -42,57 +89,48 @@ def compress_array(
     progress: bool,
 ) -> GroupStreams:
     """Compress an array to streams of format 1."""
-    array = np.asarray(arr)
-    check_dtype(array.dtype.newbyteorder("="))
-    array = array.astype(array.dtype.newbyteorder("="), copy=False)
-    if array.ndim == 0:
-        raise ConfigurationError("an array without axes has no streams: reshape it to (1,).")
-    compress = _compress_blocks if progress and array.size else array_compress
-    tables = compress(array, level, quanta, precision, use_threads)
-    uniform = quanta is not None and np.ndim(quanta) == 0
-    extras = {QUANTA: float(np.asarray(quanta))} if uniform else {}
-    return GroupStreams(array.shape, array.dtype, *tables, extras=extras)
+    array = compress_parts(arr, level, quanta, precision, use_threads, progress)
+    tables = _join(list(array.parts), table_shape(array.shape))
+    return GroupStreams(array.shape, array.dtype, *tables, extras=array.extras)
 
 
 def _compress_blocks(
-    array: npt.NDArray[Any],
+    array: Any,
     level: int,
     quanta: npt.ArrayLike | None,
     precision: npt.ArrayLike | None,
     use_threads: bool | None,
-) -> Compressed:
-    """Do as `array_compress` with some streams after the other, under a bar."""
-    rows = array.reshape(-1, array.shape[-1])
-
-    def of(block: slice, name: str, values: npt.ArrayLike | None) -> npt.NDArray[Any] | None:
-        if values is None:
-            return None
-        checked = per_stream(name, values, array.shape[:-1])
-        return checked if checked.ndim == 0 else checked.ravel()[block]
-
-    parts: list[Compressed] = []
-    try:
-        for block in stream_blocks(*rows.shape, "write_array", progress=True):
-            chosen = of(block, "quanta", quanta), of(block, "precision", precision)
-            parts.append(array_compress(rows[block], level, *chosen, use_threads))
-    except FlacCodecError:
-        # Messages number the streams of what was given, which should be all of them.
-        array_compress(array, level, quanta, precision, use_threads)
-        raise
-    return _join(parts, table_shape(array.shape))
+    progress: bool,
+) -> Iterator[Compressed]:
+    """Do as `array_compress` with some streams after the other."""
+    options = {
+        name: per_stream(name, values, tuple(array.shape[:-1]))
+        for name, values in (("quanta", quanta), ("precision", precision))
+        if values is not None
+    }
+    for numbers, rows in read_blocks(array, "write_array", progress):
+        chosen = {
+            name: values if values.ndim == 0 else values.ravel()[numbers]
+            for name, values in options.items()
+        }
+        try:
+            yield array_compress(rows, level, use_threads=use_threads, **chosen)
+        except FlacCodecError as error:
+            if is_elsewhere(array):
+                raise in_block(error, numbers) from error
+            # Messages number the streams of what was given, which should be all of them.
+            array_compress(array, level, quanta, precision, use_threads)
+            raise
 
 
 def _join(parts: list[Compressed], tables: tuple[int, ...]) -> Compressed:
     """Lay compressed streams end to end."""
-    compressed, starts, nbytes, offsets, gains = zip(*parts, strict=True)
-    sizes = np.array([len(part) for part in compressed])
-    shifted = [s + shift for s, shift in zip(starts, np.cumsum(sizes) - sizes, strict=True)]
-
-    def table(values: Sequence[Any]) -> Any:
-        return None if values[0] is None else np.concatenate(values).reshape(tables)
-
+    compressed = [part[0] for part in parts]
+    shifts = np.cumsum([0, *map(len, compressed)])
+    rows = [(part[1] + shift, *part[2:]) for part, shift in zip(parts, shifts[:-1], strict=True)]
     together = compressed[0] if len(parts) == 1 else np.concatenate(compressed)
-    return together, table(shifted), table(nbytes), table(offsets), table(gains)
+    starts, nbytes, offsets, gains = stack_tables(rows, tables)
+    return together, starts, nbytes, offsets, gains
 
 
 def sample_range(streams: GroupStreams, stream_slice: slice | None) -> tuple[int, int]:

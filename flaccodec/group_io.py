@@ -6,6 +6,7 @@ slices are read by indexing; only how datasets are created differs.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 from dataclasses import dataclass, replace
@@ -42,17 +43,22 @@ from flaccodec.group_layout import (
     flac_channels,
     kind_of,
     layout_shape,
+    stack_tables,
     table_shape,
     tables_of,
     unknown_version,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
+    from contextlib import AbstractContextManager
 
     import numpy.typing as npt
 
+    from flaccodec.group_arrays import ArrayParts
+
     Create = Callable[[str, npt.NDArray[Any]], Any]
+    Append = AbstractContextManager[Callable[[npt.NDArray[np.uint8]], None]]
     Indices = list[tuple[int, ...]]
 
 MAX_EXTRAS_BYTES = 60_000
@@ -65,6 +71,9 @@ PAGE_BYTES = 4096
 """What files are read in at the least: pages of the system's cache, and blocks of disks."""
 
 _WRITER = "flaccodec"
+
+ATTRIBUTES = (EXTRAS, FLAC_CHANNELS, SOFTWARE_VERSION, FORMAT_VERSION)
+"""Of the group; the one that makes it a flacarray group is written last."""
 
 
 # -- reading ----------------------------------------------------------------------
@@ -499,6 +508,44 @@ def write_group(group: Any, place: str, streams: GroupStreams, create: Create) -
         hold a shape.
     """
     attributes = attributes_of(streams)
+    with _all_or_nothing(group, place):
+        create(COMPRESSED, streams.compressed)
+        _describe(group, streams, attributes, create)
+
+
+def write_parts(group: Any, place: str, array: ArrayParts, create: Create, append: Append) -> None:
+    """Write an array's streams to a group as they come, all of them or, if something fails, none.
+
+    Parameters
+    ----------
+    group, place, create
+        As for `write_group`.
+    array : ArrayParts
+    append : context manager of a callable (bytes)
+        Writes the dataset of compressed bytes, some after the other.
+
+    Raises
+    ------
+    GroupExistsError, ConfigurationError
+        As `write_group`.
+    """
+    with _all_or_nothing(group, place):
+        columns: list[tuple[Any, ...]] = []
+        size = 0
+        with append as write:
+            for compressed, starts, *others in array.parts:
+                columns.append((starts + size, *others))
+                size += len(compressed)
+                write(compressed)
+        starts, nbytes, offsets, gains = stack_tables(columns, table_shape(array.shape))
+        tables = GroupTables(
+            array.shape, array.dtype, starts, nbytes, offsets, gains, extras=array.extras
+        )
+        _describe(group, tables, attributes_of(tables), create)
+
+
+@contextlib.contextmanager
+def _all_or_nothing(group: Any, place: str) -> Iterator[None]:
     existing = [name for name in DATASETS if name in group]
     if existing:
         raise GroupExistsError(
@@ -506,32 +553,30 @@ def write_group(group: Any, place: str, streams: GroupStreams, create: Create) -
             "group."
         )
     try:
-        _create_datasets(streams, create)
-        for name, value in attributes.items():
-            group.attrs[name] = value
+        yield
     except BaseException:
-        _remove(group, attributes)
+        _remove(group)
         raise
 
 
-def attributes_of(streams: GroupStreams) -> dict[str, str]:
+def attributes_of(streams: GroupStreams | GroupTables) -> dict[str, str]:
     """Return the group's attributes; the one that makes it a flacarray group is the last."""
     if streams.format_version != WRITTEN_VERSION:
         raise ConfigurationError(
             f"groups are written in format {WRITTEN_VERSION}. Got streams of format "
             f"{streams.format_version}: decode and encode them."
         )
-    if streams.n_streams == 0:
+    if 0 in streams.shape[:-1]:
         raise ConfigurationError("a group must have at least 1 stream. Got none.")
     return {
         EXTRAS: _encode_extras(streams),
-        FLAC_CHANNELS: str(streams.n_channels),
+        FLAC_CHANNELS: str(flac_channels(streams.dtype)),
         SOFTWARE_VERSION: f"{_WRITER} {_version('flaccodec')}",
         FORMAT_VERSION: str(WRITTEN_VERSION),
     }
 
 
-def _encode_extras(streams: GroupStreams) -> str:
+def _encode_extras(streams: GroupStreams | GroupTables) -> str:
     if "shape" in streams.extras:
         raise ConfigurationError("extras must not hold shape, which the streams have themselves.")
     try:
@@ -545,19 +590,26 @@ def _encode_extras(streams: GroupStreams) -> str:
     return text
 
 
-def _create_datasets(streams: GroupStreams, create: Create) -> None:
+def _describe(
+    group: Any,
+    streams: GroupStreams | GroupTables,
+    attributes: Mapping[str, str],
+    create: Create,
+) -> None:
+    """Write tables and attributes."""
     for name, table in tables_of(streams).items():
         if table is not None:
             dataset = create(name, table)
             if name == STREAM_STARTS:
-                dataset.attrs[STREAM_SIZE] = streams.stream_size
-    create(COMPRESSED, streams.compressed)
+                dataset.attrs[STREAM_SIZE] = streams.shape[-1]
+    for name, value in attributes.items():
+        group.attrs[name] = value
 
 
-def _remove(group: Any, attributes: Mapping[str, str]) -> None:
+def _remove(group: Any) -> None:
     for name in DATASETS:
         if name in group:
             del group[name]
-    for name in attributes:
+    for name in ATTRIBUTES:
         if name in group.attrs:
             del group.attrs[name]

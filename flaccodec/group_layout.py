@@ -53,7 +53,7 @@ from flaccodec.exceptions import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     import numpy.typing as npt
 
@@ -86,10 +86,10 @@ class GroupTables:
     dtype: np.dtype[Any]
     stream_starts: npt.NDArray[np.int64]
     stream_nbytes: npt.NDArray[np.int64]
-    stream_offsets: npt.NDArray[Any] | None
-    stream_gains: npt.NDArray[Any] | None
-    format_version: int
-    extras: Mapping[str, Any]
+    stream_offsets: npt.NDArray[Any] | None = None
+    stream_gains: npt.NDArray[Any] | None = None
+    format_version: int = WRITTEN_VERSION
+    extras: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         check_tables(self)
@@ -271,6 +271,16 @@ def tables_of(streams: GroupStreams | GroupTables) -> dict[str, npt.NDArray[Any]
         STREAM_OFFSETS: streams.stream_offsets,
         STREAM_GAINS: streams.stream_gains,
     }
+
+
+def stack_tables(parts: Iterable[tuple[Any, ...]], shape: tuple[int, ...]) -> list[Any]:
+    """Join the tables of streams that follow each other; None where they are None."""
+
+    def stack(tables: tuple[Any, ...]) -> Any:
+        return None if tables[0] is None else np.concatenate(list(map(np.ravel, tables)))
+
+    stacked = [stack(tables) for tables in zip(*parts, strict=True)]
+    return [None if table is None else table.reshape(shape) for table in stacked]
 
 
 def _check_table(

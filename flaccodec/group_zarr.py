@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,18 +13,24 @@ except ImportError as error:
     raise ImportError("flaccodec.group_zarr needs zarr: pip install 'flaccodec[zarr]'") from error
 
 from flaccodec import core, group_arrays, group_io, mpi_groups
-from flaccodec.group_arrays import compress_array
+from flaccodec.group_arrays import compress_parts
 from flaccodec.group_layout import COMPRESSED
 from flaccodec.mpi_distribution import check_dist_of_one
 from flaccodec.mpi_zarr import ZarrDoor
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
     import numpy.typing as npt
 
     from flaccodec.group_io import Indices
     from flaccodec.group_layout import GroupStreams
 
 __all__ = ["read_array", "read_streams", "write_array", "write_streams"]
+
+
+CHUNK_BYTES = 2**21
+"""Of the compressed bytes: what a stream costs at the least to be read by itself."""
 
 
 def _place(zgrp: zarr.Group) -> str:
@@ -36,7 +43,7 @@ def _place(zgrp: zarr.Group) -> str:
 def write_streams(zgrp: zarr.Group, streams: GroupStreams) -> None:
     """Write compressed streams to a Zarr group, where flacarray 0.3 and later reads them.
 
-    The FLAC streams are chunked as Zarr sees fit, and not compressed once more.
+    The FLAC streams are in chunks of 2 MiB, and not compressed once more.
 
     Parameters
     ----------
@@ -53,12 +60,42 @@ def write_streams(zgrp: zarr.Group, streams: GroupStreams) -> None:
         The streams cannot be written as format 1.
     """
 
-    def create(name: str, array: npt.NDArray[Any]) -> zarr.Array[Any]:
-        if name == COMPRESSED:
-            return zgrp.create_array(name, data=array, compressors=None)
-        return zgrp.create_array(name, data=array)
+    def create(name: str, array: npt.NDArray[Any]) -> Any:
+        if name != COMPRESSED:
+            return zgrp.create_array(name, data=array)
+        with _appending(zgrp) as write:
+            return write(array)
 
     group_io.write_group(zgrp, _place(zgrp), streams, create)
+
+
+@contextlib.contextmanager
+def _appending(zgrp: zarr.Group) -> Iterator[Callable[[npt.NDArray[np.uint8]], None]]:
+    """Give what writes the compressed bytes, some after the other.
+
+    Chunks are written once each, and are the same however the bytes come.
+    """
+    array: zarr.Array[Any] | None = None
+    held = np.empty(0, dtype=np.uint8)
+
+    def flush(size: int) -> None:
+        nonlocal array, held
+        if array is None:
+            chunks = (min(size, CHUNK_BYTES),)
+            array = zgrp.create_array(COMPRESSED, data=held[:size], chunks=chunks, compressors=None)
+        else:
+            array.append(held[:size])
+        held = held[size:].copy()
+
+    def write(data: npt.NDArray[np.uint8]) -> None:
+        nonlocal held
+        held = np.concatenate([held, data]) if held.size else data
+        if held.size > CHUNK_BYTES:
+            flush(held.size // CHUNK_BYTES * CHUNK_BYTES)
+
+    yield write
+    if held.size:
+        flush(held.size)
 
 
 def read_streams(
@@ -91,7 +128,7 @@ def read_streams(
 
 
 def write_array(
-    arr: npt.NDArray[Any],
+    arr: Any,
     zgrp: zarr.Group,
     level: int = core.DEFAULT_LEVEL,
     quanta: npt.ArrayLike | None = None,
@@ -105,6 +142,10 @@ def write_array(
     Parameters
     ----------
     arr : ndarray of int32, int64, float32 or float64, shape (..., n)
+        Or anything of this kind that can be sliced, such as ``np.memmap``, an h5py dataset, a
+        zarr or a dask array. It is then read, and the group written, by blocks of about 4
+        million samples, or a stream where that is longer; memory holds no more than that. The
+        group is the same.
     zgrp : zarr.Group
         It may hold other things, but none of the layout's datasets.
     level : int
@@ -136,8 +177,12 @@ def write_array(
             "progress": progress,
         }
         return mpi_groups.write_array(ZarrDoor(), zgrp, mpi_comm, arr, options)
-    streams = compress_array(arr, level, quanta, precision, use_threads, progress)
-    write_streams(zgrp, streams)
+    array = compress_parts(arr, level, quanta, precision, use_threads, progress)
+
+    def create(name: str, table: npt.NDArray[Any]) -> zarr.Array[Any]:
+        return zgrp.create_array(name, data=table)
+
+    return group_io.write_parts(zgrp, _place(zgrp), array, create, _appending(zgrp))
 
 
 def read_array(

@@ -8,6 +8,7 @@ directory for it.
 
 from __future__ import annotations
 
+import importlib
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,6 +20,7 @@ except ImportError as error:
 
 from flaccodec import core, group_arrays, group_io, mpi_groups
 from flaccodec.group_arrays import compress_array
+from flaccodec.hdf5_direct import read, write
 from flaccodec.hdf5_filter import FILTER_ID, PLUGIN_PATH, Flac, register
 from flaccodec.mpi_distribution import check_dist_of_one
 from flaccodec.mpi_hdf5 import HDF5Door, create_distributed, write_distributed
@@ -28,21 +30,47 @@ if TYPE_CHECKING:
 
     from flaccodec.group_io import Indices
     from flaccodec.group_layout import GroupStreams
+    from flaccodec.hdf5_virtual import VirtualParser, virtual_zarr
+    from flaccodec.hdf5_zarr import from_zarr, to_zarr
 
 __all__ = [
     "FILTER_ID",
     "PLUGIN_PATH",
     "Flac",
+    "VirtualParser",
     "create_distributed",
+    "from_zarr",
+    "read",
     "read_array",
     "read_streams",
     "register",
+    "to_zarr",
+    "virtual_zarr",
+    "write",
     "write_array",
     "write_distributed",
     "write_streams",
 ]
 
+_LAZY = {
+    "VirtualParser": "flaccodec.hdf5_virtual",
+    "virtual_zarr": "flaccodec.hdf5_virtual",
+    "from_zarr": "flaccodec.hdf5_zarr",
+    "to_zarr": "flaccodec.hdf5_zarr",
+}
+"""What needs more than h5py, and is imported when it is first used."""
+
 register()
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LAZY:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(_LAZY[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_LAZY})
 
 
 def _place(hgrp: h5py.Group) -> str:

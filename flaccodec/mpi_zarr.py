@@ -43,7 +43,12 @@ class ZarrDoor:
     def create(self, group: zarr.Group, name: str, table: SpreadTable) -> zarr.Array[Any]:
         """Create an array without data, as `group_zarr.write_streams` does with."""
         if name == COMPRESSED:
-            return group.create_array(name, shape=table.shape, dtype=table.dtype, compressors=None)
+            from flaccodec.group_zarr import CHUNK_BYTES
+
+            chunks = (min(table.shape[0], CHUNK_BYTES),)
+            return group.create_array(
+                name, shape=table.shape, dtype=table.dtype, chunks=chunks, compressors=None
+            )
         return group.create_array(name, shape=table.shape, dtype=table.dtype)
 
     def rows_together(self, dataset: zarr.Array[Any]) -> int:

@@ -118,7 +118,8 @@ class CodecOptions:
                 if getattr(self, name) is not None:
                     raise ConfigurationError(
                         f"{name} is for float32 and float64; integers are stored exactly. "
-                        f"Got dtype {checked} and {name}={getattr(self, name)!r}: leave it out."
+                        f"Got dtype {checked} and {name}={getattr(self, name)!r}: leave it "
+                        "out, or, if the data are floats, do not give the array an integer dtype."
                     )
         return checked
 

@@ -1,15 +1,19 @@
 """How many threads coding uses.
 
 The doors that others call side by side (Zarr, numcodecs) code a chunk on one
-thread; what is called once for all of an array uses all processors. Each is
-changed by `set_num_threads`, for a block of code by `num_threads`, or by the
-environment variable ``FLACCODEC_NUM_THREADS``. The number never changes the
-bytes, and OpenMP's own settings are left alone.
+thread; what is called once for all of an array uses all processors, unless it
+is called from a pool: threads other than the main one, and processes that
+multiprocessing started, get one thread each, since whoever made the pool has
+already given its processors work. Each is changed by `set_num_threads`, for a
+block of code by `num_threads`, or by the environment variable
+``FLACCODEC_NUM_THREADS``. The number never changes the bytes, and OpenMP's own
+settings are left alone.
 """
 
 from __future__ import annotations
 
 import contextlib
+import multiprocessing
 import operator
 import os
 import threading
@@ -63,6 +67,12 @@ def available_processors() -> int:
     return os.cpu_count() or 1
 
 
+def in_pool() -> bool:
+    """Tell whether this code runs beside others: dask's workers and other pools do so."""
+    in_main_thread = threading.current_thread() is threading.main_thread()
+    return not in_main_thread or multiprocessing.parent_process() is not None
+
+
 def resolve_threads(n: int | None, default: int) -> int:
     """Decide on a number: `n`, else what was set, else the environment's, else `default`."""
     if n is not None:
@@ -83,7 +93,9 @@ def set_num_threads(n: int | None) -> None:
     n : int or None
         At least 1. None goes back to the defaults: the environment variable
         ``FLACCODEC_NUM_THREADS``, else one thread for a Zarr or numcodecs chunk
-        and all processors for the rest.
+        and all processors for the rest. Where the rest is called from a thread other than
+        the main one, or in a process of multiprocessing's, as in dask's workers, it is one
+        thread too.
 
     Raises
     ------

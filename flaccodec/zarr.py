@@ -11,6 +11,7 @@ try:
 except ImportError as error:
     raise ImportError("flaccodec.zarr needs zarr: pip install 'flaccodec[zarr]'") from error
 
+from flaccodec.blocks import chunk_blocks, is_elsewhere, read
 from flaccodec.exceptions import ConfigurationError
 from flaccodec.group_zarr import read_array, write_array
 from flaccodec.mpi_zarr import create_distributed
@@ -46,6 +47,10 @@ def create_array(
         ``compressors`` there are none: zarr's default would put Zstd behind FLAC, which costs
         time, saves nothing and turns partial reading off.
 
+        ``data`` may be anything that has ``shape`` and ``dtype`` and can be sliced, such as
+        ``np.memmap``, an h5py dataset, another zarr array or a dask array. It is read and written
+        by blocks of chunks (or shards) of about 4 million samples; memory holds no more of it.
+
     Returns
     -------
     zarr.Array
@@ -76,7 +81,21 @@ def create_array(
     kwargs.setdefault("serializer", FlacCodec())
     kwargs.setdefault("compressors", None)
     _check_places(kwargs)
+    if is_elsewhere(kwargs.get("data")):
+        return _create_by_blocks(store, kwargs.pop("data"), kwargs)
     return zarr.create_array(store, **kwargs)
+
+
+def _create_by_blocks(store: StoreLike, source: Any, kwargs: dict[str, Any]) -> zarr.Array[Any]:
+    for name in ("shape", "dtype"):
+        if kwargs.pop(name, None) is not None:
+            raise ConfigurationError(f"{name} is that of data: leave it out.")
+    wanted = kwargs.pop("write_data", True)
+    array = zarr.create_array(store, shape=source.shape, dtype=source.dtype, **kwargs)
+    if wanted:
+        for block in chunk_blocks(array.shape, array.shards or array.chunks):
+            array[block] = read(source, block)
+    return array
 
 
 def _resolve(codec: Codec | dict[str, Any]) -> Codec:

@@ -20,6 +20,8 @@ if ROOT not in sys.path:
     sys.path.append(ROOT)  # behind an installed flaccodec
 
 from benchmarks import compression, data, report, targets, timing  # noqa: E402
+from benchmarks.decoding import Prepared, decoding_cases  # noqa: E402
+from benchmarks.libflac import bundled_library  # noqa: E402
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -46,6 +48,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     np.save(directory / "ecg_100.npy", samples.astype(np.int16))
     file = directory / "out" / "bench.json"
     only = ["int32-100-samples", "float32", "ecg_100", "seismic_kw1-level5", "slice", "memory"]
+    only += ["FlacArray-float32-long-streams", "FlacArray-int32-one-stream", "hdf5"]
     selection = [word for name in only for word in ("--only", name)]
     where = ("--data", directory, "--output", file)
     done = bench("--quick", "--repeat", 2, *selection, *where)
@@ -95,6 +98,32 @@ def test_slice_counts_requests_and_bytes(run: Run) -> None:
     assert cold["nbytes_fetched"] > result["index_nbytes"] > 0
     zstd = reads["Zstd", "slice"], reads["Zstd", "whole chunk"]
     assert zstd[0]["nbytes_fetched"] == zstd[1]["nbytes_fetched"]
+
+
+def test_hdf5_filters_are_measured(run: Run) -> None:
+    floats, recorded = run.results["hdf5"]
+    assert (floats["name"], recorded["name"]) == ("hdf5-float32-quanta", "hdf5-ecg_100")
+    lossless = {"flaccodec", "flaccodec.hdf5.read, write", "Blosc2", "Bitshuffle", "Zstd"}
+    for result, lossy in ((floats, {"SZ3", "ZFP"}), (recorded, set())):
+        assert {entry["contestant"] for entry in result["entries"]} == lossless | lossy
+        for entry in result["entries"]:
+            assert entry["ratio"] == pytest.approx(result["nbytes"] / entry["nbytes"])
+            for what in ("write", "read", "slice"):
+                assert min(entry[f"{what}_seconds"]) > 0
+            median = np.median(entry["read_seconds"])
+            assert entry["read_speed"] == pytest.approx(result["nbytes"] / 1e6 / median)
+    errors = {entry["contestant"]: entry["max_error"] for entry in floats["entries"]}
+    assert errors["Zstd"] == 0
+    for name in ("flaccodec", "SZ3", "ZFP"):
+        assert 0 < errors[name] < 1e-3
+    assert [times["ours"] for times in floats["times"]] == ["h5py", "h5py", "to_zarr"]
+    assert recorded["times"] == []
+
+
+def test_hdf5_targets_are_judged(run: Run) -> None:
+    what = [target["what"] for target in run.results["targets"]]
+    for part in ("write through h5py", "read through h5py", "to_zarr, times as fast"):
+        assert any(part in entry for entry in what)
 
 
 def test_memory_is_measured_where_the_system_lets_it(run: Run) -> None:
@@ -194,6 +223,74 @@ def test_missed_target_is_marked() -> None:
     assert [row[-1] for row in table.rows] == ["yes", "no"]
 
 
+def test_arrays_have_their_slices(run: Run) -> None:
+    names = [array["case"]["name"] for array in run.results["arrays"]]
+    assert names == ["FlacArray-float32-long-streams", "FlacArray-int32-one-stream"]
+    for array in run.results["arrays"]:
+        assert {r["contestant"] for r in array["case"]["contestants"]} == {"flaccodec", "flacarray"}
+        sliced = [entry["contestant"] for entry in array["slices"]]
+        assert sliced == (["flaccodec", "flacarray"] if "float" in array["case"]["name"] else [])
+    what = [target["what"] for target in run.results["targets"]]
+    for part in (
+        "slice of every stream",
+        "to_array: times",
+        "one-stream, encode",
+        "from_array",
+    ):
+        assert any(part in entry for entry in what), part
+
+
+@pytest.fixture(scope="module")
+def decoding(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    directory = tmp_path_factory.mktemp("decode")
+    file = directory / "decode.json"
+    only = ["int32-17bit-level5", "int32-17bit-1000", "int16", "float64", "times"]
+    selection = [word for name in only for word in ("--only", name)]
+    where = ("--data", directory, "--output", file)
+    done = bench("decode", "--quick", "--repeat", 2, *selection, *where)
+    assert done.returncode == 0, done.stderr
+    return Run(results=json.loads(file.read_text()), screen=done.stdout, file=file)
+
+
+def test_all_ways_to_decode_are_timed(decoding: Run) -> None:
+    names = [case["name"] for case in decoding.results["decoding"]]
+    expected = ["int32-17bit-level5", "int32-17bit-1000-samples", "int16-12bit", "float64-17bit"]
+    assert names == expected
+    for case in decoding.results["decoding"]:
+        ways = {way["contestant"] for way in case["ways"]}
+        assert ways == {"flaccodec", "libFLAC", "flacarray", "pcodec", "Blosc", "memcpy"}
+        assert all(len(way["seconds"]) >= 2 and way["speed"] > 0 for way in case["ways"])
+
+
+def test_two_sides_are_compared(decoding: Run) -> None:
+    zarr, system, newer = decoding.results["times"]
+    assert "read whole" in zarr["what"]
+    assert "the system's" in system["ours"]
+    assert "1.5.0" in newer["ours"]
+    for result in (zarr, system, newer):
+        ratio = np.median(result["their_seconds"]) / np.median(result["our_seconds"])
+        assert result["times"] == pytest.approx(ratio)
+
+
+def test_decoding_targets_are_judged(decoding: Run) -> None:
+    what = [target["what"] for target in decoding.results["targets"]]
+    for part in ("level5: times as fast as libFLAC", "1000-samples", "times as long as C"):
+        assert any(part in entry for entry in what), part
+    assert "x libFLAC on one thread" in bench("table", decoding.file).stdout
+
+
+def test_a_wrong_sample_of_libflac_is_noticed() -> None:
+    case = decoding_cases(quick=True, data=Path())[0]
+    prepared = Prepared(case)
+    library = bundled_library()
+    assert library is not None
+    way = prepared.libflac(library, 1)
+    with pytest.raises(compression.WrongDataError, match="libFLAC"):
+        way.verify()  # nothing has been decoded yet
+    way.run()
+    way.verify()
+
+
 @pytest.mark.parametrize(("speed", "met"), [(19.0, False), (20.0, True)])
 def test_speed_target_takes_all_threads_and_the_faster_rival(speed: float, met: bool) -> None:
     def result(name: str, threads: int, encode: float) -> dict[str, Any]:
@@ -214,6 +311,10 @@ def test_speed_target_takes_all_threads_and_the_faster_rival(speed: float, met: 
         ],
         "slice": None,
         "memory": [],
+        "arrays": [],
+        "decoding": [],
+        "times": [],
+        "hdf5": [],
     }
     encode, decode = targets.judge(results)
     assert encode["met"] is met

@@ -48,8 +48,13 @@ assert not loaded, loaded
     [
         ("flaccodec.FlacCodec", "zarr", "flaccodec[zarr]"),
         ("flaccodec.create_array", "zarr", "flaccodec[zarr]"),
+        ("flaccodec.encoding()", "zarr", "flaccodec[zarr]"),
+        ("flaccodec.encoding(engine='h5netcdf')", "h5py", "flaccodec[hdf5]"),
         ("__import__('flaccodec.numcodecs')", "numcodecs", "flaccodec[numcodecs]"),
         ("__import__('flaccodec.hdf5')", "h5py", "flaccodec[hdf5]"),
+        ("__import__('flaccodec.hdf5').hdf5.to_zarr", "zarr", "flaccodec[zarr]"),
+        ("__import__('flaccodec.hdf5').hdf5.virtual_zarr", "virtualizarr", "flaccodec[virtual]"),
+        ("__import__('flaccodec.hdf5').hdf5.virtual_zarr", "obstore", "flaccodec[virtual]"),
         ("__import__('flaccodec.group_zarr')", "zarr", "flaccodec[zarr]"),
         (
             "__import__('flaccodec.demo').demo.plot_residual([1], [1], file='x')",
@@ -65,8 +70,26 @@ def test_a_missing_library_names_its_extra(use, blocked, extra):
     assert extra in result.stderr.splitlines()[-1]
 
 
+def test_hdf5_needs_h5py_alone():
+    program = """
+import numpy as np, h5py, flaccodec
+from flaccodec import FlacArray, hdf5
+assert "to_zarr" in dir(hdf5)
+with h5py.File("x", "w", driver="core", backing_store=False) as file:
+    FlacArray.from_array(np.arange(9)).write_hdf5(file, name="x", layout="chunks")
+    hdf5.write(file["x"], 3, slice(2))
+    assert hdf5.read(file["x"])[:3].tolist() == [3, 3, 2]
+"""
+    result = run(program, {*DOORS, "xarray", "virtualizarr"} - {"h5py"})
+    assert result.returncode == 0, result.stderr
+
+
 def test_unknown_names_are_attribute_errors():
     import flaccodec
+    import flaccodec.hdf5
+
+    with pytest.raises(AttributeError, match=r"module 'flaccodec\.hdf5' has no attribute 'flac'"):
+        _ = flaccodec.hdf5.flac
 
     with pytest.raises(AttributeError, match="no attribute 'Flac'"):
         _ = flaccodec.Flac

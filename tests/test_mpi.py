@@ -84,7 +84,7 @@ def test_examples_of_the_documentation(ranks, tmp_path):
     program = tmp_path / "examples.py"
     program.write_text("\n".join(re.findall(r"```python\n(.*?)```", text, re.DOTALL)))
     output = mpirun(ranks, program, folder=tmp_path)
-    assert f"({3 * ranks}, 10000) (0, 3) " in output
+    assert f"({3 * ranks}, 10000) [(0, 3)" in output
     whole = zarr.open_array(tmp_path / "y.zarr")
     read = flaccodec.zarr.read_array(zarr.open_group(tmp_path / "x.zarr"))
     np.testing.assert_allclose(whole[...], read, rtol=0, atol=0.0101)

@@ -15,6 +15,7 @@ from zarr.storage import LocalStore, MemoryStore
 import flaccodec
 from flaccodec import FlacCodec, core, partial
 from flaccodec.exceptions import FlacCodecError, FrameError
+from flaccodec.ranges import MAX_REQUESTS, MERGE_GAP, merge_ranges
 
 FRAME = core.DEFAULT_FRAME_SIZE
 SHAPE = (8, 25 * FRAME)
@@ -185,7 +186,7 @@ def test_small_gaps_are_fetched_too(store):
     array = create(store, noise((4, 6400)), frame_size=64)
     frames = frame_spans(read_bytes(store))
     gap = frames[1, 12, 0] - frames[1, 10, 1]
-    assert gap < partial.MERGE_GAP
+    assert gap < MERGE_GAP
     assert ask(array, store, [(1, 640), (1, 64 * 12)]) == [(frames[1, 10, 0], frames[1, 12, 1])]
 
 
@@ -194,11 +195,11 @@ def test_never_more_than_max_requests(store):
     array = create(store, data, frame_size=64, chunks=data.shape)
     selection = np.s_[:, :: 64 * 12]
     wanted = len(range(0, 400, 12)) * 16
-    assert wanted > 4 * partial.MAX_REQUESTS
+    assert wanted > 4 * MAX_REQUESTS
     for _ in range(2):
         store.forget()
         np.testing.assert_array_equal(array[selection], data[selection])
-        assert partial.MAX_REQUESTS // 2 < len(store.frame_spans) <= partial.MAX_REQUESTS
+        assert MAX_REQUESTS // 2 < len(store.frame_spans) <= MAX_REQUESTS
         assert store.most_at_once <= zarr.config.get("async.concurrency")
         assert store.fetched < len(read_bytes(store))
 
@@ -207,19 +208,19 @@ def test_never_more_than_max_requests(store):
 @pytest.mark.parametrize("count", [1, 2, 127, 128, 129, 130, 200, 1000])
 def test_merged_ranges(count, equal_gaps):
     rng = np.random.default_rng(count)
-    gaps = np.full(count, 5000) if equal_gaps else rng.integers(partial.MERGE_GAP + 1, 9000, count)
+    gaps = np.full(count, 5000) if equal_gaps else rng.integers(MERGE_GAP + 1, 9000, count)
     sizes = rng.integers(1, 5000, count)
     stops = np.cumsum(gaps + sizes)
     starts = stops - sizes
     order = rng.permutation(count)
-    ranges = partial.merge_ranges(starts[order], stops[order])
+    ranges = merge_ranges(starts[order], stops[order])
     assert ranges == sorted(ranges)
     assert all(
         any(a <= x and y <= b for a, b in ranges) for x, y in zip(starts, stops, strict=True)
     )
     assert {a for a, _ in ranges} <= set(starts)
     assert {b for _, b in ranges} <= set(stops)
-    assert len(ranges) == min(count, partial.MAX_REQUESTS)
+    assert len(ranges) == min(count, MAX_REQUESTS)
 
 
 def test_bytes_fetched_for_200_samples(store):

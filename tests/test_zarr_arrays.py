@@ -8,9 +8,9 @@ import zarr
 from strategies import same_bits
 from zarr.codecs import BytesCodec, ZstdCodec
 
-from flaccodec import FlacArray, FlacCodec, core, create_array, zarr_arrays
+from flaccodec import FlacArray, FlacCodec, core, create_array, stream_chunks
 from flaccodec.exceptions import ConfigurationError, UnsupportedDtypeError
-from flaccodec.zarr_arrays import whole_stream_chunks
+from flaccodec.stream_chunks import whole_stream_chunks
 
 RNG = np.random.default_rng(0)
 WALK = np.cumsum(RNG.integers(-9, 9, (4, 6, 700)), axis=-1).astype("int32")
@@ -94,7 +94,7 @@ def test_blocks_bound_the_memory(tmp_path, monkeypatch):
     """Where chunks are no whole streams, some of the array is there at a time."""
     walk = np.cumsum(RNG.integers(-9, 9, (64, 60_000)), axis=-1).astype("int32")  # 15 MB
     fa = FlacArray.from_array(walk)
-    monkeypatch.setattr(zarr_arrays, "BLOCK_SAMPLES", 2**18)  # 1 MB
+    monkeypatch.setattr(stream_chunks, "BLOCK_SAMPLES", 2**18)  # 1 MB
 
     def peak(function):
         tracemalloc.start()

@@ -1,0 +1,329 @@
+"""Datasets in HDF5: flaccodec's filter beside those of hdf5plugin, written and read by h5py."""
+
+from __future__ import annotations
+
+import tempfile
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from statistics import median
+from typing import TYPE_CHECKING, Any
+
+import h5py
+import hdf5plugin
+import numpy as np
+import zarr
+
+from benchmarks.compression import WrongDataError, largest_error, rounds_for
+from benchmarks.contestants import BLOSC_LEVEL, ZSTD_LEVEL, thread_counts
+from benchmarks.data import Case, noisy_wave, recording_path
+from benchmarks.slices import SAMPLES, SLICE_ROUNDS, middle
+from benchmarks.timing import Task, round_robin
+from flaccodec import core, hdf5
+from flaccodec.hdf5 import Flac
+from flaccodec.hdf5_chunks import FlacChunks
+from flaccodec.hdf5_zarr import create_like
+from flaccodec.options import CodecOptions
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from benchmarks.contestants import Contestant
+    from benchmarks.data import Array
+    from benchmarks.results import HDF5Entry, HDF5Result, TimesResult
+
+FLOAT_CASE = "hdf5-float32-quanta"
+RECORDINGS = ("ecg_100", "eeg_psg")
+CHUNK_SAMPLES = 2**20
+MOST_STREAM_SAMPLES = 100_000
+BLOCK_STREAMS = 50
+
+FILTER = "flaccodec"
+DIRECT = "flaccodec.hdf5.read, write"
+CODEC = "flaccodec, chunks in memory"
+
+NOTES = [
+    "Files are new for each writing, and the operating system has them in memory; opening and "
+    "closing them is in the times.",
+    "h5py writes and reads on one thread.",
+    "SZ3 and ZFP are given half of the quanta as the largest error; lossless filters are given "
+    "the data already rounded to the quanta.",
+]
+
+
+@dataclass(frozen=True)
+class Filter:
+    """A way to store a dataset.
+
+    Attributes
+    ----------
+    options : dict
+        For ``create_dataset``.
+    takes_quanta : bool
+        Whether it rounds floats itself; others are given rounded data.
+    allowed_spacings : float
+        As for `benchmarks.contestants.Contestant`.
+    is_direct : bool
+        Whether `flaccodec.hdf5.read` and `write` take h5py's place.
+    """
+
+    name: str
+    settings: str
+    options: dict[str, Any]
+    takes_quanta: bool = False
+    allowed_spacings: float = 1.0
+    threads: int = 1
+    is_direct: bool = False
+
+
+def hdf5_cases(quick: bool, data: Path) -> list[Case]:
+    """Return what is stored; recordings only where they are."""
+    shape = (20, 20_000) if quick else (1000, 100_000)
+    cases = [Case(FLOAT_CASE, partial(noisy_wave, shape, np.float32), quanta=1e-3)]
+    paths = {name: recording_path(data, name) for name in RECORDINGS}
+    cases += [
+        Case(f"hdf5-{name}", partial(np.load, path))
+        for name, path in paths.items()
+        if path.is_file()
+    ]
+    return cases
+
+
+def hdf5_names() -> list[str]:
+    """Return the names of all cases, whether their recordings are there or not."""
+    return [FLOAT_CASE, *(f"hdf5-{name}" for name in RECORDINGS)]
+
+
+def chunk_shape(shape: tuple[int, int]) -> tuple[int, int]:
+    """Return chunks of about a million samples."""
+    width = min(shape[1], MOST_STREAM_SAMPLES)
+    return min(shape[0], max(1, CHUNK_SAMPLES // width)), width
+
+
+def filters(case: Case) -> list[Filter]:
+    """Return all that can store a case, ours first."""
+    ours = Flac(level=case.level, quanta=case.quanta)
+    settings, entry = f"level {case.level}", {"compression": ours}
+    entries = [Filter(FILTER, settings, entry, takes_quanta=True)]
+    entries += [
+        Filter(DIRECT, settings, entry, takes_quanta=True, threads=n, is_direct=True)
+        for n in thread_counts()
+    ]
+    blosc = hdf5plugin.Blosc2(
+        cname="zstd", clevel=BLOSC_LEVEL, filters=hdf5plugin.Blosc2.BITSHUFFLE
+    )
+    entries += [
+        Filter("Blosc2", f"zstd {BLOSC_LEVEL}, bitshuffle", {"compression": blosc}),
+        Filter("Bitshuffle", "zstd 3", {"compression": hdf5plugin.Bitshuffle(cname="zstd")}),
+        Filter("Zstd", f"level {ZSTD_LEVEL}", {"compression": hdf5plugin.Zstd(ZSTD_LEVEL)}),
+    ]
+    if case.quanta is not None:
+        bound = case.quanta / 2
+        lossy = {"SZ3": hdf5plugin.SZ3(absolute=bound), "ZFP": hdf5plugin.Zfp(accuracy=bound)}
+        entries += [
+            Filter(name, f"error {bound:g}", {"compression": chosen}, takes_quanta=True)
+            for name, chosen in lossy.items()
+        ]
+    return entries
+
+
+def _blocks(case: Case) -> Iterator[tuple[slice, Case]]:
+    """Give streams some at a time, since their float64 would take much memory."""
+    for first in range(0, len(case.array), BLOCK_STREAMS):
+        rows = slice(first, first + BLOCK_STREAMS)
+        yield rows, replace(case, load=partial(case.array.__getitem__, rows))
+
+
+class Stored:
+    """A case in files, one for each filter."""
+
+    def __init__(self, case: Case, folder: Path) -> None:
+        self.case = case
+        self.folder = folder
+        self.chunks = chunk_shape(case.array.shape)
+        self.rounded = case.array
+        if case.quanta is not None:
+            self.rounded = np.empty_like(case.array)
+            for rows, block in _blocks(case):
+                self.rounded[rows] = block.rounded
+
+    def path(self, entry: Filter) -> Path:
+        return self.folder / f"{entry.name}-{entry.threads}.h5"
+
+    def given(self, entry: Filter) -> Array:
+        return self.case.array if entry.takes_quanta else self.rounded
+
+    def write(self, entry: Filter) -> None:
+        given = self.given(entry)
+        with h5py.File(self.path(entry), "w") as file:
+            x = file.create_dataset(
+                "x", given.shape, given.dtype, chunks=self.chunks, **entry.options
+            )
+            if entry.is_direct:
+                hdf5.write(x, given, num_threads=entry.threads)
+            else:
+                x[...] = given
+
+    def read(self, entry: Filter, selection: Any = ()) -> Any:
+        with h5py.File(self.path(entry)) as file:
+            if entry.is_direct:
+                return hdf5.read(file["x"], selection, num_threads=entry.threads)
+            return file["x"][selection]
+
+    def nbytes(self, entry: Filter) -> int:
+        with h5py.File(self.path(entry)) as file:
+            return int(file["x"].id.get_storage_size())
+
+    def verify(self, entry: Filter) -> float:
+        """Return the largest error, after checking that it may be so."""
+        got = self.read(entry)
+        at = middle(got)
+        if not np.array_equal(self.read(entry, at), got[at]):
+            raise WrongDataError(f"{entry.name} on {self.case.name}: a slice differs")
+        as_contestant: Contestant = entry  # type: ignore[assignment] # it has what is looked at
+        return max(
+            largest_error(block, as_contestant, got[rows]) for rows, block in _blocks(self.case)
+        )
+
+    # -- the codec alone ------------------------------------------------------------------
+
+    def _places(self) -> list[tuple[slice, ...]]:
+        (n, size), (rows, width) = self.case.array.shape, self.chunks
+        return [
+            (slice(i, i + rows), slice(j, j + width))
+            for i in range(0, n, rows)
+            for j in range(0, size, width)
+        ]
+
+    def codec_tasks(self) -> list[Task]:
+        """Encode, and decode, the chunks that h5py's file has, on one thread.
+
+        For arrays that have no part of a chunk at their edges. A new array is made each time,
+        as h5py does.
+        """
+        options = CodecOptions(self.case.level, self.case.quanta)
+        places = self._places()
+        chunks = [options.encode(self.case.array[at]) for at in places]
+
+        def encode() -> None:
+            for at in places:
+                options.encode(self.case.array[at])
+
+        def decode() -> Array:
+            out = np.empty_like(self.case.array)
+            for at, chunk in zip(places, chunks, strict=True):
+                core.decode_chunk(chunk, out[at])
+            return out
+
+        return [Task(encode), Task(decode)]
+
+    # -- to Zarr ----------------------------------------------------------------------------
+
+    def copy(self, entry: Filter) -> None:
+        with h5py.File(self.path(entry)) as file:
+            hdf5.to_zarr(file["x"], self.folder / "copied.zarr", overwrite=True)
+
+    def read_and_write_again(self, entry: Filter) -> None:
+        with h5py.File(self.path(entry)) as file:
+            samples = file["x"][...]
+            chunks = FlacChunks.need(file["x"])
+            array = create_like(chunks, self.folder / "again.zarr", overwrite=True)
+            array[...] = samples
+
+    def verify_copies(self, entry: Filter) -> None:
+        self.copy(entry)
+        self.read_and_write_again(entry)
+        wanted = self.read(entry)
+        for name in ("copied.zarr", "again.zarr"):
+            if not np.array_equal(zarr.open_array(self.folder / name, mode="r")[...], wanted):
+                raise WrongDataError(f"{name} of {self.case.name}: samples differ")
+
+
+def _entry(
+    stored: Stored, entry: Filter, error: float, seconds: tuple[list[float], ...]
+) -> HDF5Entry:
+    write, read, part = seconds
+    megabytes = stored.case.array.nbytes / 1e6
+    nbytes = stored.nbytes(entry)
+    return {
+        "contestant": entry.name,
+        "settings": entry.settings,
+        "threads": entry.threads,
+        "nbytes": nbytes,
+        "ratio": stored.case.array.nbytes / nbytes,
+        "max_error": error,
+        "write_seconds": write,
+        "read_seconds": read,
+        "slice_seconds": part,
+        "write_speed": megabytes / median(write),
+        "read_speed": megabytes / median(read),
+        "slice_median": median(part),
+    }
+
+
+def _times(what: str, ours: str, theirs: str, seconds: list[list[float]]) -> TimesResult:
+    mine, others = seconds
+    return {
+        "what": what,
+        "ours": ours,
+        "theirs": theirs,
+        "our_seconds": mine,
+        "their_seconds": others,
+        "times": median(others) / median(mine),
+    }
+
+
+def _comparisons(stored: Stored, entries: list[Filter], rounds: int) -> list[TimesResult]:
+    """Compare h5py with the codec alone, and copying with coding again."""
+    through_h5py = entries[0]
+    encode, decode = stored.codec_tasks()
+    name = stored.case.name
+    pairs: list[tuple[str, str, str, Task, Callable[[], object]]] = [
+        ("write", "h5py", CODEC, encode, partial(stored.write, through_h5py)),
+        ("read", "h5py", CODEC, decode, partial(stored.read, through_h5py)),
+    ]
+    results = [
+        _times(f"{name}: {what}", ours, theirs, round_robin([Task(task), alone], rounds))
+        for what, ours, theirs, alone, task in pairs
+    ]
+    stored.verify_copies(through_h5py)
+    tasks = [
+        Task(partial(stored.copy, through_h5py)),
+        Task(partial(stored.read_and_write_again, through_h5py)),
+    ]
+    what = f"{name}: HDF5 to Zarr"
+    copies = _times(what, "to_zarr", "reading and writing again", round_robin(tasks, rounds))
+    return [*results, copies]
+
+
+def run_hdf5(case: Case, repeat: int, quick: bool) -> HDF5Result:
+    """Measure and verify all filters on one case."""
+    entries = filters(case)
+    rounds = rounds_for(case.array.nbytes, repeat, quick)
+    with tempfile.TemporaryDirectory() as folder:
+        stored = Stored(case, Path(folder))
+        for entry in entries:
+            stored.write(entry)
+        errors = [stored.verify(entry) for entry in entries]
+        at = middle(case.array)
+        write = round_robin([Task(partial(stored.write, e)) for e in entries], rounds)
+        read = round_robin([Task(partial(stored.read, e)) for e in entries], rounds)
+        slices = [Task(partial(stored.read, e, at)) for e in entries]
+        part = round_robin(slices, rounds * SLICE_ROUNDS)
+        return {
+            "name": case.name,
+            "title": case.title,
+            "dtype": str(case.array.dtype),
+            "shape": list(case.array.shape),
+            "chunks": list(stored.chunks),
+            "nbytes": case.array.nbytes,
+            "samples": SAMPLES,
+            "notes": NOTES,
+            "entries": [
+                _entry(stored, *columns)
+                for columns in zip(
+                    entries, errors, zip(write, read, part, strict=True), strict=True
+                )
+            ],
+            "times": _comparisons(stored, entries, rounds) if case.name == FLOAT_CASE else [],
+        }

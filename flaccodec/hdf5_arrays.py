@@ -1,0 +1,97 @@
+"""FlacArray <-> HDF5 datasets, by moving bytes where chunks hold whole streams."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import h5py
+import numpy as np
+
+from flaccodec import core, stream_chunks
+from flaccodec.array import FlacArray
+from flaccodec.exceptions import ConfigurationError
+from flaccodec.hdf5_chunks import FlacChunks, name_of
+from flaccodec.hdf5_direct import read, write
+from flaccodec.hdf5_filter import Flac
+from flaccodec.stream_chunks import hold_whole_streams, options_for, whole_stream_chunks
+from flaccodec.utils import check_keep
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+
+def write_dataset(
+    fa: FlacArray,
+    group: h5py.Group,
+    name: str,
+    chunk_shape: tuple[int, ...] | None = None,
+    progress: bool = False,
+) -> h5py.Dataset:
+    """Make a dataset of a FlacArray; `FlacArray.write_hdf5` explains."""
+    if fa.ndim == 0:
+        raise ConfigurationError("a FlacArray without axes has no chunks: use create_dataset.")
+    dataset = group.create_dataset(
+        name,
+        shape=fa.shape,
+        dtype=fa.dtype,
+        chunks=chunk_shape or whole_stream_chunks(fa.shape),
+        compression=Flac(**options_for(fa).to_dict()),
+    )
+    chunks = FlacChunks.need(dataset)
+    if hold_whole_streams(fa.shape, chunks.shape):
+        for number, chunk in stream_chunks.split(fa, chunks.shape, "write_hdf5", progress):
+            dataset.id.write_direct_chunk(chunks.offset(number), chunk)
+    else:
+        for _, block in stream_chunks.blocks(fa.shape, chunks.shape, "write_hdf5", progress):
+            write(dataset, fa[block], block)
+    return dataset
+
+
+def is_dataset(source: Any) -> bool:
+    """Whether something is a dataset, not a group."""
+    return isinstance(source, h5py.Dataset)
+
+
+def read_dataset(
+    dataset: h5py.Dataset,
+    keep: npt.ArrayLike | None = None,
+    no_flatten: bool = False,
+    progress: bool = False,
+) -> FlacArray:
+    """Make a FlacArray of a dataset; `FlacArray.read_hdf5` explains."""
+    fa = _read_whole(dataset, progress)
+    if keep is not None:
+        streams = np.flatnonzero(check_keep(keep, fa.leading_shape))
+        if len(streams) == 0:
+            raise ConfigurationError("keep must have a stream at least. Got none.")
+        picks = np.stack([np.zeros_like(streams), streams], axis=-1)
+        return FlacArray.from_chunk(core.gather_streams([fa._chunk], picks))
+    if no_flatten and fa.ndim == 1:
+        return FlacArray.from_chunk(fa._chunk)
+    return fa
+
+
+def _read_whole(dataset: h5py.Dataset, progress: bool) -> FlacArray:
+    core.check_dtype(dataset.dtype)
+    if not dataset.shape or 0 in dataset.shape:
+        raise ConfigurationError(
+            f"{name_of(dataset)} has no streams. Its shape is {dataset.shape}."
+        )
+    chunks = FlacChunks.of(dataset)
+    if chunks is not None and hold_whole_streams(dataset.shape, chunks.shape):
+        moved = _move_in(chunks, progress)
+        if moved is not None:
+            return moved
+    quanta = None if chunks is None else chunks.options.quanta
+    return stream_chunks.encode(
+        dataset.shape, lambda block: np.asarray(read(dataset, block)), quanta, "read_hdf5", progress
+    )
+
+
+def _move_in(chunks: FlacChunks, progress: bool) -> FlacArray | None:
+    def fetch(number: tuple[int, ...]) -> npt.NDArray[np.uint8] | None:
+        chunk = chunks.flac_bytes(number)
+        return None if chunk is None else np.frombuffer(chunk, dtype=np.uint8)
+
+    shape = chunks.dataset.shape
+    return stream_chunks.join(chunks.dtype, shape, chunks.shape, fetch, "read_hdf5", progress)

@@ -1,0 +1,314 @@
+"""The chunks of an HDF5 dataset as they are stored, past HDF5's filters."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import os
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import h5py
+import numpy as np
+from h5py import h5d, h5fd, h5t
+
+from flaccodec import core
+from flaccodec.exceptions import ConfigurationError, CorruptChunkError, FlacCodecError
+from flaccodec.hdf5_filter import FILTER_ID, options_of
+from flaccodec.index import ChunkIndex
+from flaccodec.ranges import needed_ranges
+from flaccodec.selection import plan_read, total_frames
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    import numpy.typing as npt
+
+    from flaccodec.options import CodecOptions
+    from flaccodec.selection import ReadPlan
+
+Number = tuple[int, ...]
+"""A chunk's place in the grid of chunks."""
+
+
+@dataclass(frozen=True)
+class StoredChunk:
+    """A chunk in a file.
+
+    Attributes
+    ----------
+    place : str
+        What to call it in messages.
+    is_flac : bool
+        Whether it went through the filter; else it is the samples.
+    nbytes : int
+    fetch : callable
+        Gives some of its bytes, from one position to another. From any thread.
+    """
+
+    place: str
+    is_flac: bool
+    nbytes: int
+    fetch: Callable[[int, int], core.Buffer]
+
+    def all_bytes(self) -> core.Buffer:
+        """Fetch all of it."""
+        return self.fetch(0, self.nbytes)
+
+
+class FlacChunks:
+    """The chunks of a dataset that has the filter in front.
+
+    Parameters
+    ----------
+    dataset : h5py.Dataset
+    options : CodecOptions
+        What its chunks are written with.
+
+    Attributes
+    ----------
+    shape : tuple of int
+        Of a chunk.
+    dtype : numpy.dtype
+    fill : scalar
+        What reading gives where no chunk is.
+    """
+
+    def __init__(self, dataset: h5py.Dataset, options: CodecOptions) -> None:
+        self.dataset = dataset
+        self.options = options
+        self.shape: tuple[int, ...] = tuple(dataset.chunks)
+        self.dtype: np.dtype[Any] = np.dtype(dataset.dtype)
+        self.name = name_of(dataset)
+        self._plist = dataset.id.get_create_plist()
+
+    @classmethod
+    def of(cls, dataset: h5py.Dataset) -> FlacChunks | None:
+        """Return the chunks of a dataset; None where it is without the filter.
+
+        Raises
+        ------
+        TypeError
+            It is no dataset.
+        """
+        if not isinstance(dataset, h5py.Dataset):
+            raise TypeError(f"dataset must be an h5py.Dataset. Got {type(dataset).__name__}.")
+        options = options_of(dataset)
+        return None if options is None else cls(dataset, options)
+
+    @classmethod
+    def need(cls, dataset: h5py.Dataset) -> FlacChunks:
+        """Return the chunks of a dataset.
+
+        Raises
+        ------
+        ConfigurationError
+            It is without the filter.
+        """
+        chunks = cls.of(dataset)
+        if chunks is None:
+            raise ConfigurationError(
+                f"{name_of(dataset)} must have the flaccodec filter (create_dataset(..., "
+                f"compression=Flac())). Its filters are {dict(dataset._filters) or 'none'}."
+            )
+        return chunks
+
+    @cached_property
+    def is_plain(self) -> bool:
+        """Whether stored chunks are FLAC chunks: no filter but ours, the dtype as numpy has it."""
+        is_alone = self._plist.get_nfilters() == 1 and self._plist.get_filter(0)[0] == FILTER_ID
+        return bool(is_alone and h5t.py_create(self.dtype) == self.dataset.id.get_type())
+
+    @cached_property
+    def is_ours_alone(self) -> bool:
+        """Whether no other process may be at work on the file, as with MPI or SWMR."""
+        file = self.dataset.file
+        return bool(file.driver != "mpio" and not file.swmr_mode)
+
+    @cached_property
+    def fill(self) -> Any:
+        """What reading gives where no chunk is."""
+        never = self._plist.get_fill_time() == h5d.FILL_TIME_NEVER
+        undefined = self._plist.fill_value_defined() == h5d.FILL_VALUE_UNDEFINED
+        return self.dtype.type(0) if never or undefined else self.dataset.fillvalue
+
+    def numbers(self) -> Iterator[Number]:
+        """Yield the places in the grid."""
+        counts = [-(-n // c) for n, c in zip(self.dataset.shape, self.shape, strict=True)]
+        return itertools.product(*map(range, counts))
+
+    def offset(self, number: Number) -> tuple[int, ...]:
+        """Return where a chunk's first sample is in the dataset."""
+        return tuple(i * c for i, c in zip(number, self.shape, strict=True))
+
+    def inside(self, number: Number) -> tuple[int, ...]:
+        """Return how much of a chunk lies inside the dataset, along each axis."""
+        sizes = zip(self.dataset.shape, self.offset(number), self.shape, strict=True)
+        return tuple(min(c, n - first) for n, first, c in sizes)
+
+    def place(self, number: Number) -> str:
+        """Return what to call a chunk in messages."""
+        return f"{self.name}, chunk at {self.offset(number)}"
+
+    @cached_property
+    def _descriptor(self) -> int | None:
+        """The file's descriptor, where all that HDF5 knows of the chunks is in the file."""
+        file = self.dataset.file
+        is_a_file = file.id.get_access_plist().get_driver() == h5fd.SEC2
+        if is_a_file and file.mode == "r" and not file.swmr_mode and not file.userblock_size:
+            return int(file.id.get_vfd_handle())
+        return None
+
+    def stored(self, number: Number) -> StoredChunk | None:
+        """Return a chunk of a plain dataset; None where there is none."""
+        offset = self.offset(number)
+        info = self.dataset.id.get_chunk_info_by_coord(offset)
+        if info.byte_offset is None:
+            return None
+        descriptor = self._descriptor
+        if descriptor is not None:
+            start = info.byte_offset
+
+            def fetch(first: int, stop: int) -> core.Buffer:
+                return os.pread(descriptor, stop - first, start + first)
+
+            return StoredChunk(self.place(number), info.filter_mask == 0, info.size, fetch)
+        mask, chunk = self.dataset.id.read_direct_chunk(offset)
+        view = memoryview(chunk)
+        return StoredChunk(
+            self.place(number), mask == 0, len(view), lambda first, stop: view[first:stop]
+        )
+
+    def decode(
+        self,
+        stored: StoredChunk | None,
+        local: tuple[Any, ...],
+        out: npt.NDArray[Any],
+        num_threads: int = 1,
+    ) -> None:
+        """Decode what a selection of a chunk needs.
+
+        Parameters
+        ----------
+        stored : StoredChunk or None
+        local : tuple of slice or ndarray of int64
+            For each axis; not empty.
+        out : ndarray
+            Of the selection's shape and of the dataset's dtype.
+        num_threads : int
+
+        Raises
+        ------
+        CorruptChunkError, ChunkMismatchError
+            With the place of the chunk.
+        """
+        if stored is None:
+            out[...] = self.fill
+            return
+        with located(stored.place):
+            if not stored.is_flac:
+                out[...] = self._raw(stored)[local]
+            elif out.shape == self.shape:
+                core.decode_chunk(stored.all_bytes(), out, num_threads=num_threads)
+            else:
+                self._decode_part(stored, local, out, num_threads)
+
+    def _raw(self, stored: StoredChunk) -> npt.NDArray[Any]:
+        data = np.frombuffer(stored.all_bytes(), np.uint8)
+        expected = int(np.prod(self.shape)) * self.dtype.itemsize
+        if len(data) != expected:
+            raise CorruptChunkError(
+                f"expected {expected:,} bytes of samples, since the chunk's filter mask says that "
+                f"it did not go through the filter. Got {len(data):,}."
+            )
+        return data.view(self.dtype).reshape(self.shape)
+
+    def _decode_part(
+        self, stored: StoredChunk, local: tuple[Any, ...], out: npt.NDArray[Any], num_threads: int
+    ) -> None:
+        bound = core.head_bound(self.dtype, self.shape, self.options.frame_size)
+        head = stored.fetch(0, min(bound, stored.nbytes))
+        header = core.read_header(head)
+        core.check_expected(header, self.dtype, self.shape)
+        core.check_length(header, stored.nbytes)
+        if len(head) < header.head_size:
+            head = stored.fetch(0, header.head_size)
+        plan = plan_read(local, self.shape, header.frame_size, self.dtype.itemsize)
+        pieces = self._pieces(stored, head, header.frame_size, plan)
+        compact = np.empty(plan.compact_shape, dtype=self.dtype)
+        core.decode_spans(head, pieces, plan.spans, compact, num_threads=num_threads)
+        out[...] = plan.pick(compact)
+
+    def _pieces(
+        self, stored: StoredChunk, head: core.Buffer, frame_size: int, plan: ReadPlan
+    ) -> list[tuple[int, core.Buffer]]:
+        first, last = plan.frames(frame_size)
+        if 2 * int((last - first + 1).sum()) >= total_frames(self.shape, frame_size):
+            return [(0, stored.all_bytes())]
+        index = ChunkIndex.from_head(np.frombuffer(head, dtype=np.uint8))
+        return [(a, stored.fetch(a, b)) for a, b in needed_ranges(index, plan)]
+
+    # -- whole chunks ------------------------------------------------------------------
+
+    def samples(self, number: Number) -> npt.NDArray[Any]:
+        """Return all samples of a chunk, those beyond the dataset's edge too where it is plain."""
+        whole = np.full(self.shape, self.fill, dtype=self.dtype)
+        if self.is_plain:
+            self.decode(self.stored(number), (slice(None),) * len(self.shape), whole)
+            return whole
+        inside = self.inside(number)
+        at = tuple(slice(i, i + n) for i, n in zip(self.offset(number), inside, strict=True))
+        whole[tuple(slice(n) for n in inside)] = self.dataset[at]
+        return whole
+
+    def flac_bytes(self, number: Number) -> core.Buffer | None:
+        """Return a chunk as the filter makes it; None where there is none.
+
+        A chunk that is stored so is not decoded, and its header and index are checked.
+        """
+        stored = None
+        if self.is_plain:
+            stored = self.stored(number)
+            if stored is None:
+                return None
+            if stored.is_flac:
+                chunk = stored.all_bytes()
+                with located(stored.place):
+                    check_chunk(chunk, self.dtype, self.shape)
+                return chunk
+        elif self.dataset.id.get_chunk_info_by_coord(self.offset(number)).byte_offset is None:
+            return None
+        return self.options.encode(self.samples(number))
+
+
+@contextlib.contextmanager
+def located(place: str) -> Iterator[None]:
+    """Add the place of a chunk to what is raised inside."""
+    try:
+        yield
+    except FlacCodecError as error:
+        message, *rest = error.args
+        error.args = (f"{place}: {message}", *rest)
+        raise
+
+
+def name_of(dataset: h5py.Dataset) -> str:
+    """Return what to call a dataset in messages."""
+    if dataset.file.driver == "fileobj":
+        return str(dataset.name)
+    return f"{dataset.name} of {dataset.file.filename}"
+
+
+def check_chunk(chunk: core.Buffer, dtype: np.dtype[Any], shape: Sequence[int]) -> None:
+    """Check all of a chunk but its frames.
+
+    Raises
+    ------
+    CorruptChunkError, ChunkMismatchError
+        As their names say.
+    """
+    header = core.read_header(chunk)
+    core.check_expected(header, dtype, shape)
+    core.check_length(header, len(np.frombuffer(chunk, dtype=np.uint8)))
+    core.check_head(chunk)

@@ -1,0 +1,241 @@
+"""HDF5 files as Zarr stores, by references to their chunks where they lie.
+
+The references, and the store over them, are VirtualiZarr's. Its parser of HDF5 files reads
+all that is not ours; datasets with the flaccodec filter are added to what it finds.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote, urlparse
+
+import h5py
+import numpy as np
+
+try:
+    import obstore.store
+    from obspec_utils.readers import BlockStoreReader
+    from obspec_utils.registry import ObjectStoreRegistry
+    from virtualizarr import parsers
+    from virtualizarr.manifests import (
+        ChunkManifest,
+        ManifestArray,
+        ManifestGroup,
+        ManifestStore,
+    )
+    from zarr.core.metadata import ArrayV3Metadata
+except ImportError as error:
+    raise ImportError(
+        "flaccodec.hdf5.virtual_zarr needs VirtualiZarr: pip install 'flaccodec[virtual]'"
+    ) from error
+
+from flaccodec.exceptions import ConfigurationError
+from flaccodec.hdf5_attributes import dimension_names
+from flaccodec.hdf5_chunks import FlacChunks
+from flaccodec.hdf5_filter import FILTER_ID, options_of
+from flaccodec.hdf5_zarr import create_like
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Iterable
+
+    from virtualizarr.parsers.typing import ReaderFactory
+
+FLETCHER32_SIZE = 4
+"""Bytes that fletcher32 puts behind a chunk."""
+
+
+def virtual_zarr(
+    path: str | os.PathLike[str],
+    *,
+    group: str | None = None,
+    drop_variables: Iterable[str] | None = None,
+    **options: Any,
+) -> VirtualStore:
+    """Show an HDF5 file as a Zarr store, whose chunks are read in place.
+
+    ``zarr.open_group`` and ``xarray.open_zarr`` (with ``consolidated=False``) take the store.
+    A slice fetches the frames that hold it, by ranged requests, as from any Zarr array of
+    FLAC chunks. The file must not change while the store is in use. Datasets without the
+    flaccodec filter are there as VirtualiZarr has them.
+
+    Parameters
+    ----------
+    path : str or Path
+        Of a file, or the URL of one: ``https://``, ``s3://`` and others that obstore knows.
+    group : str, optional
+        What becomes the store's root; by default the file's.
+    drop_variables : iterable of str, optional
+        Names that are left out, such as of datasets that Zarr cannot express.
+    **options
+        What `obstore.store.from_url` takes, for URLs: ``region``, ``skip_signature``,
+        ``client_options`` and so on.
+
+    Returns
+    -------
+    VirtualStore
+        A `virtualizarr.manifests.ManifestStore`. Its ``to_virtual_dataset()`` gives what
+        VirtualiZarr writes to icechunk or kerchunk.
+
+    Raises
+    ------
+    ConfigurationError
+        A dataset has chunks that are no FLAC chunks; the message names it.
+    ImportError
+        VirtualiZarr is missing: ``pip install 'flaccodec[virtual]'``.
+    """
+    text = str(path)
+    if urlparse(text).scheme in ("", "file"):
+        # VirtualiZarr takes the path in a URL as it is, so nothing may be quoted.
+        local = unquote(urlparse(text).path) if text.startswith("file:") else text
+        url = f"file://{Path(local).resolve()}"
+        registry = ObjectStoreRegistry({"file://": obstore.store.LocalStore()})
+    else:
+        url = text
+        root = f"{urlparse(url).scheme}://{urlparse(url).netloc}"
+        registry = ObjectStoreRegistry({root: _open_root(root, options)})
+    return VirtualParser(group=group, drop_variables=drop_variables)(url, registry)
+
+
+def _open_root(root: str, options: dict[str, Any]) -> Any:
+    if root.startswith("http://"):
+        options = {"client_options": {"allow_http": True}, **options}
+    return obstore.store.from_url(root, **options)
+
+
+class VirtualStore(ManifestStore):
+    """A store of references into one file.
+
+    Parameters
+    ----------
+    group : virtualizarr.manifests.ManifestGroup
+    registry : obspec_utils.registry.ObjectStoreRegistry
+    url : str
+        Of the file: what messages call the store.
+    """
+
+    def __init__(
+        self, group: ManifestGroup, *, registry: ObjectStoreRegistry[Any], url: str
+    ) -> None:
+        super().__init__(group, registry=registry)
+        self.url = url
+
+    def __str__(self) -> str:
+        return self.url
+
+
+class VirtualParser:
+    """VirtualiZarr's parser of HDF5 files, taught the flaccodec filter.
+
+    For what takes a parser: ``virtualizarr.open_virtual_dataset(url, registry, parser)``.
+
+    Parameters
+    ----------
+    group : str, optional
+        What becomes the root; by default the file's.
+    drop_variables : iterable of str, optional
+        Names that are left out.
+    reader_factory : callable, optional
+        What opens a file in an object store, as for `virtualizarr.parsers.HDFParser`.
+    """
+
+    def __init__(
+        self,
+        group: str | None = None,
+        drop_variables: Iterable[str] | None = None,
+        reader_factory: ReaderFactory = BlockStoreReader,
+    ) -> None:
+        self.group = group
+        self.drop_variables = frozenset(drop_variables or ())
+        self.reader_factory = reader_factory
+
+    def __call__(self, url: str, registry: ObjectStoreRegistry[Any]) -> VirtualStore:
+        """Make the references.
+
+        Parameters
+        ----------
+        url : str
+        registry : obspec_utils.registry.ObjectStoreRegistry
+            Of the object stores that URLs lie in.
+
+        Returns
+        -------
+        VirtualStore
+        """
+        store, path = registry.resolve(url)
+        reader = self.reader_factory(store, path)
+        with h5py.File(reader, "r") as file:
+            root = file[self.group or "/"]
+            if not isinstance(root, h5py.Group):
+                raise ConfigurationError(f"group must name a group of {url}. Got {self.group!r}.")
+            parsed = self._parse_group(root, url, registry, reader)
+            return VirtualStore(parsed, registry=registry, url=url)
+
+    def _parse_group(
+        self, group: h5py.Group, url: str, registry: ObjectStoreRegistry[Any], reader: Any
+    ) -> ManifestGroup:
+        members = {k: v for k, v in group.items() if k not in self.drop_variables}
+        ours = {k: v for k, v in members.items() if _has_filter(v)}
+        groups = {k: v for k, v in members.items() if isinstance(v, h5py.Group)}
+        rest = parsers.HDFParser(
+            group=group.name,
+            drop_variables=[*self.drop_variables, *ours, *groups],
+            reader_factory=lambda *_: reader,
+        )(url, registry)._group
+        return ManifestGroup(
+            arrays={**rest.arrays, **{k: _reference(v, url) for k, v in ours.items()}},
+            groups={k: self._parse_group(v, url, registry, reader) for k, v in groups.items()},
+            attributes=rest.metadata.attributes,
+        )
+
+
+def _has_filter(member: Any) -> bool:
+    return isinstance(member, h5py.Dataset) and options_of(member) is not None
+
+
+def _reference(dataset: h5py.Dataset, url: str) -> ManifestArray:
+    chunks = FlacChunks.need(dataset)
+    # xarray wants all dimensions named; VirtualiZarr calls the others so, too.
+    found = dimension_names(dataset) or (None,) * dataset.ndim
+    names = [name or f"phony_dim_{axis}" for axis, name in enumerate(found)]
+    metadata = create_like(chunks, {}, dimension_names=names).metadata
+    assert isinstance(metadata, ArrayV3Metadata)
+    return ManifestArray(metadata=metadata, chunkmanifest=_manifest(chunks, url))
+
+
+def _manifest(chunks: FlacChunks, url: str) -> ChunkManifest:
+    dataset = chunks.dataset
+    behind = _bytes_behind(chunks, url)
+    grid = tuple(-(-n // c) for n, c in zip(dataset.shape, chunks.shape, strict=True))
+    paths = np.full(grid, "", dtype=np.dtypes.StringDType())
+    offsets, lengths = np.zeros(grid, dtype=np.uint64), np.zeros(grid, dtype=np.uint64)
+    for number in chunks.numbers():
+        info = dataset.id.get_chunk_info_by_coord(chunks.offset(number))
+        if info.byte_offset is None:
+            continue
+        if info.filter_mask:
+            raise _no_reference(
+                f"{chunks.place(number)}, in {url}", "filter mask", info.filter_mask
+            )
+        paths[number] = url
+        offsets[number], lengths[number] = info.byte_offset, info.size - behind
+    return ChunkManifest.from_arrays(paths=paths, offsets=offsets, lengths=lengths)
+
+
+def _bytes_behind(chunks: FlacChunks, url: str) -> int:
+    """Return how many bytes follow the FLAC chunk in what is stored of a chunk."""
+    plist = chunks.dataset.id.get_create_plist()
+    numbers = [plist.get_filter(i)[0] for i in range(plist.get_nfilters())]
+    if numbers == [FILTER_ID]:
+        return 0
+    if numbers == [FILTER_ID, h5py.h5z.FILTER_FLETCHER32]:
+        return FLETCHER32_SIZE
+    raise _no_reference(f"{chunks.name}, in {url}", "filters", numbers)
+
+
+def _no_reference(place: str, what: str, got: Any) -> ConfigurationError:
+    return ConfigurationError(
+        f"{place}: chunks must be FLAC chunks as they are, to be read in place. Got {what} {got}: "
+        "copy the dataset with flaccodec.hdf5.to_zarr, or leave it out with drop_variables=."
+    )

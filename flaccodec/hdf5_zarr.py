@@ -1,0 +1,244 @@
+"""HDF5 datasets <-> Zarr arrays, by moving chunks as they are."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+try:
+    import zarr
+    from zarr.core.buffer import default_buffer_prototype
+    from zarr.core.common import concurrent_map
+    from zarr.core.config import config
+    from zarr.core.sync import sync
+except ImportError as error:
+    raise ImportError("flaccodec.hdf5.to_zarr needs zarr: pip install 'flaccodec[zarr]'") from error
+
+from flaccodec.exceptions import ConfigurationError
+from flaccodec.hdf5_attributes import dimension_names, name_dimensions, to_hdf5, to_json
+from flaccodec.hdf5_chunks import FlacChunks, check_chunk, located
+from flaccodec.hdf5_filter import Flac
+from flaccodec.zarr_arrays import chunk_key, is_plain
+from flaccodec.zarr_codec import FlacCodec
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import h5py
+    import numpy.typing as npt
+    from zarr.storage import StoreLike
+
+BATCH_NBYTES = 32 * 2**20
+"""Bytes of chunks that are in memory at once."""
+
+Fetched = tuple[tuple[int, ...], "npt.NDArray[np.uint8]"]
+"""A chunk's place in the grid, and its bytes."""
+
+_FROM_DATASET = (
+    "shape",
+    "dtype",
+    "data",
+    "chunks",
+    "shards",
+    "filters",
+    "serializer",
+    "compressors",
+    "codecs",
+    "fill_value",
+    "zarr_format",
+)
+_FROM_ARRAY = ("shape", "dtype", "data", "chunks", "compression", "compression_opts", "fillvalue")
+
+
+# -- to Zarr -----------------------------------------------------------------------------
+
+
+def to_zarr(dataset: h5py.Dataset, store: StoreLike, **kwargs: Any) -> zarr.Array[Any]:
+    """Make a Zarr array of an HDF5 dataset, without decoding.
+
+    Chunks, chunk shape, codec options, fill value, attributes and the names of dimensions
+    (from dimension scales, else labels) come along. Chunks that were never written stay
+    missing. What is not stored as a FLAC chunk (with another filter behind ours, such as
+    fletcher32, or with a filter mask) is decoded and encoded. Samples are in the machine's
+    byte order in Zarr.
+
+    Parameters
+    ----------
+    dataset : h5py.Dataset
+        With the flaccodec filter.
+    store : str, Path, mapping or zarr store
+        As `zarr.create_array` takes it.
+    **kwargs
+        What `zarr.create_array` takes besides: ``name``, ``overwrite``, ``attributes``,
+        ``dimension_names`` and so on.
+
+    Returns
+    -------
+    zarr.Array
+
+    Raises
+    ------
+    ConfigurationError
+        The dataset is without the filter, or an attribute has no form in JSON.
+    CorruptChunkError, ChunkMismatchError
+        Header or index of a chunk is damaged, or it is not of the dataset's dtype and chunk
+        shape; the message names it. Frames are not looked at.
+
+    Examples
+    --------
+    >>> import h5py, numpy as np
+    >>> from flaccodec import hdf5
+    >>> with h5py.File("x.h5", "w", driver="core", backing_store=False) as file:
+    ...     x = file.create_dataset("x", data=np.arange(4000, dtype="int32").reshape(4, 1000),
+    ...                             chunks=(2, 1000), compression=hdf5.Flac())
+    ...     hdf5.to_zarr(x, {})[2, 500:503]
+    array([2500, 2501, 2502], dtype=int32)
+    """
+    chunks = FlacChunks.need(dataset)
+    for name in _FROM_DATASET:
+        if name in kwargs:
+            raise ConfigurationError(f"{name} comes from the dataset. Got {name}= as well.")
+    array = create_like(chunks, store, **kwargs)
+    for batch in _batches(chunks):
+        sync(_store(array, batch))
+    return array
+
+
+def _batches(chunks: FlacChunks) -> Iterator[list[Fetched]]:
+    """Give chunks, some at a time, since a store writes several sooner than one by one."""
+    batch: list[Fetched] = []
+    for number in chunks.numbers():
+        chunk = chunks.flac_bytes(number)
+        if chunk is None:
+            continue
+        batch.append((number, np.frombuffer(chunk, dtype=np.uint8)))
+        if sum(data.nbytes for _, data in batch) >= BATCH_NBYTES:
+            yield batch
+            batch = []
+    yield batch
+
+
+async def _store(array: zarr.Array[Any], batch: list[Fetched]) -> None:
+    from_bytes = default_buffer_prototype().buffer.from_bytes
+    stored = [(chunk_key(array, number), from_bytes(data.data)) for number, data in batch]
+    limit = config.get("async.concurrency")
+    await concurrent_map(stored, lambda key, buffer: key.set(buffer), limit)
+
+
+def create_like(chunks: FlacChunks, store: StoreLike, **kwargs: Any) -> zarr.Array[Any]:
+    """Create the Zarr array that a dataset's chunks belong in."""
+    dataset = chunks.dataset
+    dtype = chunks.dtype.newbyteorder("=")
+    if "attributes" not in kwargs:
+        kwargs["attributes"] = to_json(dataset.attrs, chunks.name)
+    kwargs.setdefault("dimension_names", dimension_names(dataset))
+    return zarr.create_array(
+        store,
+        shape=dataset.shape,
+        dtype=dtype,
+        chunks=chunks.shape,
+        serializer=FlacCodec(**chunks.options.to_dict()),
+        compressors=None,
+        fill_value=dtype.type(chunks.fill),
+        **kwargs,
+    )
+
+
+# -- from Zarr ----------------------------------------------------------------------------
+
+
+def from_zarr(
+    array: zarr.Array[Any] | StoreLike, group: h5py.Group, name: str, **kwargs: Any
+) -> h5py.Dataset:
+    """Make an HDF5 dataset of a Zarr array, without decoding.
+
+    Chunks, chunk shape, codec options, fill value, attributes and the names of dimensions
+    come along. Chunks that were never written stay missing. A dimension's name becomes a
+    dimension scale in the dataset's group: the dataset of that name where there is a fitting
+    one, else one without coordinates, as netCDF4 makes them. So copy coordinates first. Where
+    the name belongs to something else, it becomes the dimension's label.
+
+    Parameters
+    ----------
+    array : zarr.Array, or what `zarr.open_array` takes
+        Of zarr_format 3, with a FlacCodec, without shards, filters or compressors.
+    group : h5py.Group
+    name : str
+        Of the new dataset in the group.
+    **kwargs
+        What ``create_dataset`` takes besides: ``maxshape``, ``track_times`` and so on. Where
+        a chunk is longer than the array, ``maxshape`` is the chunk's by default, since HDF5
+        wants that.
+
+    Returns
+    -------
+    h5py.Dataset
+
+    Raises
+    ------
+    ConfigurationError
+        The array is of another kind; the message says what to do instead.
+    CorruptChunkError, ChunkMismatchError
+        Header or index of a chunk is damaged, or it is not of the array's dtype and chunk
+        shape; the message names it, and the group is as it was. Frames are not looked at.
+    """
+    if not isinstance(array, zarr.Array):
+        array = zarr.open_array(array, mode="r")
+    codec = _codec_of(array)
+    for option in _FROM_ARRAY:
+        if option in kwargs:
+            raise ConfigurationError(f"{option} comes from the array. Got {option}= as well.")
+    if any(c > n for c, n in zip(array.chunks, array.shape, strict=True)):
+        kwargs.setdefault("maxshape", tuple(map(max, array.chunks, array.shape)))
+    dataset = group.create_dataset(
+        name,
+        shape=array.shape,
+        dtype=array.dtype,
+        chunks=array.chunks,
+        compression=Flac(**codec.options.to_dict()),
+        fillvalue=array.fill_value,
+        **kwargs,
+    )
+    try:
+        _move_in(array, dataset)
+        dataset.attrs.update(to_hdf5(array.attrs.asdict(), dataset.dtype))
+    except BaseException:
+        del group[name]
+        raise
+    name_dimensions(dataset.parent, dataset, getattr(array.metadata, "dimension_names", None) or ())
+    return dataset
+
+
+def _codec_of(array: zarr.Array[Any]) -> FlacCodec:
+    """Return the codec of an array whose chunks are FLAC chunks and nothing else."""
+    codec = array.serializer if is_plain(array) and array.ndim else None
+    if isinstance(codec, FlacCodec):
+        return codec
+    if array.metadata.zarr_format != 3:
+        got = f"zarr_format={array.metadata.zarr_format}"
+    elif array.ndim == 0:
+        got = "an array without axes"
+    elif array.shards is not None:
+        got = f"shards {array.shards}"
+    else:
+        got = f"{array.serializer!r}, filters {array.filters!r}, compressors {array.compressors!r}"
+    raise ConfigurationError(
+        "the array must be of zarr_format 3, with a FlacCodec as serializer and without shards, "
+        f"filters and compressors, for its chunks to be HDF5's. Got {got}: decode it, "
+        "group.create_dataset(name, data=array[:], compression=flaccodec.hdf5.Flac(...))."
+    )
+
+
+def _move_in(array: zarr.Array[Any], dataset: h5py.Dataset) -> None:
+    chunks = FlacChunks.need(dataset)
+    prototype = default_buffer_prototype()
+    for number in chunks.numbers():
+        key = chunk_key(array, number)
+        buffer = sync(key.get(prototype))
+        if buffer is None:
+            continue
+        chunk = buffer.as_numpy_array()
+        with located(f"chunk {key}"):
+            check_chunk(chunk, chunks.dtype, chunks.shape)
+        dataset.id.write_direct_chunk(chunks.offset(number), chunk)

@@ -1,0 +1,46 @@
+"""Which bytes of a chunk a read needs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    from flaccodec.index import ChunkIndex
+    from flaccodec.selection import ReadPlan
+
+MERGE_GAP = 1024
+"""Bytes not asked for that are fetched to save a request; one costs about as many itself."""
+
+MAX_REQUESTS = 128
+"""Ranges that are fetched for one read; further ones are merged over larger gaps."""
+
+Ranges = list[tuple[int, int]]
+
+
+def needed_ranges(index: ChunkIndex, plan: ReadPlan) -> Ranges:
+    """Return the byte ranges of a chunk that a plan needs, merged, in order."""
+    first, last = plan.frames(index.header.frame_size)
+    streams = plan.spans["stream"]
+    starts, stops = index.positions[streams, first], index.positions[streams, last + 1]
+    if index.header.exceptions_size:
+        end = index.header.chunk_size
+        starts = np.append(starts, end - index.header.exceptions_size)
+        stops = np.append(stops, end)
+    return merge_ranges(starts, stops)
+
+
+def merge_ranges(starts: npt.NDArray[np.int64], stops: npt.NDArray[np.int64]) -> Ranges:
+    """Merge ranges that overlap or have small gaps between, down to MAX_REQUESTS."""
+    order = np.argsort(starts, kind="stable")
+    starts, stops = starts[order], np.maximum.accumulate(stops[order])
+    gaps = starts[1:] - stops[:-1]
+    cuts = np.flatnonzero(gaps > MERGE_GAP) + 1
+    if len(cuts) >= MAX_REQUESTS:
+        widest = np.argsort(gaps[cuts - 1], kind="stable")[-(MAX_REQUESTS - 1) :]
+        cuts = np.sort(cuts[widest])
+    begins, ends = np.append(0, cuts), np.append(cuts, len(starts)) - 1
+    return [(int(starts[b]), int(stops[e])) for b, e in zip(begins, ends, strict=True)]

@@ -1,0 +1,161 @@
+"""FlacArrays <-> chunks of an array in a file, by moving whole streams.
+
+Zarr arrays and HDF5 datasets have the same chunks, and differ in how a chunk is fetched
+and stored.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from flaccodec import core
+from flaccodec.array import FlacArray
+from flaccodec.compress import choose_threads
+from flaccodec.core import QuantaRule
+from flaccodec.options import CodecOptions
+from flaccodec.progress import track
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    import numpy.typing as npt
+
+CHUNK_SAMPLES = 2**20
+"""Samples of a chunk where none are given: a few MB, decoded in about 10 ms."""
+
+BLOCK_SAMPLES = 2**22
+"""Samples that are in memory at once where chunks must be decoded."""
+
+Block = tuple[slice, ...]
+Number = tuple[int, ...]
+"""A chunk's place in the grid of chunks."""
+
+
+def whole_stream_chunks(shape: Sequence[int], samples: int = CHUNK_SAMPLES) -> tuple[int, ...]:
+    """Choose chunks of whole streams, as many as make about so many samples.
+
+    Leading axes are divided evenly, so that no chunk is partly beyond the array.
+    """
+    left = max(1, samples // shape[-1])
+    chunks: list[int] = []
+    for n in reversed(shape[:-1]):
+        size = max(d for d in range(1, min(n, left) + 1) if n % d == 0)
+        chunks.insert(0, size)
+        left = left // size if size == n else 1
+    return (*chunks, shape[-1])
+
+
+def hold_whole_streams(shape: Sequence[int], chunks: Sequence[int]) -> bool:
+    """Whether every chunk holds whole streams, and all of it is inside the array."""
+    return chunks[-1] == shape[-1] and all(n % c == 0 for n, c in zip(shape, chunks, strict=True))
+
+
+def _blocks(shape: Sequence[int], chunks: Sequence[int]) -> Iterator[tuple[Number, Block]]:
+    counts = [-(-n // c) for n, c in zip(shape, chunks, strict=True)]
+    for number in itertools.product(*map(range, counts)):
+        yield (
+            number,
+            tuple(
+                slice(i * c, min(n, (i + 1) * c))
+                for i, c, n in zip(number, chunks, shape, strict=True)
+            ),
+        )
+
+
+def blocks(
+    shape: Sequence[int], chunks: Sequence[int], what: str, progress: bool
+) -> Iterator[tuple[Number, Block]]:
+    """Give the place of every chunk, and the part of the array that it holds, under a bar."""
+    total = math.prod(-(-n // c) for n, c in zip(shape, chunks, strict=True))
+    yield from track(_blocks(shape, chunks), total, what, progress)
+
+
+def _stream_numbers(shape: Sequence[int], block: Block) -> npt.NDArray[np.int64]:
+    numbers = np.arange(math.prod(shape[:-1])).reshape(shape[:-1])
+    return np.ascontiguousarray(numbers[block[:-1]].ravel())
+
+
+def options_for(fa: FlacArray) -> CodecOptions:
+    """Choose options under which what is written later keeps to the same grid.
+
+    Streams with quanta of their own have no such options; without quanta, later writes keep
+    every bit.
+    """
+    frame_size = core.read_header(fa._chunk).frame_size
+    _, quanta = core.stream_tables(fa._chunk)
+    if quanta is None or (quanta != quanta[0]).any():
+        return CodecOptions(frame_size=frame_size)
+    return CodecOptions(frame_size=frame_size, quanta=float(quanta[0]))
+
+
+def split(
+    fa: FlacArray, chunks: Sequence[int], what: str, progress: bool
+) -> Iterator[tuple[Number, npt.NDArray[np.uint8]]]:
+    """Give every chunk of whole streams of a FlacArray, without decoding."""
+    for number, block in blocks(fa.shape, chunks, what, progress):
+        streams = _stream_numbers(fa.shape, block)
+        picks = np.stack([np.zeros_like(streams), streams], axis=-1)
+        yield number, core.gather_streams([fa._chunk], picks)
+
+
+def join(
+    dtype: np.dtype[Any],
+    shape: Sequence[int],
+    chunks: Sequence[int],
+    fetch: Callable[[Number], npt.NDArray[np.uint8] | None],
+    what: str,
+    progress: bool,
+) -> FlacArray | None:
+    """Join chunks of whole streams, without decoding.
+
+    Returns
+    -------
+    FlacArray or None
+        None where a chunk is missing, or is not like the others.
+    """
+    fetched: list[npt.NDArray[np.uint8]] = []
+    picks = np.empty((math.prod(shape[:-1]), 2), dtype=np.int64)
+    for number, block in blocks(shape, chunks, what, progress):
+        chunk = fetch(number)
+        if chunk is None:
+            return None
+        core.check_expected(core.read_header(chunk), dtype, chunks)
+        _pick(picks, _stream_numbers(shape, block), len(fetched))
+        fetched.append(chunk)
+    first = core.read_header(fetched[0])
+    for chunk in fetched:
+        header = core.read_header(chunk)
+        if (header.frame_size, header.lossless) != (first.frame_size, first.lossless):
+            return None
+    return FlacArray.from_chunk(core.gather_streams(fetched, picks), shape=tuple(shape))
+
+
+def encode(
+    shape: Sequence[int],
+    read: Callable[[Block], npt.NDArray[Any]],
+    quanta: float | None,
+    what: str,
+    progress: bool,
+) -> FlacArray:
+    """Read whole streams, some at a time, and encode them: with quanta, or bit for bit."""
+    rule = QuantaRule.NONE if quanta is None else QuantaRule.GIVEN
+    step = whole_stream_chunks(shape, BLOCK_SAMPLES)
+    encoded: list[npt.NDArray[np.uint8]] = []
+    picks = np.empty((math.prod(shape[:-1]), 2), dtype=np.int64)
+    for _, block in blocks(shape, step, what, progress):
+        _pick(picks, _stream_numbers(shape, block), len(encoded))
+        samples = np.asarray(read(block))
+        encoded.append(
+            core.encode_chunk(
+                samples, rule=rule, parameters=quanta, num_threads=choose_threads(None)
+            )
+        )
+    return FlacArray.from_chunk(core.gather_streams(encoded, picks), shape=tuple(shape))
+
+
+def _pick(picks: npt.NDArray[np.int64], streams: npt.NDArray[np.int64], chunk: int) -> None:
+    picks[streams] = np.stack([np.full(len(streams), chunk), np.arange(len(streams))], axis=-1)

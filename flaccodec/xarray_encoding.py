@@ -1,0 +1,116 @@
+"""What to give as ``encoding`` where xarray writes: for Zarr, and for netCDF through h5netcdf."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from flaccodec import core
+from flaccodec.exceptions import ConfigurationError
+from flaccodec.options import CodecOptions
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = ["encoding"]
+
+
+def encoding(
+    variable: Any = None,
+    *,
+    quanta: float | None = None,
+    precision: int | float | None = None,
+    level: int = core.DEFAULT_LEVEL,
+    frame_size: int = core.DEFAULT_FRAME_SIZE,
+    engine: str = "zarr",
+) -> dict[str, Any]:
+    """Return the encoding with which xarray writes a variable as FLAC.
+
+    Parameters
+    ----------
+    variable : xarray.DataArray or xarray.Variable, optional
+        What is going to be written: its dtype, and what its own encoding says of it, are then
+        checked at once.
+    quanta : float, optional
+        For float32 and float64: values are rounded to multiples of this, in the units of the
+        data. Floats with neither quanta nor precision are kept bit for bit. NaN stays NaN.
+    precision : int or float, optional
+        For float32 and float64: quanta = RMS of each stream about its mean / 10**precision.
+    level : int
+        libFLAC's preset, 0 (fast) to 8 (small).
+    frame_size : int
+        Samples of a FLAC frame, 16 to 65535.
+    engine : {"zarr", "h5netcdf"}
+        "zarr" for `Dataset.to_zarr` (with ``zarr_format=3``), "h5netcdf" for
+        `Dataset.to_netcdf` with the same engine.
+
+    Returns
+    -------
+    dict
+        For one variable: ``to_zarr(store, encoding={"x": flaccodec.encoding(...)})``. Add
+        ``chunks`` for Zarr and ``chunksizes`` for netCDF.
+
+    Raises
+    ------
+    ConfigurationError
+        An option is out of its range, quanta or precision are given for integers, the variable's
+        encoding would turn its floats into integers, or the engine cannot write FLAC.
+    UnsupportedDtypeError
+        FLAC cannot hold the variable's dtype.
+
+    Examples
+    --------
+    >>> import flaccodec
+    >>> flaccodec.encoding(quanta=0.5)
+    {'serializer': FlacCodec(level=5, quanta=0.5, precision=None, frame_size=4096), \
+'compressors': None}
+    """
+    if engine not in _ENGINES:
+        known = " or ".join(map(repr, _ENGINES))
+        raise ConfigurationError(f"engine must be {known}. Got {engine!r}{_ADVICE.get(engine, '')}")
+    options = CodecOptions(level, quanta, precision, frame_size)
+    if variable is not None:
+        options.check_dtype(variable.dtype)
+        _check_carried(variable)
+    return _ENGINES[engine](options)
+
+
+def _check_carried(variable: Any) -> None:
+    """Refuse floats whose encoding, from where they were read, says integers."""
+    carried = variable.encoding.get("dtype")
+    if carried is None or np.dtype(variable.dtype).kind != "f":
+        return
+    if np.dtype(carried).kind in "iu":
+        name = getattr(variable, "name", None)
+        raise ConfigurationError(
+            f"variable {name!r} has data of {variable.dtype}, but its encoding, from where it was "
+            f"read, says {np.dtype(carried)}: xarray would round to integers. Write "
+            "variable.drop_encoding(), with quanta for steps of your choice."
+        )
+
+
+def _for_zarr(options: CodecOptions) -> dict[str, Any]:
+    from flaccodec.zarr_codec import FlacCodec
+
+    # xarray hands zarr what it has, and zarr puts Zstd behind a serializer unless told not to.
+    return {"serializer": FlacCodec(**options.to_dict()), "compressors": None}
+
+
+def _for_h5netcdf(options: CodecOptions) -> dict[str, Any]:
+    from flaccodec.hdf5 import Flac
+
+    return {"compression": Flac(**options.to_dict())}
+
+
+_ENGINES: dict[str, Callable[[CodecOptions], dict[str, Any]]] = {
+    "zarr": _for_zarr,
+    "h5netcdf": _for_h5netcdf,
+}
+
+_ADVICE = {
+    "netcdf4": (
+        ": the netCDF4 library writes with filters of its own only. Write with "
+        "engine='h5netcdf'; netCDF4 reads it where HDF5_PLUGIN_PATH is flaccodec's."
+    )
+}

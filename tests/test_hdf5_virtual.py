@@ -1,0 +1,233 @@
+"""HDF5 files read in place as Zarr stores."""
+
+from __future__ import annotations
+
+import pickle
+
+import h5py
+import icechunk
+import numpy as np
+import obstore.store
+import pytest
+import virtualizarr
+import xarray
+import zarr
+from obspec_utils.registry import ObjectStoreRegistry
+from strategies import same_bits
+
+from flaccodec import FlacCodec, core, hdf5
+from flaccodec.exceptions import ConfigurationError, FrameError
+from flaccodec.hdf5 import Flac, VirtualParser, virtual_zarr
+
+pytest_plugins = ["nginx"]
+
+SHAPE, CHUNKS = (16, 30_000), (8, 12_000)
+
+
+def make(dtype="i4", shape=SHAPE, seed=0):
+    noise = np.random.default_rng(seed).normal(0, 4000, shape)
+    return np.abs(noise).astype(dtype) if np.dtype(dtype).kind == "u" else noise.astype(dtype)
+
+
+def write(path, array, **options):
+    options = {"chunks": CHUNKS, "compression": Flac(), **options}
+    with h5py.File(path, "w") as file:
+        file.create_dataset("x", data=array, **options)
+    return path
+
+
+def open_x(store, path="x"):
+    return zarr.open_array(store, path=path, mode="r")
+
+
+@pytest.mark.parametrize(
+    "dtype", ["i1", ">i2", "<u2", "i4", ">u4", "i8", ">u8", "f4", ">f4", ">f8"]
+)
+def test_dtypes(tmp_path, dtype):
+    array = make(dtype)
+    x = open_x(virtual_zarr(write(tmp_path / "x.h5", array, fillvalue=3)))
+    assert (x.dtype, x.chunks, x.fill_value) == (array.dtype.newbyteorder("="), CHUNKS, 3)
+    assert x.serializer == FlacCodec()
+    assert same_bits(x[...], array.astype(x.dtype))
+    assert same_bits(x[3:9, 11_900:12_100], array[3:9, 11_900:12_100].astype(x.dtype))
+    assert same_bits(x.oindex[[1, 14], ::7000], array[[1, 14], ::7000].astype(x.dtype))
+
+
+def test_paths_and_urls(tmp_path, monkeypatch):
+    path = write(tmp_path / "a b.h5", make())
+    monkeypatch.chdir(tmp_path)
+    for name in (path, str(path), "a b.h5", path.as_uri()):
+        np.testing.assert_array_equal(open_x(virtual_zarr(name))[5, 9:12], make()[5, 9:12])
+
+
+def test_chunks_that_are_not_there(tmp_path):
+    with h5py.File(tmp_path / "x.h5", "w") as file:
+        x = file.create_dataset("x", SHAPE, "f8", chunks=CHUNKS, fillvalue=np.nan, **Flac())
+        x[8:, 12_000:24_000] = want = make("f8", (8, 12_000))
+        file.create_dataset("none", (0, 10), "i4", chunks=(1, 10), maxshape=(None, 10), **Flac())
+    store = virtual_zarr(tmp_path / "x.h5")
+    got = open_x(store)[...]
+    assert same_bits(got[8:, 12_000:24_000], want)
+    assert np.isnan(got[:8]).all()
+    assert np.isnan(got[8:, 24_000:]).all()
+    assert open_x(store, "none").shape == (0, 10)
+
+
+def test_a_file_with_a_user_block(tmp_path):
+    with h5py.File(tmp_path / "x.h5", "w", userblock_size=1024) as file:
+        file.create_dataset("x", data=make(), chunks=CHUNKS, **Flac())
+    np.testing.assert_array_equal(open_x(virtual_zarr(tmp_path / "x.h5"))[...], make())
+
+
+def test_fletcher32_behind_is_left_out(tmp_path):
+    path = write(tmp_path / "x.h5", make(), fletcher32=True)
+    np.testing.assert_array_equal(open_x(virtual_zarr(path))[...], make())
+
+
+@pytest.mark.filterwarnings("ignore:Numcodecs codecs are not in the Zarr version 3")
+def test_groups_and_what_is_not_ours(tmp_path):
+    with h5py.File(tmp_path / "x.h5", "w") as file:
+        file.attrs["title"] = "all"
+        file.create_dataset("x", data=make("i2"), chunks=CHUNKS, **Flac())
+        file.create_dataset("plain", data=np.arange(5.0))
+        inner = file.create_group("in/deep")
+        inner.attrs["level"] = 2
+        inner.create_dataset("x", data=np.arange(7, dtype="i4"), compression="gzip")
+        inner.create_dataset("plain", data=make("i4"), chunks=CHUNKS, **Flac())
+    store = virtual_zarr(tmp_path / "x.h5")
+    root = zarr.open_group(store, mode="r")
+    assert sorted(root) == ["in", "plain", "x"]
+    assert dict(root.attrs) == {"title": "all"}
+    assert dict(root["in/deep"].attrs) == {"level": 2}
+    np.testing.assert_array_equal(root["x"][...], make("i2"))
+    np.testing.assert_array_equal(root["plain"][...], np.arange(5.0))
+    np.testing.assert_array_equal(root["in/deep/x"][...], np.arange(7))
+    np.testing.assert_array_equal(root["in/deep/plain"][...], make("i4"))
+    deep = virtual_zarr(tmp_path / "x.h5", group="in/deep", drop_variables=["x"])
+    assert list(zarr.open_group(deep, mode="r")) == ["plain"]
+    with pytest.raises(ConfigurationError, match=r"group must name a group of file:.* Got 'x'"):
+        virtual_zarr(tmp_path / "x.h5", group="x")
+
+
+def netcdf(path, quanta=0.5):
+    data = xarray.Dataset(
+        {"x": (("stream", "time"), make("f8"), {"units": "mV"})},
+        {"time": np.arange(30_000) / 100},
+        {"title": "a recording"},
+    )
+    encoding = {"x": {"compression": Flac(quanta=quanta), "chunksizes": CHUNKS}}
+    data.to_netcdf(path, engine="h5netcdf", encoding=encoding)
+
+
+def test_xarray(tmp_path):
+    netcdf(tmp_path / "x.nc")
+    with (
+        xarray.open_dataset(tmp_path / "x.nc", engine="h5netcdf") as want,
+        xarray.open_zarr(virtual_zarr(tmp_path / "x.nc"), consolidated=False, chunks=None) as got,
+    ):
+        xarray.testing.assert_identical(got.load(), want.load())
+
+
+def test_chunks_that_are_no_flac_chunks_are_named(tmp_path):
+    path = write(tmp_path / "x.h5", make())
+    with h5py.File(path, "r+") as file:
+        file["x"].id.write_direct_chunk((8, 0), make()[8:, :12_000].tobytes(), filter_mask=1)
+        plist = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
+        plist.set_chunk((50,))
+        plist.set_filter(hdf5.FILTER_ID, 0, ())
+        plist.set_deflate(9)
+        space = h5py.h5s.create_simple((120,))
+        h5py.h5d.create(file.id, b"y", h5py.h5t.STD_I32LE, space, plist)
+    with pytest.raises(ConfigurationError, match=r"/x, chunk at \(8, 0\), in file:.*filter mask 1"):
+        virtual_zarr(path)
+    with pytest.raises(ConfigurationError, match=r"/y, in file:.*filters \[61868, 1\]: copy"):
+        virtual_zarr(path, drop_variables=["x"])
+    assert list(zarr.open_group(virtual_zarr(path, drop_variables="xy"), mode="r")) == []
+
+
+def test_damage_names_the_chunk(tmp_path):
+    path = write(tmp_path / "x.h5", make())
+    with h5py.File(path, "r+") as file:
+        _, chunk = file["x"].id.read_direct_chunk((8, 0))
+        file["x"].id.write_direct_chunk((8, 0), chunk[:-20] + bytes(20))
+    x = open_x(virtual_zarr(path))
+    with pytest.raises(FrameError, match=r"^chunk file:///.*/x\.h5/x/c/1/0: .*stream 7, frame 2"):
+        x[15, 11_000:11_010]
+
+
+# -- over HTTP ---------------------------------------------------------------------------
+
+
+def test_a_slice_over_http_fetches_a_head_and_frames(tmp_path, start_nginx):
+    root = tmp_path / "root"
+    root.mkdir()
+    array = make("i4", (8, 800_000))
+    write(root / "x.h5", array, chunks=array.shape)
+    with h5py.File(root / "x.h5") as file:
+        info = file["x"].id.get_chunk_info(0)
+    server = start_nginx(root)
+    store = virtual_zarr(f"{server.url}/x.h5")
+    x = open_x(store)
+    before = len(server.requests())
+    np.testing.assert_array_equal(x[3, 400_000:400_200], array[3, 400_000:400_200])
+    head, frames = server.requests()[before:]
+    assert (head.status, frames.status) == (206, 206)
+    bound = core.head_bound("i4", array.shape, core.DEFAULT_FRAME_SIZE)
+    assert head.range == (info.byte_offset, info.byte_offset + bound)
+    assert info.byte_offset < frames.range[0] < frames.range[1] < info.byte_offset + info.size
+    assert frames.body_bytes_sent < 20_000
+    np.testing.assert_array_equal(x[4, :100], array[4, :100])
+    again = server.requests()[before + 2 :]
+    assert [r.status for r in again] == [206, 206]  # frames, and the header alone
+    assert sum(r.body_bytes_sent for r in again) < 20_000 + core.HEADER_SIZE
+    np.testing.assert_array_equal(x[...], array)
+    (whole,) = server.requests()[before + 4 :]
+    assert whole.body_bytes_sent == info.size
+
+
+def test_xarray_over_http(tmp_path, start_nginx):
+    root = tmp_path / "root"
+    root.mkdir()
+    netcdf(root / "x.nc")
+    server = start_nginx(root)
+    store = virtual_zarr(f"{server.url}/x.nc")
+    with xarray.open_zarr(store, consolidated=False, chunks=None) as got:
+        values = got.x.sel(time=slice(100, 101)).values
+    assert np.abs(values - make("f8")[:, 10_000:10_101]).max() <= 0.25
+    assert all(r.status in (200, 206) for r in server.requests())
+
+
+# -- VirtualiZarr's own functions --------------------------------------------------------
+
+
+def registry():
+    return ObjectStoreRegistry({"file://": obstore.store.LocalStore()})
+
+
+def test_the_parser_in_virtualizarr_and_icechunk(tmp_path):
+    netcdf(tmp_path / "x.nc")
+    url = (tmp_path / "x.nc").as_uri()
+    with virtualizarr.open_virtual_dataset(url, registry(), VirtualParser()) as virtual:
+        config = icechunk.RepositoryConfig.default()
+        prefix = f"file://{tmp_path}/"
+        container = icechunk.VirtualChunkContainer(prefix, icechunk.local_filesystem_store(prefix))
+        config.set_virtual_chunk_container(container)
+        repository = icechunk.Repository.create(
+            icechunk.local_filesystem_storage(str(tmp_path / "repository")),
+            config,
+            authorize_virtual_chunk_access={prefix: None},
+        )
+        session = repository.writable_session("main")
+        virtual.vz.to_icechunk(session.store)
+        session.commit("references")
+    store = repository.readonly_session("main").store
+    x = zarr.open_array(store, path="x", mode="r")
+    with h5py.File(tmp_path / "x.nc") as file:
+        assert same_bits(x[3, 20_000:20_100], file["x"][3, 20_000:20_100])
+        assert same_bits(x[...], file["x"][...])
+
+
+def test_the_parser_can_be_pickled(tmp_path):
+    parser = pickle.loads(pickle.dumps(VirtualParser(drop_variables=["y"])))
+    store = parser(write(tmp_path / "x.h5", make()).as_uri(), registry())
+    np.testing.assert_array_equal(open_x(store)[...], make())

@@ -1,0 +1,366 @@
+"""HDF5 datasets to Zarr arrays and back, by copying chunks."""
+
+from __future__ import annotations
+
+import h5netcdf
+import h5py
+import numpy as np
+import pytest
+import xarray
+import zarr
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from strategies import FLOATS, INTEGERS, same_bits
+
+from flaccodec import FlacCodec, core, create_array, hdf5, hdf5_filter, hdf5_zarr
+from flaccodec.exceptions import (
+    ChecksumError,
+    ChunkMismatchError,
+    ConfigurationError,
+    CorruptChunkError,
+    TruncatedChunkError,
+)
+from flaccodec.hdf5 import Flac
+from flaccodec.hdf5_chunks import FlacChunks
+from flaccodec.options import CodecOptions
+
+SHAPE, CHUNKS = (5, 7, 230), (2, 3, 100)
+DTYPES = [order + np.dtype(name).str[1:] for name in INTEGERS + FLOATS for order in "<>"]
+
+
+def make(dtype="i4", shape=SHAPE, seed=0):
+    noise = np.random.default_rng(seed).normal(0, 40, shape)
+    return np.abs(noise).astype(dtype) if np.dtype(dtype).kind == "u" else noise.astype(dtype)
+
+
+@pytest.fixture
+def file(tmp_path):
+    with h5py.File(tmp_path / "x.h5", "w") as file:
+        yield file
+
+
+@pytest.fixture
+def no_coding(monkeypatch):
+    """Fail where anything is encoded or decoded, by this package or by HDF5."""
+
+    def fail(*_, **__):
+        raise AssertionError("samples were encoded or decoded")
+
+    def forbid():
+        for name in ("encode_chunk", "decode_chunk", "decode_spans"):
+            monkeypatch.setattr(core, name, fail)
+        for name in ("__getitem__", "__setitem__"):
+            monkeypatch.setattr(h5py.Dataset, name, fail)
+            monkeypatch.setattr(zarr.Array, name, fail)
+        return monkeypatch
+
+    return forbid
+
+
+def hdf5_chunks(dataset):
+    found = {}
+    for i in range(dataset.id.get_num_chunks()):
+        offset = dataset.id.get_chunk_info(i).chunk_offset
+        number = tuple(a // b for a, b in zip(offset, dataset.chunks, strict=True))
+        found[number] = dataset.id.read_direct_chunk(offset)[1]
+    return found
+
+
+def zarr_chunks(store):
+    return {
+        tuple(int(part) for part in key.split("/")[1:]): value.to_bytes()
+        for key, value in store.items()
+        if key.startswith("c/")
+    }
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_there_and_back_without_decoding(file, dtype, no_coding):
+    array, options = make(dtype), {"level": 3, "frame_size": 64}
+    x = file.create_dataset("x", data=array, chunks=CHUNKS, fillvalue=7, **Flac(**options))
+    store = {}
+    patches = no_coding()
+    moved = hdf5.to_zarr(x, store)
+    back = hdf5.from_zarr(moved, file, "back")
+    patches.undo()
+    assert zarr_chunks(store) == hdf5_chunks(x) == hdf5_chunks(back)
+    native = np.dtype(dtype).newbyteorder("=")
+    assert moved.dtype == back.dtype == native
+    assert (moved.shape, moved.chunks, moved.fill_value) == (SHAPE, CHUNKS, 7)
+    assert moved.serializer == FlacCodec(**options)
+    assert moved.compressors == ()
+    assert (back.chunks, back.fillvalue) == (CHUNKS, 7)
+    assert hdf5_filter.options_of(back) == CodecOptions(**options)
+    again = zarr.open_array(store, mode="r")
+    for got in (again[...], back[...]):
+        assert same_bits(got, array.astype(native))
+    assert same_bits(again[1, 2:, 90:120], array[1, 2:, 90:120].astype(native))
+
+
+@pytest.mark.parametrize("options", [{"quanta": 0.25}, {"precision": 2.5}], ids=str)
+def test_rounded_floats(file, options):
+    array = make("f8")
+    array[1, 2, 3:9], array[4, 6] = np.nan, np.inf
+    x = file.create_dataset("x", data=array, chunks=CHUNKS, **Flac(**options))
+    store = {}
+    back = hdf5.from_zarr(hdf5.to_zarr(x, store), file, "back")
+    assert zarr_chunks(store) == hdf5_chunks(x) == hdf5_chunks(back)
+    assert hdf5_filter.options_of(back) == CodecOptions(**options)
+    assert same_bits(zarr.open_array(store)[...], x[...])
+
+
+def test_what_each_side_writes_later_is_the_same(file):
+    """Options come along; so do chunks at the edge, which are whole on both sides."""
+    x = file.create_dataset("x", data=make("f4"), chunks=CHUNKS, **Flac(quanta=0.5, level=8))
+    store = {}
+    array = hdf5.to_zarr(x, store)
+    for target in (x, array):
+        target[3:, 2:, 50:] = 11.3
+    file.flush()
+    assert zarr_chunks(store) == hdf5_chunks(x)
+
+
+@pytest.mark.parametrize("fill", [np.nan, -np.inf, 2.5, 0.0])
+def test_chunks_that_are_not_there_stay_so(file, fill):
+    x = file.create_dataset("x", SHAPE, "f8", chunks=CHUNKS, fillvalue=fill, **Flac())
+    x[2:4, 3:6, 100:200] = 1
+    file.flush()
+    store = {}
+    array = hdf5.to_zarr(x, store)
+    assert list(zarr_chunks(store)) == [(1, 1, 1)]
+    np.testing.assert_array_equal(array[...], x[...])
+    back = hdf5.from_zarr(array, file, "back")
+    assert list(hdf5_chunks(back)) == [(1, 1, 1)]
+    np.testing.assert_array_equal(back[...], x[...])
+
+
+@settings(max_examples=40)
+@given(st.data())
+def test_any_shape_and_chunks(data):
+    shape = tuple(data.draw(st.lists(st.integers(0, 9), min_size=1, max_size=4)))
+    chunks = tuple(data.draw(st.integers(1, 12)) for _ in shape)
+    array, store = make("i2", shape), {}
+    source = create_array(store, data=array, chunks=chunks)
+    with h5py.File("x", "w", driver="core", backing_store=False) as file:
+        x = hdf5.from_zarr(source, file, "x")
+        np.testing.assert_array_equal(x[...], array)
+        np.testing.assert_array_equal(hdf5.to_zarr(x, {})[...], array)
+
+
+def test_other_filters_behind_are_taken_off(file):
+    array = make("i4")
+    with_sum = file.create_dataset("a", data=array, chunks=CHUNKS, fletcher32=True, **Flac())
+    plain = file.create_dataset("b", data=array, chunks=CHUNKS, **Flac())
+    file.flush()
+    store = {}
+    hdf5.to_zarr(with_sum, store)
+    assert zarr_chunks(store) == hdf5_chunks(plain)
+
+
+def test_chunks_that_did_not_go_through_the_filter(file):
+    array = make(">f4", (4, 100))
+    x = file.create_dataset("x", data=array, chunks=(2, 100), **Flac())
+    x.id.write_direct_chunk((2, 0), array[:2].tobytes(), filter_mask=1)
+    got = hdf5.to_zarr(x, {})[...]
+    assert same_bits(got, np.concatenate([array[:2], array[:2]]).astype("f4"))
+
+
+def test_arguments_go_to_both_sides(file, tmp_path):
+    x = file.create_dataset("x", data=make(), chunks=CHUNKS, **Flac())
+    hdf5.to_zarr(x, tmp_path / "a.zarr", name="inner/x", attributes={"a": 1})
+    array = zarr.open_array(tmp_path / "a.zarr", path="inner/x")
+    assert dict(array.attrs) == {"a": 1}
+    back = hdf5.from_zarr(array, file, "in/y", maxshape=(None, None, None))
+    assert back.name == "/in/y"
+    assert back.maxshape == (None, None, None)
+    again = hdf5.from_zarr(tmp_path / "a.zarr" / "inner" / "x", file, "z")
+    np.testing.assert_array_equal(again[...], make())
+
+
+# -- attributes and dimensions ------------------------------------------------------------------
+
+ATTRIBUTES = {
+    "text": "µV",
+    "number": 3,
+    "float": 2.5,
+    "yes": True,
+    "numbers": [1, 2, 3],
+    "floats": [1.5, 2.0],
+    "words": ["a", "bc"],
+    "grid": [[1, 2], [3, 4]],
+}
+
+
+def test_attributes(file):
+    x = file.create_dataset("x", data=make(), chunks=CHUNKS, **Flac())
+    x.attrs.update(ATTRIBUTES)
+    x.attrs["bytes"] = np.bytes_(b"abc")
+    x.attrs["empty"] = h5py.Empty("S1")
+    x.attrs["single"] = np.array([4], dtype="i2")
+    array = hdf5.to_zarr(x, {})
+    more = {"bytes": "abc", "empty": "", "single": [4]}
+    assert dict(array.attrs) == {**ATTRIBUTES, **more}
+    back = hdf5.from_zarr(array, file, "back")
+    assert dict(hdf5.to_zarr(back, {}).attrs)["words"] == ["a", "bc"]
+    assert back.attrs["text"] == "µV"
+    assert back.attrs["float"].dtype == "f8"
+
+
+def test_attributes_that_hdf5_has_no_form_for_are_json_there(file):
+    source = create_array({}, data=make(), chunks=CHUNKS)
+    source.attrs.update({"map": {"a": [1, None]}, "none": None, "mixed": [1, "a"], "nothing": []})
+    x = hdf5.from_zarr(source, file, "x")
+    assert x.attrs["map"] == '{"a": [1, null]}'
+    assert (x.attrs["none"], x.attrs["mixed"], x.attrs["nothing"]) == ("null", '[1, "a"]', "[]")
+
+
+@pytest.mark.parametrize("value", ["reference", 1 + 2j, np.zeros(1, [("a", "i4")])], ids=str)
+def test_attributes_that_json_has_no_form_for_are_named(file, value):
+    x = file.create_dataset("x", data=make(), chunks=CHUNKS, **Flac())
+    x.attrs["odd"] = x.ref if isinstance(value, str) else value
+    with pytest.raises(ConfigurationError, match=r"attribute 'odd' of /x of .* must be numbers"):
+        hdf5.to_zarr(x, {})
+    assert dict(hdf5.to_zarr(x, {}, attributes={}).attrs) == {}
+
+
+def test_names_of_dimensions_are_scales(file):
+    source = create_array(
+        {}, data=make(), chunks=CHUNKS, dimension_names=("day", None, "time"), attributes={"a": 1}
+    )
+    file["time"] = np.arange(230) / 10
+    x = hdf5.from_zarr(source, file, "x")
+    assert [d.label for d in x.dims] == ["", "", ""]
+    assert x.dims[2][0] == file["time"]
+    assert file["day"].attrs["NAME"].startswith(b"This is a netCDF dimension but not a netCDF var")
+    again = hdf5.to_zarr(x, {})
+    assert again.metadata.dimension_names == ("day", None, "time")
+    assert dict(again.attrs) == {"a": 1}
+
+
+def test_names_without_fitting_scales_are_labels(file):
+    file["time"] = np.arange(9)
+    file.create_group("day")
+    names = ("day", "with/slash", "time")
+    x = hdf5.from_zarr(
+        create_array({}, data=make(), chunks=CHUNKS, dimension_names=names), file, "x"
+    )
+    assert [len(d) for d in x.dims] == [0, 0, 0]
+    assert [d.label for d in x.dims] == list(names)
+    assert hdf5.to_zarr(x, {}).metadata.dimension_names == names
+
+
+def test_a_coordinate_is_its_own_scale(file):
+    source = create_array({}, data=np.arange(90), dimension_names=("time",))
+    time = hdf5.from_zarr(source, file, "time")
+    assert h5py.h5ds.is_scale(time.id)
+    assert hdf5.to_zarr(time, {}).metadata.dimension_names == ("time",)
+
+
+def test_without_names(file):
+    x = file.create_dataset("x", data=make(), chunks=CHUNKS, **Flac())
+    assert hdf5.to_zarr(x, {}).metadata.dimension_names is None
+    assert hdf5.to_zarr(x, {}, dimension_names="abc").metadata.dimension_names == ("a", "b", "c")
+
+
+@pytest.mark.parametrize("dtype", ["f4", "i4"])
+def test_xarray_reads_what_came_from_netcdf_and_back(tmp_path, dtype):
+    values = make(dtype, (4, 300))
+    x = xarray.DataArray(values, dims=("stream", "time"), attrs={"units": "mV"})
+    x.encoding = {"compression": Flac(), "chunksizes": (2, 300), "_FillValue": values.dtype.type(9)}
+    x.to_dataset(name="x").to_netcdf(tmp_path / "x.nc", engine="h5netcdf")
+    with h5py.File(tmp_path / "x.nc") as file, h5py.File(tmp_path / "y.nc", "w") as other:
+        array = hdf5.to_zarr(file["x"], tmp_path / "x.zarr", name="x")
+        hdf5.from_zarr(array, other, "x")
+    with xarray.open_dataset(tmp_path / "x.nc", engine="h5netcdf") as want:
+        wanted = want.x.load()
+    for got in (
+        xarray.open_dataset(tmp_path / "y.nc", engine="h5netcdf"),
+        xarray.open_dataset(tmp_path / "x.zarr", engine="zarr", consolidated=False),
+    ):
+        with got:
+            xarray.testing.assert_identical(got.x.load(), wanted)
+            assert got.x.encoding["_FillValue"] == 9
+    with h5netcdf.File(tmp_path / "y.nc") as file:
+        assert dict(file.dimensions["stream"]._h5ds.attrs)["NAME"].endswith(b"         4")
+
+
+# -- refusals -----------------------------------------------------------------------------------
+
+
+def test_datasets_without_the_filter(file):
+    for name, options in (("a", {}), ("b", {"compression": "gzip"})):
+        x = file.create_dataset(name, data=make(), **options)
+        with pytest.raises(ConfigurationError, match=rf"/{name} of .* must have the flaccodec"):
+            hdf5.to_zarr(x, {})
+    with pytest.raises(TypeError, match=r"must be an h5py.Dataset\. Got File"):
+        hdf5.to_zarr(file, {})
+
+
+ODD_ARRAYS = {
+    "zarr_format=2": {"zarr_format": 2},
+    "BytesCodec": {"compressors": None},
+    "shards": {"serializer": FlacCodec(), "compressors": None, "shards": (4, 6, 200)},
+    "ZstdCodec": {"serializer": FlacCodec()},
+}
+
+
+@pytest.mark.parametrize("word", ODD_ARRAYS)
+def test_arrays_whose_chunks_are_not_hdf5s(file, word):
+    array = zarr.create_array({}, data=make(), chunks=CHUNKS, **ODD_ARRAYS[word])
+    with pytest.raises(ConfigurationError, match=f"(?s)must be of zarr_format 3.*{word}.*Flac"):
+        hdf5.from_zarr(array, file, "x")
+    assert "x" not in file
+
+
+def test_an_array_without_axes(file):
+    with pytest.raises(ConfigurationError, match="Got an array without axes"):
+        hdf5.from_zarr(create_array({}, shape=(), dtype="i4"), file, "x")
+
+
+def test_what_comes_from_the_other_side_cannot_be_given(file):
+    x = file.create_dataset("x", data=make(), chunks=CHUNKS, **Flac())
+    with pytest.raises(ConfigurationError, match="chunks comes from the dataset"):
+        hdf5.to_zarr(x, {}, chunks=(1, 1, 1))
+    with pytest.raises(ConfigurationError, match="compression comes from the array"):
+        hdf5.from_zarr(hdf5.to_zarr(x, {}), file, "y", compression="gzip")
+    with pytest.raises(ValueError, match="already exists"):
+        hdf5.from_zarr(hdf5.to_zarr(x, {}), file, "x")
+
+
+def flip_head(chunk):
+    return chunk[:70] + bytes([chunk[70] ^ 1]) + chunk[71:]
+
+
+DAMAGES = [
+    (flip_head, ChecksumError),
+    (lambda chunk: chunk[:-1], TruncatedChunkError),
+    (lambda chunk: chunk + b"x", CorruptChunkError),
+    (lambda _: core.encode_chunk(make("f4", CHUNKS)).tobytes(), ChunkMismatchError),
+]
+
+
+@pytest.mark.parametrize(("change", "error"), DAMAGES)
+def test_damage_names_the_chunk(file, change, error):
+    x = file.create_dataset("x", data=make(), chunks=CHUNKS, **Flac())
+    store = {}
+    array = hdf5.to_zarr(x, store)
+    _, chunk = x.id.read_direct_chunk((2, 3, 100))
+    x.id.write_direct_chunk((2, 3, 100), change(chunk))
+    with pytest.raises(error, match=r"^/x of .*x\.h5, chunk at \(2, 3, 100\): "):
+        hdf5.to_zarr(x, {})
+    store["c/1/1/1"] = zarr.core.buffer.cpu.Buffer.from_bytes(change(chunk))
+    with pytest.raises(error, match=r"^chunk .*c/1/1/1: "):
+        hdf5.from_zarr(array, file, "y")
+    assert list(file) == ["x"]
+
+
+def test_chunks_are_in_memory_some_at_a_time(file, monkeypatch):
+    monkeypatch.setattr(hdf5_zarr, "BATCH_NBYTES", 5000)
+    x = file.create_dataset("x", data=make(), chunks=CHUNKS, **Flac())
+    sizes = [
+        sum(len(data) for _, data in batch)
+        for batch in hdf5_zarr._batches(FlacChunks(x, CodecOptions()))
+    ]
+    assert len(sizes) > 2
+    assert max(sizes) < 5000 + 2 * 600 * 4
+    np.testing.assert_array_equal(hdf5.to_zarr(x, {})[...], make())
