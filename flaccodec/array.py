@@ -12,8 +12,13 @@ from flaccodec import core
 from flaccodec.blocks import in_block, is_elsewhere, read_blocks
 from flaccodec.compress import check_level, choose_threads
 from flaccodec.core import QuantaRule
-from flaccodec.exceptions import ChunkMismatchError, ConfigurationError, FlacCodecError
-from flaccodec.index import ChunkIndex
+from flaccodec.exceptions import (
+    ChunkMismatchError,
+    ConfigurationError,
+    EmptyArrayError,
+    FlacCodecError,
+)
+from flaccodec.index import ChunkIndex, empty_index
 from flaccodec.selection import plan_streams
 from flaccodec.utils import check_keep, check_quanta, kept_indices, per_stream
 
@@ -21,6 +26,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     import numpy.typing as npt
+
+    from flaccodec.mpi_distribution import Distribution
 
 __all__ = ["FlacArray"]
 
@@ -49,6 +56,8 @@ class FlacArray:
 
     __hash__ = None  # type: ignore[assignment] # as numpy's arrays
 
+    _mpi: Distribution | None
+
     def __init__(self, other: FlacArray) -> None:
         if not isinstance(other, FlacArray):
             raise ConfigurationError(
@@ -56,11 +65,13 @@ class FlacArray:
                 f"or FlacArray.from_chunk(chunk). Got {type(other).__name__}."
             )
         self._set(other._index, other._chunk.copy(), other._shape)
+        self._mpi = other._mpi
 
     def _set(self, index: ChunkIndex, chunk: npt.NDArray[np.uint8], shape: tuple[int, ...]) -> None:
         self._index = index
         self._chunk = chunk
         self._shape = shape
+        self._mpi = None
 
     # -- making --------------------------------------------------------------------
 
@@ -91,8 +102,11 @@ class FlacArray:
         precision : float or array_like, optional
             For floats: quanta = RMS of each stream about its mean / 10**precision. With
             neither, each stream's range spans 2**30 quanta.
-        mpi_comm : optional
-            None; arrays spread over MPI ranks are not there yet.
+        mpi_comm : mpi4py.MPI.Comm, optional
+            All its ranks call this, each with its part of one array: their rows, along the
+            leading axis, are joined in the order of the ranks. A part of one axis is one row;
+            None, or a part without rows, is nothing. `quanta` and `precision` are of the
+            rank's own streams.
         use_threads : bool, optional
             False for one thread, True for all processors; by default all of them too, but one
             thread in pools of workers such as dask's. `set_num_threads` changes both.
@@ -106,10 +120,20 @@ class FlacArray:
         Raises
         ------
         FlacCodecError
-            The array, or an option for it, cannot be.
+            The array, or an option for it, cannot be. With `mpi_comm` this is raised on all
+            ranks, whichever rank's part it is.
         """
         if mpi_comm is not None:
-            raise ConfigurationError("mpi_comm must be None: FlacArray does not use MPI yet.")
+            from flaccodec.mpi_arrays import from_local
+
+            given = {
+                "level": level,
+                "quanta": quanta,
+                "precision": precision,
+                "use_threads": use_threads,
+                "lossless": lossless,
+            }
+            return from_local(arr, mpi_comm, given)
         array: Any = arr if is_elsewhere(arr) else np.asanyarray(arr)
         if isinstance(array, np.ma.MaskedArray):
             raise ConfigurationError(
@@ -169,11 +193,35 @@ class FlacArray:
         new._set(index, data, shape)
         return new
 
+    @classmethod
+    def _without_streams(
+        cls, shape: tuple[int, ...], dtype: np.dtype[Any], lossless: bool
+    ) -> FlacArray:
+        """Make the part of an array that an MPI rank without rows holds."""
+        new = cls.__new__(cls)
+        new._set(empty_index(dtype, shape[-1], lossless), np.empty(0, dtype=np.uint8), shape)
+        return new
+
     def to_chunk(self) -> bytes:
-        """Return the chunk, the same bytes that FlacCodec writes to Zarr."""
+        """Return the chunk, the same bytes that FlacCodec writes to Zarr.
+
+        Over MPI ranks it is that of this rank's streams.
+
+        Raises
+        ------
+        EmptyArrayError
+            This rank has none.
+        """
+        if not self.nstreams:
+            raise EmptyArrayError("this rank has no streams, and so no chunk.")
         return self._chunk.tobytes()
 
     def __reduce__(self) -> tuple[Any, tuple[bytes, tuple[int, ...]]]:
+        if self._mpi is not None:
+            raise TypeError(
+                "a FlacArray over MPI ranks does not pickle, as its communicator does not. Pickle "
+                "this rank's streams by themselves: FlacArray.from_chunk(fa.to_chunk(), fa.shape)."
+            )
         return type(self).from_chunk, (self.to_chunk(), self._shape)
 
     def __dask_tokenize__(self) -> tuple[str, tuple[int, ...], npt.NDArray[np.uint8]]:
@@ -249,6 +297,8 @@ class FlacArray:
         Parameters
         ----------
         hgrp : h5py.Group
+            Over MPI ranks: where the file is open with ``driver="mpio"`` on all of them, each
+            writes its own streams; else rank 0 writes, and this may be None on the others.
         name : str, optional
             Of the new dataset, for layout "chunks".
         layout : str
@@ -282,7 +332,18 @@ class FlacArray:
                 'layout="chunks" needs name= and may have chunks=, "flacarray" takes neither. '
                 f"Got layout={layout!r}, name={name!r}, chunks={chunks!r}."
             )
-        if name is not None:
+        over_ranks = self.mpi_comm is not None and self.mpi_comm.size > 1
+        if over_ranks and is_one:
+            raise ConfigurationError(
+                'layout="chunks" is of one process: have each rank write to a dataset of '
+                "flaccodec.hdf5.create_distributed."
+            )
+        if over_ranks:
+            from flaccodec.mpi_groups import write_flacarray
+            from flaccodec.mpi_hdf5 import HDF5Door
+
+            write_flacarray(HDF5Door(), hgrp, self, "write_hdf5", progress)
+        elif name is not None:
             write_dataset(self, hgrp, name, chunks, progress)
         else:
             write_streams(hgrp, streams_of(self, "write_hdf5", progress))
@@ -310,8 +371,12 @@ class FlacArray:
         hgrp : h5py.Group, or h5py.Dataset
         keep : array_like of bool, optional
             Which streams, of the leading shape; the result then has two axes.
-        mpi_comm, mpi_dist : optional
-            None; MPI is not used yet.
+        mpi_comm : mpi4py.MPI.Comm, optional
+            All its ranks call this, and each gets some rows along the leading axis. `hgrp` may be
+            None on all but rank 0, which then reads for them.
+        mpi_dist : list of (int, int), optional
+            The first row of each rank, and that after its last. By default rows are spread
+            evenly.
         no_flatten : bool
             Whether an array of one axis gets a leading axis of 1.
         name : str, optional
@@ -330,17 +395,29 @@ class FlacArray:
         CorruptChunkError, ChunkMismatchError
             A dataset's chunk is damaged, or not like the dataset; the message names it.
         """
-        from flaccodec.group_arrays import check_no_mpi, flacarray_of
+        from flaccodec.group_arrays import flacarray_of
         from flaccodec.hdf5 import read_streams
         from flaccodec.hdf5_arrays import is_dataset, read_dataset
+        from flaccodec.mpi_distribution import check_dist_of_one
 
-        check_no_mpi(mpi_comm, mpi_dist)
+        if mpi_comm is not None and name is None:
+            from flaccodec.mpi_groups import read_flacarray
+            from flaccodec.mpi_hdf5 import HDF5Door
+
+            options = {"no_flatten": no_flatten, "what": "read_hdf5", "progress": progress}
+            return read_flacarray(HDF5Door(), hgrp, mpi_comm, keep, mpi_dist, options)
+        if mpi_comm is not None:
+            raise ConfigurationError(
+                "a dataset is read in one process: have each rank read its rows of it."
+            )
         source = hgrp if name is None else hgrp[name]
         if is_dataset(source):
             return read_dataset(source, keep, no_flatten, progress)
         if name is not None:
             raise ConfigurationError(f"name must be that of a dataset. Got {name!r}, a group.")
-        return flacarray_of(read_streams(hgrp, keep)[0], no_flatten, "read_hdf5", progress)
+        streams, _ = read_streams(hgrp, keep)
+        check_dist_of_one(mpi_dist, streams.table_shape if keep is None else np.shape(keep))
+        return flacarray_of(streams, no_flatten, "read_hdf5", progress)
 
     def write_zarr(self, zgrp: Any, *, progress: bool = False) -> None:
         """Write to a Zarr group in the flacarray package's layout.
@@ -348,6 +425,8 @@ class FlacArray:
         Parameters
         ----------
         zgrp : zarr.Group
+            Over MPI ranks: where all of them have the group, each writes chunks of its own; else
+            rank 0 writes, and this may be None on the others.
         progress : bool
             Show a bar while streams are encoded; needs tqdm.
 
@@ -361,7 +440,12 @@ class FlacArray:
         from flaccodec.group_arrays import streams_of
         from flaccodec.group_zarr import write_streams
 
-        write_streams(zgrp, streams_of(self, "write_zarr", progress))
+        if self.mpi_comm is not None and self.mpi_comm.size > 1:
+            from flaccodec.mpi_groups import write_flacarray
+            from flaccodec.mpi_zarr import ZarrDoor
+
+            return write_flacarray(ZarrDoor(), zgrp, self, "write_zarr", progress)
+        return write_streams(zgrp, streams_of(self, "write_zarr", progress))
 
     @classmethod
     def read_zarr(
@@ -381,8 +465,12 @@ class FlacArray:
         zgrp : zarr.Group
         keep : array_like of bool, optional
             Which streams, of the leading shape; the result then has two axes.
-        mpi_comm, mpi_dist : optional
-            None; MPI is not used yet.
+        mpi_comm : mpi4py.MPI.Comm, optional
+            All its ranks call this, and each gets some rows along the leading axis. `zgrp` may be
+            None on all but rank 0, which then reads for them.
+        mpi_dist : list of (int, int), optional
+            The first row of each rank, and that after its last. By default rows are spread
+            evenly.
         no_flatten : bool
             Whether an array of one axis gets a leading axis of 1.
         progress : bool
@@ -397,11 +485,19 @@ class FlacArray:
         GroupError
             The group holds no flacarray data, or data that contradict each other.
         """
-        from flaccodec.group_arrays import check_no_mpi, flacarray_of
+        from flaccodec.group_arrays import flacarray_of
         from flaccodec.group_zarr import read_streams
+        from flaccodec.mpi_distribution import check_dist_of_one
 
-        check_no_mpi(mpi_comm, mpi_dist)
-        return flacarray_of(read_streams(zgrp, keep)[0], no_flatten, "read_zarr", progress)
+        if mpi_comm is not None:
+            from flaccodec.mpi_groups import read_flacarray
+            from flaccodec.mpi_zarr import ZarrDoor
+
+            options = {"no_flatten": no_flatten, "what": "read_zarr", "progress": progress}
+            return read_flacarray(ZarrDoor(), zgrp, mpi_comm, keep, mpi_dist, options)
+        streams, _ = read_streams(zgrp, keep)
+        check_dist_of_one(mpi_dist, streams.table_shape if keep is None else np.shape(keep))
+        return flacarray_of(streams, no_flatten, "read_zarr", progress)
 
     # -- shape and type --------------------------------------------------------------
 
@@ -477,7 +573,7 @@ class FlacArray:
         For quantized floats, of their dtype: a whole number of quanta. For integers that
         are stored less an offset, the offsets. None where nothing is added.
         """
-        offsets, quanta = core.stream_tables(self._chunk)
+        offsets, quanta = self._tables()
         if quanta is not None:
             return (offsets * quanta).astype(self.dtype).reshape(self.leading_shape)
         if self.dtype.kind == "f" or not offsets.any():
@@ -487,57 +583,66 @@ class FlacArray:
     @property
     def stream_gains(self) -> npt.NDArray[Any] | None:
         """1 / quanta of each stream, of the dtype of the data; None unless quantized."""
-        _, quanta = core.stream_tables(self._chunk)
+        _, quanta = self._tables()
         return (
             None if quanta is None else (1 / quanta).astype(self.dtype).reshape(self.leading_shape)
         )
 
-    # -- over MPI ranks, of which there is one ---------------------------------------------
+    def _tables(self) -> tuple[npt.NDArray[Any], npt.NDArray[np.float64] | None]:
+        """Return offset and quanta of each stream, as `core.stream_tables` does."""
+        if self.nstreams:
+            return core.stream_tables(self._chunk)
+        lossless = self._index.header.lossless
+        return np.zeros(0, dtype=np.int64), None if lossless else np.zeros(0)
+
+    # -- over MPI ranks, or in one process -------------------------------------------------
 
     @property
     def mpi_comm(self) -> Any:
-        """The MPI communicator; None."""
-        return None
+        """The MPI communicator over whose ranks the array is spread; None for one process."""
+        return None if self._mpi is None else self._mpi.comm
 
     @property
     def mpi_dist(self) -> list[tuple[int, int]]:
         """The range of the leading axis on each rank."""
-        return [(0, self.global_shape[0])]
+        return [(0, self.global_shape[0])] if self._mpi is None else list(self._mpi.ranges)
 
     @property
     def global_shape(self) -> tuple[int, ...]:
         """Shape of the array over all ranks, with a leading axis in any case."""
+        if self._mpi is not None:
+            return self._mpi.shape
         return self._shape if self.ndim > 1 else (1, self.stream_size)
 
     @property
     def global_leading_shape(self) -> tuple[int, ...]:
         """Shape of the leading axes over all ranks."""
-        return self.leading_shape
+        return self.leading_shape if self._mpi is None else self._mpi.shape[:-1]
 
     @property
     def global_nbytes(self) -> int:
         """Bytes of the FLAC streams over all ranks."""
-        return self.nbytes
+        return sum(self.global_process_nbytes)
 
     @property
     def global_process_nbytes(self) -> list[int]:
         """Bytes of the FLAC streams on each rank."""
-        return [self.nbytes]
+        return [self.nbytes] if self._mpi is None else list(self._mpi.nbytes)
 
     @property
     def global_nstreams(self) -> int:
         """Number of streams over all ranks."""
-        return self.nstreams
+        return math.prod(self.global_leading_shape)
 
     @property
     def global_stream_starts(self) -> npt.NDArray[np.int64]:
         """Where each of this rank's streams begins in the compressed data of all ranks."""
-        return self.stream_starts
+        return self.stream_starts + (0 if self._mpi is None else self._mpi.first_byte)
 
     @property
     def global_stream_nbytes(self) -> npt.NDArray[np.int64]:
         """Bytes of each stream over all ranks."""
-        return self.stream_nbytes
+        return self.stream_nbytes if self._mpi is None else self._mpi.stream_nbytes.copy()
 
     # -- decompressing ------------------------------------------------------------------------
 
@@ -657,12 +762,17 @@ class FlacArray:
             return NotImplemented
         return (
             self._shape == other._shape
+            and self.global_shape == other.global_shape
             and self.dtype == other.dtype
             and np.array_equal(self._chunk, other._chunk)
         )
 
     def __repr__(self) -> str:
-        return f"<FlacArray {self.typestr} shape={self._shape} bytes={self.nbytes}>"
+        rank = ""
+        if self._mpi is not None:
+            first, stop = self._mpi.own
+            rank = f" | Rank {self._mpi.comm.rank:04d} {first}-{stop - 1} |"
+        return f"<FlacArray{rank} {self.typestr} shape={self._shape} bytes={self.nbytes}>"
 
 
 def _choose_rule(

@@ -120,3 +120,10 @@ class CorruptGroupError(GroupError):
 
 class GroupExistsError(GroupError):
     """A group already holds datasets where new ones should go."""
+
+
+class RankError(FlacCodecError):
+    """Something else than an error of flaccodec went wrong on an MPI rank.
+
+    The message has the rank, and what was raised there; on that rank it is the cause.
+    """

@@ -32,18 +32,6 @@ QUANTA = "quanta"
 """The key, in flaccodec's own attribute, of quanta that all streams have."""
 
 
-def check_no_mpi(mpi_comm: Any, mpi_dist: Any = None) -> None:
-    """Refuse what is not there yet.
-
-    Raises
-    ------
-    ConfigurationError
-        A communicator or a distribution is given.
-    """
-    if mpi_comm is not None or mpi_dist is not None:
-        raise ConfigurationError("mpi_comm and mpi_dist must be None: MPI is not used yet.")
-
-
 # -- arrays ------------------------------------------------------------------------
 
 
@@ -145,7 +133,14 @@ def _join(parts: list[Compressed], tables: tuple[int, ...]) -> Compressed:
     return together, starts, nbytes, offsets, gains
 
 
-def _sample_range(streams: GroupStreams, stream_slice: slice | None) -> tuple[int, int]:
+def sample_range(streams: GroupStreams, stream_slice: slice | None) -> tuple[int, int]:
+    """Return the first sample of a slice, and that after its last.
+
+    Raises
+    ------
+    ConfigurationError
+        The slice has a step.
+    """
     if stream_slice is not None and stream_slice.step not in (None, 1):
         raise ConfigurationError(f"stream_slice must have no step. Got {stream_slice}.")
     first, last, _ = (stream_slice or slice(None)).indices(streams.stream_size)
@@ -179,7 +174,7 @@ def decompress_streams(
     CorruptStreamError
         A stream is damaged; the message names group and stream.
     """
-    first, last = _sample_range(streams, stream_slice)
+    first, last = sample_range(streams, stream_slice)
     numbers = np.arange(streams.n_streams) if streams.numbers is None else streams.numbers
     try:
         values = core.decode_streams(
@@ -209,7 +204,7 @@ def _decompress_blocks(
     streams: GroupStreams, stream_slice: slice | None, use_threads: bool | None
 ) -> npt.NDArray[Any]:
     """Restore some streams after the other, under a bar."""
-    first, last = _sample_range(streams, stream_slice)
+    first, last = sample_range(streams, stream_slice)
     values = np.empty((streams.n_streams, last - first), dtype=streams.dtype)
     sizes = streams.n_streams, streams.stream_size
     for block in stream_blocks(*sizes, "read_array", progress=True):
@@ -250,10 +245,20 @@ def streams_of(fa: FlacArray, what: str, progress: bool) -> GroupStreams:
     check_dtype(fa.dtype)
     if fa.ndim == 0:
         raise ConfigurationError("an array without axes has no streams: reshape it to (1,).")
-    if fa.dtype == np.int32 and fa.stream_offsets is None:
+    if can_take(fa):
         tables = fa.compressed, fa.stream_starts, fa.stream_nbytes
         return GroupStreams(fa.shape, fa.dtype, *tables)
-    _, quanta = core.stream_tables(fa._chunk)
+    return encode_anew(fa, what, progress)
+
+
+def can_take(fa: FlacArray) -> bool:
+    """Whether the streams of a FlacArray are format 1's as they are."""
+    return fa.dtype == np.int32 and fa.stream_offsets is None
+
+
+def encode_anew(fa: FlacArray, what: str, progress: bool) -> GroupStreams:
+    """Encode the streams of a FlacArray as format 1 has them; raises as `streams_of`."""
+    _, quanta = fa._tables()
     if fa.dtype.kind == "f" and quanta is None:
         raise UnsupportedDtypeError(
             f"flacarray's group layout cannot hold floats without quanta: {ADVICE}"
@@ -314,7 +319,17 @@ def flacarray_of(streams: GroupStreams, no_flatten: bool, what: str, progress: b
     Floats are put on the grid of their quanta again; those whose offsets do not lie on it
     (flacarray 0.2's) are kept bit for bit as that version restores them.
     """
-    quanta = _quanta_of(streams)
+    return encode_streams(streams, quanta_of(streams), no_flatten, what, progress)
+
+
+def encode_streams(
+    streams: GroupStreams,
+    quanta: npt.NDArray[np.float64] | None,
+    no_flatten: bool,
+    what: str,
+    progress: bool,
+) -> FlacArray:
+    """Make a FlacArray of a group's streams, on the grid of given quanta; None for no grid."""
     chunks: list[core.Buffer] = []
     picks: list[tuple[int, int]] = []
     sizes = streams.n_streams, streams.stream_size
@@ -327,7 +342,7 @@ def flacarray_of(streams: GroupStreams, no_flatten: bool, what: str, progress: b
     return FlacArray.from_chunk(chunk, shape=shape)
 
 
-def _quanta_of(streams: GroupStreams) -> npt.NDArray[np.float64] | None:
+def quanta_of(streams: GroupStreams) -> npt.NDArray[np.float64] | None:
     """Return the quanta of each stream; None for integers, and for floats off their grid."""
     if streams.stream_gains is None or streams.stream_offsets is None:
         return None

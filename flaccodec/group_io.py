@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
+from dataclasses import dataclass, replace
 from importlib.metadata import version as _version
 from typing import TYPE_CHECKING, Any
 
@@ -107,27 +109,139 @@ def read_group(
         `keep` is not of bool, or of another shape.
     """
     try:
-        table = _read_tables(group)
-        compressed = _dataset(group, COMPRESSED)
-        if compressed.dtype != np.uint8 or len(compressed.shape) != 1:
-            raise CorruptGroupError(
-                f"{COMPRESSED} must be uint8 and have one axis. Got {kind_of(compressed)}."
-            )
+        table, compressed = _read_tables(group), _read_compressed(group)
         check_ranges(table.stream_starts, table.stream_nbytes, int(compressed.shape[0]))
         if keep is None:
             return _whole(table, compressed, place), None
-        return _kept(table, compressed, place, _check_keep(keep, table.shape))
+        return _kept(table, compressed, place, check_keep(keep, table.shape))
     except GroupError as error:
         raise type(error)(f"group {place}: {error}") from error
 
 
-def _read_tables(group: Any) -> GroupTables:
+def read_shape(group: Any, place: str) -> tuple[int, ...]:
+    """Return the shape of a group's array; raises as `read_group`."""
+    try:
+        version, starts = _read_version(group), _dataset(group, STREAM_STARTS)
+        size = _read_stream_size(starts)
+        return _shape_and_extras(group, tuple(starts.shape), size, version)[0]
+    except GroupError as error:
+        raise type(error)(f"group {place}: {error}") from error
+
+
+@dataclass(frozen=True)
+class GroupRows:
+    """What a group tells of some streams, but not their bytes.
+
+    Attributes
+    ----------
+    tables : GroupTables
+        Of these streams; the starts are those in all of the group's compressed bytes.
+    numbers : ndarray of int64, one axis
+        Which of the group's streams they are, in C order from 0.
+    indices : list of tuple of int, or None
+        Of streams that were selected, their places in the group's tables.
+    place : str
+    """
+
+    tables: GroupTables
+    numbers: npt.NDArray[np.int64]
+    indices: Indices | None
+    place: str
+
+    @property
+    def starts(self) -> npt.NDArray[np.int64]:
+        """Where each stream begins in the group; one axis."""
+        return self.tables.stream_starts.ravel()
+
+    @property
+    def nbytes(self) -> npt.NDArray[np.int64]:
+        """Bytes of each stream; one axis."""
+        return self.tables.stream_nbytes.ravel()
+
+    def streams(self, compressed: npt.NDArray[np.uint8]) -> GroupStreams:
+        """Return the streams, whose bytes are given end to end."""
+        starts = np.cumsum(self.nbytes) - self.nbytes
+        return _streams(
+            self.tables,
+            compressed=compressed,
+            stream_starts=starts.reshape(self.tables.stream_nbytes.shape),
+            numbers=self.numbers,
+            place=self.place,
+        )
+
+
+def read_rows(group: Any, place: str, rows: slice, keep: npt.NDArray[np.bool_] | None) -> GroupRows:
+    """Read what a group tells of some rows along the leading axis, or of streams in them.
+
+    Parameters
+    ----------
+    group, place
+        As for `read_group`.
+    rows : slice
+        Of the tables.
+    keep : ndarray of bool, optional
+        Which streams, of all rows; of the tables' shape.
+
+    Returns
+    -------
+    GroupRows
+        With `keep` of shape (number kept, stream_size). Without, the shape has the rows' axis,
+        but for the one row of an array of one axis.
+
+    Raises
+    ------
+    GroupError
+        As `read_group`.
+    """
+    try:
+        table, compressed = _read_tables(group, rows), _read_compressed(group)
+        check_ranges(table.stream_starts, table.stream_nbytes, int(compressed.shape[0]))
+    except GroupError as error:
+        raise type(error)(f"group {place}, rows {rows.start} to {rows.stop}: {error}") from error
+    shape = table.stream_starts.shape
+    numbers = rows.start * math.prod(shape[1:]) + np.arange(math.prod(shape))
+    if keep is None:
+        return GroupRows(table, numbers, None, place)
+    mask = keep[rows]
+    places = np.argwhere(mask) + np.array([rows.start, *[0] * (mask.ndim - 1)])
+    offsets, gains = table.stream_offsets, table.stream_gains
+    kept = replace(
+        table,
+        shape=(len(places), table.shape[-1]),
+        stream_starts=table.stream_starts[mask],
+        stream_nbytes=table.stream_nbytes[mask],
+        stream_offsets=None if offsets is None else offsets[mask],
+        stream_gains=None if gains is None else gains[mask],
+    )
+    return GroupRows(kept, numbers[mask.ravel()], [tuple(i) for i in places.tolist()], place)
+
+
+def read_bytes(
+    group: Any, starts: npt.NDArray[np.int64], nbytes: npt.NDArray[np.int64]
+) -> npt.NDArray[np.uint8]:
+    """Read ranges of a group's compressed bytes into one array, end to end."""
+    return _read_streams(_dataset(group, COMPRESSED), starts, nbytes)
+
+
+def _read_compressed(group: Any) -> Any:
+    compressed = _dataset(group, COMPRESSED)
+    if compressed.dtype != np.uint8 or len(compressed.shape) != 1:
+        raise CorruptGroupError(
+            f"{COMPRESSED} must be uint8 and have one axis. Got {kind_of(compressed)}."
+        )
+    return compressed
+
+
+def _read_tables(group: Any, rows: slice | None = None) -> GroupTables:
     version = _read_version(group)
-    stream_size = _read_stream_size(_dataset(group, STREAM_STARTS))
-    starts, nbytes = _read_positions(group)
-    offsets = _read_table(group, STREAM_OFFSETS) if STREAM_OFFSETS in group else None
-    gains = _read_table(group, STREAM_GAINS) if STREAM_GAINS in group else None
-    shape, extras = _shape_and_extras(group, starts.shape, stream_size, version)
+    dataset = _dataset(group, STREAM_STARTS)
+    stream_size = _read_stream_size(dataset)
+    starts, nbytes = _read_positions(group, rows)
+    offsets = _read_table(group, STREAM_OFFSETS, rows) if STREAM_OFFSETS in group else None
+    gains = _read_table(group, STREAM_GAINS, rows) if STREAM_GAINS in group else None
+    shape, extras = _shape_and_extras(group, tuple(dataset.shape), stream_size, version)
+    if rows is not None and (len(shape) > 1 or len(starts) != 1):
+        shape = (*starts.shape, stream_size)
     return GroupTables(
         shape=shape,
         dtype=_array_dtype(group, version, offsets, gains),
@@ -140,8 +254,10 @@ def _read_tables(group: Any) -> GroupTables:
     )
 
 
-def _read_positions(group: Any) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    starts, nbytes = _read_table(group, STREAM_STARTS), _read_table(group, STREAM_BYTES)
+def _read_positions(
+    group: Any, rows: slice | None
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    starts, nbytes = (_read_table(group, name, rows) for name in (STREAM_STARTS, STREAM_BYTES))
     if starts.dtype.kind not in "iu" or nbytes.dtype.kind not in "iu":
         raise CorruptGroupError(
             f"{STREAM_STARTS} and {STREAM_BYTES} must be integers. "
@@ -176,8 +292,8 @@ def _dataset(group: Any, name: str) -> Any:
     return dataset
 
 
-def _read_table(group: Any, name: str) -> npt.NDArray[Any]:
-    table = np.asarray(_dataset(group, name)[...])
+def _read_table(group: Any, name: str, rows: slice | None) -> npt.NDArray[Any]:
+    table = np.asarray(_dataset(group, name)[... if rows is None else rows])
     return table.astype(table.dtype.newbyteorder("="), copy=False)
 
 
@@ -275,7 +391,14 @@ def _whole(table: GroupTables, compressed: Any, place: str) -> GroupStreams:
     return _streams(table, compressed=np.asarray(compressed[...]), place=place)
 
 
-def _check_keep(keep: npt.ArrayLike, shape: tuple[int, ...]) -> npt.NDArray[np.bool_]:
+def check_keep(keep: npt.ArrayLike, shape: tuple[int, ...]) -> npt.NDArray[np.bool_]:
+    """Check a mask of the streams of an array, and give it the shape of the tables.
+
+    Raises
+    ------
+    ConfigurationError
+        Where it is not of bool, or of another shape.
+    """
     mask = np.asarray(keep)
     leading, tables = shape[:-1], table_shape(shape)
     if mask.dtype != np.bool_ or mask.shape not in (leading, tables):
@@ -384,7 +507,7 @@ def write_group(group: Any, place: str, streams: GroupStreams, create: Create) -
         The streams are of format 0, or there are none, or the extras are no JSON, too long, or
         hold a shape.
     """
-    attributes = _attributes(streams)
+    attributes = attributes_of(streams)
     with _all_or_nothing(group, place):
         create(COMPRESSED, streams.compressed)
         _describe(group, streams, attributes, create)
@@ -418,7 +541,7 @@ def write_parts(group: Any, place: str, array: ArrayParts, create: Create, appen
         tables = GroupTables(
             array.shape, array.dtype, starts, nbytes, offsets, gains, extras=array.extras
         )
-        _describe(group, tables, _attributes(tables), create)
+        _describe(group, tables, attributes_of(tables), create)
 
 
 @contextlib.contextmanager
@@ -436,7 +559,7 @@ def _all_or_nothing(group: Any, place: str) -> Iterator[None]:
         raise
 
 
-def _attributes(streams: GroupStreams | GroupTables) -> dict[str, str]:
+def attributes_of(streams: GroupStreams | GroupTables) -> dict[str, str]:
     """Return the group's attributes; the one that makes it a flacarray group is the last."""
     if streams.format_version != WRITTEN_VERSION:
         raise ConfigurationError(

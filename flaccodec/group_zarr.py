@@ -12,9 +12,11 @@ try:
 except ImportError as error:
     raise ImportError("flaccodec.group_zarr needs zarr: pip install 'flaccodec[zarr]'") from error
 
-from flaccodec import core, group_arrays, group_io
-from flaccodec.group_arrays import check_no_mpi, compress_parts
+from flaccodec import core, group_arrays, group_io, mpi_groups
+from flaccodec.group_arrays import compress_parts
 from flaccodec.group_layout import COMPRESSED
+from flaccodec.mpi_distribution import check_dist_of_one
+from flaccodec.mpi_zarr import ZarrDoor
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -150,8 +152,10 @@ def write_array(
         libFLAC's preset, 0 to 8.
     quanta, precision : float or array_like, optional
         For floats one of the two, as for `flaccodec.utils.float_to_int`.
-    mpi_comm : optional
-        None; MPI is not used yet.
+    mpi_comm : mpi4py.MPI.Comm, optional
+        All its ranks call this, each with its part of one array (see `FlacArray.from_array`).
+        Where all ranks have the group, each writes chunks of its own; else rank 0 writes, and
+        `zgrp` may be None on the others.
     use_threads : bool
         Whether to encode on several threads.
     progress : bool
@@ -164,13 +168,21 @@ def write_array(
     GroupExistsError
         The group has datasets of these names.
     """
-    check_no_mpi(mpi_comm)
+    if mpi_comm is not None and mpi_comm.size > 1:
+        options = {
+            "level": level,
+            "quanta": quanta,
+            "precision": precision,
+            "use_threads": use_threads,
+            "progress": progress,
+        }
+        return mpi_groups.write_array(ZarrDoor(), zgrp, mpi_comm, arr, options)
     array = compress_parts(arr, level, quanta, precision, use_threads, progress)
 
     def create(name: str, table: npt.NDArray[Any]) -> zarr.Array[Any]:
         return zgrp.create_array(name, data=table)
 
-    group_io.write_parts(zgrp, _place(zgrp), array, create, _appending(zgrp))
+    return group_io.write_parts(zgrp, _place(zgrp), array, create, _appending(zgrp))
 
 
 def read_array(
@@ -196,8 +208,11 @@ def read_array(
         Which samples of each, without a step.
     keep_indices : bool
         Also return the indices of the kept streams.
-    mpi_comm, mpi_dist : optional
-        None; MPI is not used yet.
+    mpi_comm : mpi4py.MPI.Comm, optional
+        All its ranks call this, and each gets some rows along the leading axis, or the streams
+        kept in them. `zgrp` may be None on all but rank 0, which then reads for them.
+    mpi_dist : list of (int, int), optional
+        The first row of each rank, and that after its last. By default rows are spread evenly.
     use_threads : bool
         Whether to decode on several threads.
     no_flatten : bool
@@ -211,7 +226,8 @@ def read_array(
         The values that flacarray restores, bit for bit. With `keep`, of shape
         (number kept, samples).
     list of tuple of int
-        Only with `keep` and `keep_indices`.
+        Only with `keep` and `keep_indices`: where in the leading shape, of the whole array,
+        each stream is.
 
     Raises
     ------
@@ -220,7 +236,16 @@ def read_array(
     CorruptStreamError
         A stream is damaged; no samples are returned.
     """
-    check_no_mpi(mpi_comm, mpi_dist)
-    streams, indices = read_streams(zgrp, keep)
-    array = group_arrays.read_array(streams, stream_slice, use_threads, no_flatten, progress)
+    if mpi_comm is not None:
+        options = {
+            "stream_slice": stream_slice,
+            "use_threads": use_threads,
+            "no_flatten": no_flatten,
+            "progress": progress,
+        }
+        array, indices = mpi_groups.read_array(ZarrDoor(), zgrp, mpi_comm, keep, mpi_dist, options)
+    else:
+        streams, indices = read_streams(zgrp, keep)
+        check_dist_of_one(mpi_dist, streams.table_shape if keep is None else np.shape(keep))
+        array = group_arrays.read_array(streams, stream_slice, use_threads, no_flatten, progress)
     return (array, indices) if keep is not None and keep_indices else array

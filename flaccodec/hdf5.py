@@ -11,15 +11,19 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 try:
     import h5py
 except ImportError as error:
     raise ImportError("flaccodec.hdf5 needs h5py: pip install 'flaccodec[hdf5]'") from error
 
-from flaccodec import core, group_arrays, group_io
-from flaccodec.group_arrays import check_no_mpi, compress_array
+from flaccodec import core, group_arrays, group_io, mpi_groups
+from flaccodec.group_arrays import compress_array
 from flaccodec.hdf5_direct import read, write
 from flaccodec.hdf5_filter import FILTER_ID, PLUGIN_PATH, Flac, register
+from flaccodec.mpi_distribution import check_dist_of_one
+from flaccodec.mpi_hdf5 import HDF5Door, create_distributed, write_distributed
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -34,6 +38,7 @@ __all__ = [
     "PLUGIN_PATH",
     "Flac",
     "VirtualParser",
+    "create_distributed",
     "from_zarr",
     "read",
     "read_array",
@@ -43,6 +48,7 @@ __all__ = [
     "virtual_zarr",
     "write",
     "write_array",
+    "write_distributed",
     "write_streams",
 ]
 
@@ -148,8 +154,10 @@ def write_array(
         libFLAC's preset, 0 to 8.
     quanta, precision : float or array_like, optional
         For floats one of the two, as for `flaccodec.utils.float_to_int`.
-    mpi_comm : optional
-        None; MPI is not used yet.
+    mpi_comm : mpi4py.MPI.Comm, optional
+        All its ranks call this, each with its part of one array (see `FlacArray.from_array`).
+        Where the file is open with ``driver="mpio"`` on all ranks, each writes its own part;
+        else rank 0 writes, and `hgrp` may be None on the others.
     use_threads : bool
         Whether to encode on several threads.
     progress : bool
@@ -162,7 +170,15 @@ def write_array(
     GroupExistsError
         The group has datasets of these names.
     """
-    check_no_mpi(mpi_comm)
+    if mpi_comm is not None and mpi_comm.size > 1:
+        options = {
+            "level": level,
+            "quanta": quanta,
+            "precision": precision,
+            "use_threads": use_threads,
+            "progress": progress,
+        }
+        return mpi_groups.write_array(HDF5Door(), hgrp, mpi_comm, arr, options)
     streams = compress_array(arr, level, quanta, precision, use_threads, progress)
     write_streams(hgrp, streams)
 
@@ -190,8 +206,11 @@ def read_array(
         Which samples of each, without a step.
     keep_indices : bool
         Also return the indices of the kept streams.
-    mpi_comm, mpi_dist : optional
-        None; MPI is not used yet.
+    mpi_comm : mpi4py.MPI.Comm, optional
+        All its ranks call this, and each gets some rows along the leading axis, or the streams
+        kept in them. `hgrp` may be None on all but rank 0, which then reads for them.
+    mpi_dist : list of (int, int), optional
+        The first row of each rank, and that after its last. By default rows are spread evenly.
     use_threads : bool
         Whether to decode on several threads.
     no_flatten : bool
@@ -205,7 +224,8 @@ def read_array(
         The values that flacarray restores, bit for bit. With `keep`, of shape
         (number kept, samples).
     list of tuple of int
-        Only with `keep` and `keep_indices`.
+        Only with `keep` and `keep_indices`: where in the leading shape, of the whole array,
+        each stream is.
 
     Raises
     ------
@@ -214,9 +234,18 @@ def read_array(
     CorruptStreamError
         A stream is damaged; no samples are returned.
     """
-    check_no_mpi(mpi_comm, mpi_dist)
-    streams, indices = read_streams(hgrp, keep)
-    array = group_arrays.read_array(streams, stream_slice, use_threads, no_flatten, progress)
+    if mpi_comm is not None:
+        options = {
+            "stream_slice": stream_slice,
+            "use_threads": use_threads,
+            "no_flatten": no_flatten,
+            "progress": progress,
+        }
+        array, indices = mpi_groups.read_array(HDF5Door(), hgrp, mpi_comm, keep, mpi_dist, options)
+    else:
+        streams, indices = read_streams(hgrp, keep)
+        check_dist_of_one(mpi_dist, streams.table_shape if keep is None else np.shape(keep))
+        array = group_arrays.read_array(streams, stream_slice, use_threads, no_flatten, progress)
     return (array, indices) if keep is not None and keep_indices else array
 
 

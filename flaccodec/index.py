@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -54,3 +55,23 @@ class ChunkIndex:
         starts = self.positions[:, 0] - core.STREAM_HEADER_SIZE - self.header.head_size
         ends = self.positions[:, -1] - self.header.head_size
         return starts, ends - starts
+
+
+def empty_index(dtype: np.dtype[Any], stream_size: int, lossless: bool) -> ChunkIndex:
+    """Return the index of no streams, which no chunk is made of."""
+    n_frames = -(-stream_size // core.DEFAULT_FRAME_SIZE)
+    header = core.ChunkHeader(
+        dtype=dtype,
+        lossless=lossless,
+        n_streams=0,
+        stream_size=stream_size,
+        frame_size=core.DEFAULT_FRAME_SIZE,
+        n_frames=n_frames,
+        head_size=0,
+        streams_size=0,
+        exceptions_size=0,
+        chunk_size=0,
+        sizes_at=0,
+    )
+    head, positions = np.empty(0, np.uint8), np.empty((0, n_frames + 1), dtype=np.int64)
+    return ChunkIndex(head, header, positions)

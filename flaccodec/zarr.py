@@ -14,6 +14,7 @@ except ImportError as error:
 from flaccodec.blocks import chunk_blocks, is_elsewhere, read
 from flaccodec.exceptions import ConfigurationError
 from flaccodec.group_zarr import read_array, write_array
+from flaccodec.mpi_zarr import create_distributed
 from flaccodec.zarr_codec import FlacCodec
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from zarr.abc.codec import Codec
     from zarr.storage import StoreLike
 
-__all__ = ["create_array", "read_array", "write_array"]
+__all__ = ["create_array", "create_distributed", "read_array", "write_array"]
 
 
 def create_array(

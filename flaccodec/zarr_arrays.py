@@ -45,6 +45,11 @@ def to_zarr(
     """Make a Zarr array of a FlacArray; `FlacArray.to_zarr` explains."""
     if fa.ndim == 0:
         raise ConfigurationError("a FlacArray without axes has no chunks: use zarr.create_array.")
+    if fa.mpi_comm is not None:
+        raise ConfigurationError(
+            "a FlacArray over MPI ranks has no to_zarr: use its write_zarr, or have each rank "
+            "write to an array of flaccodec.zarr.create_distributed."
+        )
     for name in ("shape", "dtype", "data", "serializer", "codecs"):
         if name in kwargs:
             raise ConfigurationError(f"{name} comes from the FlacArray. Got {name}= as well.")

@@ -103,7 +103,7 @@ def test_memory_that_runs_out(tmp_path, arguments):
 def read_all(tmp_path_factory):
     binary = tmp_path_factory.mktemp("c") / "read_all"
     source = ROOT / "tests/c/hdf5/read_all.c"
-    run("cc", "-g", "-Wall", "-Wextra", "-Werror", source, "-o", binary, *pkg_config("hdf5"))
+    run("cc", "-g", "-Wall", "-Wextra", "-Werror", source, "-o", binary, *pkg_config("hdf5-serial"))
     return binary
 
 
@@ -163,7 +163,7 @@ def test_damaged_chunks_under_valgrind(tmp_path, read_all):
 def test_the_example_in_c(tmp_path):
     binary, path = tmp_path / "hdf5_from_c", tmp_path / "walk.h5"
     source = ROOT / "examples/hdf5_from_c.c"
-    run("cc", "-Wall", "-Wextra", "-Werror", source, "-o", binary, *pkg_config("hdf5"))
+    run("cc", "-Wall", "-Wextra", "-Werror", source, "-o", binary, *pkg_config("hdf5-serial"))
     run(*VALGRIND, binary, "write", path)
     assert "largest error 0.000" in run(*VALGRIND, binary, "read", path)
     assert options_in(path, "samples") == CodecOptions(quanta=1e-3)

@@ -208,5 +208,26 @@ for shape in ((500,), (3, 500), (2, 3, 500)):
         )
     note(f"plot_data {len(shape)}d", plot_data, fake[0], None, slice(0, 100), f"{len(shape)}d.png")
 
+# -- MPI, with one process --------------------------------------------------------------------
+
+from flacarray.mpi import (  # noqa: E402
+    MPI,
+    distribute_and_verify,
+    global_array_properties,
+    global_bytes,
+    use_mpi,
+)
+
+note("use_mpi", lambda: use_mpi)
+for comm in (None, MPI.COMM_SELF):
+    kind = "alone" if comm is None else "self"
+    note(f"distribute_and_verify {kind}", distribute_and_verify, comm, 5)
+    note(f"distribute_and_verify given {kind}", distribute_and_verify, comm, 5, [(0, 5)])
+    note(f"distribute_and_verify wrong {kind}", distribute_and_verify, comm, 5, [(0, 4)])
+    for shape in ((500,), (3, 500)):
+        found = (shape, np.dtype("float64"), comm)
+        note(f"global_array_properties {len(shape)}d {kind}", global_array_properties, *found)
+    note(f"global_bytes {kind}", global_bytes, 9, np.array([0, 7]), comm)
+
 results["version"] = flacarray.__version__
 hdf5.close()

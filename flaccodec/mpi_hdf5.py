@@ -1,0 +1,232 @@
+"""HDF5 groups and datasets over MPI ranks."""
+
+from __future__ import annotations
+
+import warnings
+from typing import TYPE_CHECKING, Any, cast
+
+import h5py
+import numpy as np
+from h5py import h5fd, h5p, h5s
+
+from flaccodec import group_io
+from flaccodec.exceptions import ConfigurationError
+from flaccodec.hdf5_filter import Flac
+from flaccodec.mpi_grid import distributed_chunks, rows_of
+from flaccodec.mpi_ranks import attempt, share
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import numpy.typing as npt
+
+    from flaccodec.group_layout import GroupStreams
+    from flaccodec.mpi_groups import SpreadStreams, SpreadTable
+
+TRANSFER_BYTES = 2**30
+"""Bytes that a rank writes at once; MPI's files take less than 2 GiB."""
+
+_said: set[str] = set()
+
+
+class HDF5Door:
+    """How ranks write to HDF5 groups."""
+
+    def place(self, group: Any) -> str:
+        """Return what to call a group in messages."""
+        from flaccodec.hdf5 import _place
+
+        return _place(group)
+
+    def all_can_write(self, group: h5py.Group) -> bool:
+        """Whether the file is open in all ranks' name."""
+        return bool(group.file.driver == "mpio")
+
+    def create(self, group: h5py.Group, name: str, table: SpreadTable) -> h5py.Dataset:
+        """Create a dataset without data."""
+        return group.create_dataset(name, shape=table.shape, dtype=table.dtype)
+
+    def rows_together(self, dataset: h5py.Dataset) -> int:
+        """Return 1: the datasets have no chunks."""
+        return 1
+
+    def write_by_all(
+        self, group: h5py.Group, place: str, comm: Any, streams: SpreadStreams
+    ) -> None:
+        """Have all ranks create the group's datasets, and each write its rows."""
+
+        def create(name: str, array: Any) -> h5py.Dataset:
+            table = cast("SpreadTable", array)
+            dataset = self.create(group, name, table)
+            write_rows(comm, dataset, table.ranges[comm.rank][0], table.local)
+            return dataset
+
+        group_io.write_group(group, place, cast("GroupStreams", streams), create)
+
+    def first_writes_alone(self) -> None:
+        """Warn, once in a process."""
+        if _said:
+            return
+        _said.add("")
+        mpi = "" if h5py.get_config().mpi else " This h5py is built without MPI."
+        warnings.warn(
+            "rank 0 writes the HDF5 file alone, with what the other ranks send. With an h5py built "
+            'for parallel HDF5, and a file opened with driver="mpio" and comm= on all ranks, each '
+            f"would write its own.{mpi}",
+            stacklevel=2,
+        )
+
+
+def write_rows(comm: Any, dataset: h5py.Dataset, first: int, rows: npt.NDArray[Any]) -> None:
+    """Have each rank write its rows of a dataset, all at once.
+
+    HDF5 wants every rank to take part in every transfer, those without rows, too.
+
+    Parameters
+    ----------
+    comm : mpi4py.MPI.Comm
+    dataset : h5py.Dataset
+        Of a file that is open with ``driver="mpio"``.
+    first : int
+        Where this rank's rows begin.
+    rows : ndarray
+    """
+    together = dataset.chunks[0] if dataset.chunks else 1
+    row_bytes = max(1, dataset.dtype.itemsize * int(np.prod(dataset.shape[1:], dtype=np.int64)))
+    step = max(1, TRANSFER_BYTES // (row_bytes * together)) * together
+    transfers = max(share(comm, lambda: -(-len(rows) // step)))
+    collective = h5p.create(h5p.DATASET_XFER)
+    collective.set_dxpl_mpio(h5fd.MPIO_COLLECTIVE)
+    rows = np.ascontiguousarray(rows)
+    error: Exception | None = None
+    for number in range(transfers):
+        part = rows[number * step : (number + 1) * step]
+        try:
+            _write(dataset, first + number * step, part, collective)
+        except Exception as failure:
+            error = error or failure
+
+    def check() -> None:
+        if error is not None:
+            raise error
+
+    share(comm, check)
+
+
+def _write(dataset: h5py.Dataset, first: int, rows: npt.NDArray[Any], collective: Any) -> None:
+    space, memory = dataset.id.get_space(), h5s.create_simple((max(1, len(rows)), *rows.shape[1:]))
+    if rows.size:
+        space.select_hyperslab((first, *[0] * (rows.ndim - 1)), rows.shape)
+    else:
+        space.select_none()
+        memory.select_none()
+        rows = np.zeros(memory.shape, dtype=rows.dtype)
+    dataset.id.write(memory, space, rows, dxpl=collective)
+
+
+def check_parallel(group: h5py.Group) -> None:
+    """Check that a group's file is open in all ranks' name.
+
+    Raises
+    ------
+    ConfigurationError
+        It is not.
+    """
+    if group.file.driver == "mpio":
+        return
+    built = "" if h5py.get_config().mpi else " This h5py is built without MPI."
+    raise ConfigurationError(
+        'the file must be open for parallel HDF5, with driver="mpio" and comm=, on all ranks. Got '
+        f"driver {group.file.driver!r}.{built}"
+    )
+
+
+def create_distributed(
+    hgrp: h5py.Group,
+    name: str,
+    comm: Any,
+    *,
+    local_shape: Sequence[int],
+    dtype: npt.DTypeLike,
+    chunks: Sequence[int] | None = None,
+    compression: Any = None,
+    **kwargs: Any,
+) -> tuple[h5py.Dataset, slice]:
+    """Create an HDF5 dataset of FLAC chunks to which MPI ranks write at once.
+
+    All ranks call this, each with the shape of its part of the dataset; the parts' rows, along
+    the leading axis, are joined in the order of the ranks. No chunk has rows of two ranks.
+    Write with `write_distributed`.
+
+    Parameters
+    ----------
+    hgrp : h5py.Group
+        Of a file that is open with ``driver="mpio"`` on all ranks, for HDF5 1.10.2 or later.
+    name : str
+    comm : mpi4py.MPI.Comm
+        The file's.
+    local_shape : tuple of int
+        Of this rank's part. Leading sizes may differ, and be 0; the others are the same on all.
+    dtype : dtype
+        The same on all ranks.
+    chunks : tuple of int, optional
+        By default they hold whole streams, about a million samples.
+    compression : Flac, optional
+        The filter; by default ``Flac()``.
+    **kwargs
+        What `h5py.Group.create_dataset` takes besides.
+
+    Returns
+    -------
+    dataset : h5py.Dataset
+    rows : slice
+        This rank's rows.
+
+    Raises
+    ------
+    ConfigurationError
+        On all ranks: chunks would have rows of two ranks (the message has the sizes that would
+        do), the parts do not go together, or the file is not open on all ranks.
+    """
+    share(comm, lambda: check_parallel(hgrp))
+    layout = rows_of(comm, local_shape, dtype)
+    chosen = share(comm, lambda: distributed_chunks(layout, chunks))[0]
+    dataset = hgrp.create_dataset(
+        name,
+        shape=layout.shape,
+        dtype=layout.dtype,
+        chunks=chosen,
+        compression=Flac() if compression is None else compression,
+        **kwargs,
+    )
+    return dataset, slice(*layout.ranges[comm.rank])
+
+
+def write_distributed(dataset: h5py.Dataset, comm: Any, rows: slice, arr: npt.ArrayLike) -> None:
+    """Write each rank's rows of a dataset of `create_distributed`. All ranks call this.
+
+    Parameters
+    ----------
+    dataset : h5py.Dataset
+    comm : mpi4py.MPI.Comm
+    rows : slice
+        This rank's; empty for a rank without rows, which must call this, too.
+    arr : array_like
+        What to write to ``dataset[rows]``.
+
+    Raises
+    ------
+    ConfigurationError
+        On all ranks: a rank's array is not of the shape of its rows.
+    RankError
+        On all ranks: a rank could not write.
+    """
+
+    def check() -> npt.NDArray[Any]:
+        array = np.asarray(arr)
+        shape = (max(0, rows.stop - rows.start), *dataset.shape[1:])
+        if array.shape != shape:
+            raise ConfigurationError(f"arr must have the rows' shape, {shape}. Got {array.shape}.")
+        return array.astype(dataset.dtype, copy=False)
+
+    write_rows(comm, dataset, rows.start, attempt(comm, check))

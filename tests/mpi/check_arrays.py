@@ -1,0 +1,167 @@
+"""FlacArrays over ranks, beside flacarray's."""
+
+import copy
+import pickle
+
+import flacarray
+import numpy as np
+import pytest
+from ranks import COMM, RANK, ROWS, SIZE, part, ranges, run, waves
+
+import flaccodec
+from flaccodec import FlacArray
+from flaccodec.exceptions import ConfigurationError, EmptyArrayError, QuantaError
+
+SHAPES = {2: (700,), 3: (2, 300), 4: (2, 3, 100)}
+OPTIONS = {"int32": {}, "int64": {}, "float32": {"quanta": 0.25}, "float64": {"precision": 6}}
+
+
+def cases():
+    for rows in ROWS:
+        for rest in SHAPES.values():
+            for dtype, options in OPTIONS.items():
+                yield rows, waves((sum(rows), *rest), dtype), options
+
+
+def check_properties():
+    for rows, array, options in cases():
+        local = part(array, rows)
+        fa = FlacArray.from_array(local, mpi_comm=COMM, **options)
+        whole = FlacArray.from_array(array, **options)
+        first, stop = ranges(rows)[RANK]
+        assert fa.shape == local.shape
+        assert fa.leading_shape == local.shape[:-1]
+        assert fa.nstreams == np.prod(local.shape[:-1])
+        assert fa.mpi_comm is COMM
+        assert fa.mpi_dist == ranges(rows)
+        assert fa.global_shape == array.shape
+        assert fa.global_leading_shape == array.shape[:-1]
+        assert fa.global_nstreams == whole.nstreams
+        assert fa.global_nbytes == whole.nbytes == sum(fa.global_process_nbytes)
+        assert fa.global_process_nbytes[RANK] == fa.nbytes == fa.compressed.size
+        np.testing.assert_array_equal(fa.global_stream_nbytes, whole.stream_nbytes)
+        np.testing.assert_array_equal(fa.global_stream_starts, whole.stream_starts[first:stop])
+        np.testing.assert_array_equal(fa.to_array(), whole[first:stop])
+        for name in ("stream_offsets", "stream_gains"):
+            mine, all_of_it = getattr(fa, name), getattr(whole, name)
+            if array.dtype.kind == "f":
+                np.testing.assert_array_equal(mine, all_of_it[first:stop])
+                assert mine.dtype == array.dtype
+
+
+def check_beside_flacarray():
+    """What 0.4.1 gives is given here, but for bytes, whose encoder is another."""
+    same = ["shape", "global_shape", "leading_shape", "global_leading_shape"]
+    same += ["stream_size", "mpi_dist", "dtype", "typestr"]
+    alike = ["stream_starts", "stream_nbytes", "global_stream_starts", "compressed"]
+    for rows, array, options in cases():
+        local = part(array, rows)
+        ours = FlacArray.from_array(local, mpi_comm=COMM, **options)
+        theirs = flacarray.FlacArray.from_array(local, mpi_comm=COMM, **options)
+        for name in same:
+            assert getattr(ours, name) == getattr(theirs, name), name
+        for name in alike:
+            mine, other = getattr(ours, name), getattr(theirs, name)
+            assert (mine.dtype, mine.ndim) == (other.dtype, other.ndim), name
+            assert name == "compressed" or mine.shape == other.shape, name
+        # 0.4.1 sets no attribute for these.
+        for name in ("global_process_nbytes", "global_nstreams", "global_stream_nbytes"):
+            with pytest.raises(AttributeError):
+                getattr(theirs, name)
+        sizes = [repr(fa).partition("bytes=")[0] for fa in (ours, theirs)]
+        assert sizes[0] == sizes[1]
+
+
+def check_parts_of_one_axis():
+    row = waves((500,), "int32", RANK)
+    fa = FlacArray.from_array(row, mpi_comm=COMM)
+    assert fa.shape == (500,)
+    assert fa.global_shape == (SIZE, 500)
+    assert fa.mpi_dist == [(i, i + 1) for i in range(SIZE)]
+    np.testing.assert_array_equal(fa.to_array(), row)
+    theirs = flacarray.FlacArray.from_array(row, mpi_comm=COMM)
+    assert (theirs.shape, theirs.global_shape) == (fa.shape, fa.global_shape)
+    assert theirs.mpi_dist == fa.mpi_dist
+
+
+def check_none_is_no_rows():
+    if SIZE == 1:
+        return
+    local = None if RANK == 0 else waves((2, 100), "float32")
+    fa = FlacArray.from_array(local, mpi_comm=COMM, quanta=0.5)
+    assert fa.shape == ((0, 100) if RANK == 0 else (2, 100))
+    assert fa.dtype == np.float32
+    # The dtype of nothing does not matter.
+    local = np.zeros((0, 3)) if RANK == 0 else waves((2, 100), ">i2")
+    fa = FlacArray.from_array(local, mpi_comm=COMM)
+    assert fa.dtype == np.int16
+    assert fa.global_shape == (2 * SIZE - 2, 100)
+
+
+def check_rank_without_rows_as_an_array():
+    rows = ROWS[-1]
+    fa = FlacArray.from_array(part(waves((sum(rows), 2, 90), "float64"), rows), mpi_comm=COMM)
+    if rows[RANK]:
+        return
+    assert fa.to_array().shape == fa.shape == (0, 2, 90)
+    assert np.asarray(fa).dtype == np.float64
+    assert len(fa) == fa.size == fa.nbytes == 0
+    assert list(fa) == []
+    assert fa[:, 1, 5:8].shape == (0, 3)
+    assert fa[..., 4].shape == (0, 2)
+    kept = fa.to_array(keep=np.zeros((0, 2), dtype=bool), stream_slice=slice(3, 9))
+    assert kept.shape == (0, 6)
+    with pytest.raises(IndexError):
+        fa[0]
+    with pytest.raises(EmptyArrayError, match="this rank has no streams"):
+        fa.to_chunk()
+
+
+def check_copies():
+    rows = ROWS[-1]
+    array = waves((sum(rows), 90), "int32")
+    fa = FlacArray.from_array(part(array, rows), mpi_comm=COMM)
+    for other in (FlacArray(fa), copy.copy(fa), copy.deepcopy(fa)):
+        assert other == fa
+        assert other.mpi_comm is COMM
+        assert other.mpi_dist == fa.mpi_dist
+    with pytest.raises(TypeError, match="over MPI ranks does not pickle"):
+        pickle.dumps(fa)
+    if rows[RANK]:
+        alone = FlacArray.from_chunk(fa.to_chunk(), fa.shape)
+        assert pickle.loads(pickle.dumps(alone)) == alone
+        assert alone.mpi_comm is None
+        if SIZE > 1 and sum(rows) > rows[RANK]:
+            assert alone != fa  # a part is not the whole
+    with pytest.raises(ConfigurationError, match="write_zarr"):
+        fa.to_zarr({})
+
+
+def check_what_is_refused():
+    with pytest.raises(EmptyArrayError, match="no rows on any rank"):
+        FlacArray.from_array(None, mpi_comm=COMM)
+    last = RANK == SIZE - 1
+    with pytest.raises(QuantaError, match=f"rank {SIZE - 1}: quanta must be positive"):
+        FlacArray.from_array(np.ones((1, 9)), mpi_comm=COMM, quanta=-1.0 if last else 1.0)
+    if SIZE == 1:
+        return
+    local = np.ones((1, 10 if last else 9), dtype="int32")
+    with pytest.raises(ConfigurationError, match=rf"on rank 0, and int32 .*on rank {SIZE - 1}"):
+        FlacArray.from_array(local, mpi_comm=COMM)
+    with pytest.raises(ConfigurationError, match="must have one dtype"):
+        FlacArray.from_array(np.ones((1, 9), dtype="f4" if last else "f8"), mpi_comm=COMM)
+    with pytest.raises(ConfigurationError, match="either all ranks have quanta, or none"):
+        FlacArray.from_array(np.ones((1, 9)), mpi_comm=COMM, lossless=last)
+
+
+if __name__ == "__main__":
+    flaccodec.set_num_threads(1)
+    run(
+        check_properties,
+        check_beside_flacarray,
+        check_parts_of_one_axis,
+        check_none_is_no_rows,
+        check_rank_without_rows_as_an_array,
+        check_copies,
+        check_what_is_refused,
+    )

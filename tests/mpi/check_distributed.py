@@ -1,0 +1,177 @@
+"""Ordinary Zarr arrays and HDF5 datasets that ranks write at once.
+
+Run with a folder, and with "parallel" where h5py is built for it.
+"""
+
+import sys
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+from ranks import COMM, RANK, ROWS, SIZE, part, ranges, run, waves
+
+import flaccodec
+import flaccodec.hdf5
+import flaccodec.zarr
+from flaccodec import FlacCodec, mpi_hdf5
+from flaccodec.exceptions import ConfigurationError, EmptyArrayError, RankError
+from flaccodec.hdf5 import Flac
+
+FOLDER = Path(sys.argv[1])
+PARALLEL = sys.argv[2:] == ["parallel"]
+assert h5py.get_config().mpi == PARALLEL
+names = iter(range(10**6))
+
+
+def check_zarr():
+    for rows in ROWS:
+        array = waves((sum(rows), 3, 500), "float32")
+        local = part(array, rows)
+        path = FOLDER / f"{next(names)}.zarr"
+        options = {"codecs": [FlacCodec(quanta=0.5)], "name": "x", "attributes": {"a": 1}}
+        made, own = flaccodec.zarr.create_distributed(
+            path, COMM, local_shape=local.shape, dtype="float32", **options
+        )
+        assert (own.start, own.stop) == ranges(rows)[RANK]
+        made[own] = local
+        COMM.Barrier()
+        alone = flaccodec.create_array({}, data=array, chunks=made.chunks, **options)
+        np.testing.assert_array_equal(made[...], alone[...])
+        assert made.attrs["a"] == 1
+        assert not any(first % made.chunks[0] for first, stop in ranges(rows) if first < stop)
+        if RANK == 0:  # the same bytes as one process writes
+            for name in sorted(p for p in path.rglob("*") if p.is_file()):
+                key = name.relative_to(path).as_posix()
+                if "/c/" in key:
+                    assert name.read_bytes() == alone.store._store_dict[key].to_bytes()
+        COMM.Barrier()
+
+
+def check_shards_and_given_chunks():
+    array = waves((4 * SIZE, 600), "int16")
+    local = array[4 * RANK : 4 * RANK + 4]
+    for sizes in (
+        {"shards": (4, 600), "chunks": (2, 200)},
+        {"shards": (2, 600)},
+        {"chunks": (1, 7)},
+    ):
+        path = FOLDER / f"{next(names)}.zarr"
+        made, own = flaccodec.zarr.create_distributed(
+            path, COMM, local_shape=local.shape, dtype="int16", **sizes
+        )
+        for name, given in sizes.items():
+            assert getattr(made, name) == given
+        made[own] = local
+        COMM.Barrier()
+        np.testing.assert_array_equal(made[...], array)
+
+
+def check_parts_of_one_stream():
+    array = waves((1000 * SIZE,), "int32")
+    local = array[1000 * RANK : 1000 * RANK + 1000]
+    made, own = flaccodec.zarr.create_distributed(
+        FOLDER / f"{next(names)}.zarr", COMM, local_shape=local.shape, dtype="int32"
+    )
+    made[own] = local
+    COMM.Barrier()
+    assert made.chunks == (1000,)
+    np.testing.assert_array_equal(made[...], array)
+
+
+def check_what_zarr_refuses():
+    def create(rows, **options):
+        path = FOLDER / f"{next(names)}.zarr"
+        options = {"local_shape": (rows, 50), "dtype": "int32", **options}
+        with pytest.raises((ConfigurationError, EmptyArrayError, ValueError)) as caught:
+            flaccodec.zarr.create_distributed(path, COMM, **options)
+        assert not path.exists()
+        texts = COMM.allgather(str(caught.value))
+        assert texts == [texts[0]] * SIZE
+        return texts[0]
+
+    assert "no rows on any rank" in create(0)
+    assert "must have 2 sizes" in create(3, chunks=(3,))
+    assert "local_shape must have an axis" in create(3, local_shape=())
+    if SIZE == 1:
+        return
+    assert (
+        "no two ranks may write to one of the chunks. Got chunks of 8 rows, while rank 1 begins at "
+        "row 12, in one that rank 0 writes to. These would do: 1, 2, 3, 4, 6, 12 rows."
+    ) in create(12, chunks=(8, 50))
+    assert "one of the shards. Got shards of 24" in create(12, shards=(24, 50), chunks=(12, 50))
+    assert "128, 256, 512, 1,024 rows, or another divisor of 1,024" in create(1024, chunks=(7, 50))
+    text = create(2, local_shape=(2, 50 + (RANK == SIZE - 1)))
+    assert f"shape (2, 51) on rank {SIZE - 1}" in text
+    assert "one dtype" in create(2, dtype="i4" if RANK else "i2")
+    # A store of rank 0's own.
+    with pytest.raises((RankError, ValueError), match=r"rank [1-3]: "):
+        flaccodec.zarr.create_distributed({}, COMM, local_shape=(2, 50), dtype="int32")
+
+
+def check_hdf5():
+    if not PARALLEL:
+        options = {"local_shape": (1, 9), "dtype": "i4"}
+        with (
+            h5py.File(FOLDER / f"{RANK}.h5", "w") as file,
+            pytest.raises(ConfigurationError, match="is built without MPI"),
+        ):
+            flaccodec.hdf5.create_distributed(file, "x", COMM, **options)
+        return
+    for rows in ROWS:
+        array = waves((sum(rows), 3, 500), "float32")
+        local = part(array, rows)
+        for transfer in (2**30, 5000):
+            path = FOLDER / f"{next(names)}.h5"
+            with (
+                pytest.MonkeyPatch.context() as patch,
+                h5py.File(path, "w", driver="mpio", comm=COMM) as file,
+            ):
+                patch.setattr(mpi_hdf5, "TRANSFER_BYTES", transfer)
+                made, own = flaccodec.hdf5.create_distributed(
+                    file,
+                    "x",
+                    COMM,
+                    local_shape=local.shape,
+                    dtype="float32",
+                    compression=Flac(quanta=0.5),
+                )
+                flaccodec.hdf5.write_distributed(made, COMM, own, local)
+                chunks = made.chunks
+            other = FOLDER / f"alone-{RANK}.h5"
+            with h5py.File(other, "w") as alone:
+                alone.create_dataset("x", data=array, chunks=chunks, compression=Flac(quanta=0.5))
+            with h5py.File(other) as alone, h5py.File(path) as file:
+                one = alone["x"]
+                np.testing.assert_array_equal(file["x"][...], one[...])
+                for i in range(one.id.get_num_chunks()):
+                    at = one.id.get_chunk_info(i).chunk_offset
+                    mine, theirs = (d.id.read_direct_chunk(at) for d in (file["x"], one))
+                    assert mine == theirs
+            COMM.Barrier()
+
+
+def check_what_hdf5_refuses():
+    if not PARALLEL:
+        return
+    with h5py.File(FOLDER / f"{next(names)}.h5", "w", driver="mpio", comm=COMM) as file:
+        create = flaccodec.hdf5.create_distributed
+        if SIZE > 1:
+            with pytest.raises(ConfigurationError, match=r"These would do: 1, 2, 3, 4, 6, 12 rows"):
+                create(file, "x", COMM, local_shape=(12, 9), dtype="i4", chunks=(5, 9))
+        made, own = create(file, "x", COMM, local_shape=(2, 9), dtype="i4")
+        last = RANK == SIZE - 1
+        with pytest.raises(ConfigurationError, match=rf"rank {SIZE - 1}: arr must have the rows'"):
+            flaccodec.hdf5.write_distributed(made, COMM, own, np.zeros((2, 8 if last else 9)))
+
+
+if __name__ == "__main__":
+    flaccodec.set_num_threads(1)
+    run(
+        check_zarr,
+        check_shards_and_given_chunks,
+        check_parts_of_one_stream,
+        check_what_zarr_refuses,
+        check_hdf5,
+        check_what_hdf5_refuses,
+    )

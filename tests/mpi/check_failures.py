@@ -1,0 +1,176 @@
+"""A rank that fails: all ranks raise, and none waits for the others.
+
+Run with a folder, on two ranks or more.
+"""
+
+import sys
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+import zarr
+from ranks import COMM, RANK, SIZE, run, waves
+
+import flaccodec
+import flaccodec.hdf5
+import flaccodec.zarr
+from flaccodec import FlacArray, group_io, mpi_hdf5, mpi_messages, mpi_ranks
+from flaccodec.exceptions import CorruptStreamError, QuantaError, QuantaTooFineError, RankError
+
+FOLDER = Path(sys.argv[1])
+LAST = SIZE - 1
+
+
+def check_bad_quanta():
+    quanta = np.nan if RANK == LAST else 1.0
+    path = FOLDER / "quanta.zarr"
+    if RANK == 0:
+        zarr.open_group(path, mode="w")
+    COMM.Barrier()
+    group = zarr.open_group(path)
+    for call in (
+        lambda: FlacArray.from_array(np.ones((2, 50)), quanta=quanta, mpi_comm=COMM),
+        lambda: flaccodec.zarr.write_array(np.ones((2, 50)), group, quanta=quanta, mpi_comm=COMM),
+    ):
+        with pytest.raises(QuantaError, match=rf"rank {LAST}: quanta must be .*at stream 0"):
+            call()
+    assert list(group) == []
+
+
+def check_errors_keep_what_they_tell():
+    data = np.full((2, 50), 1e30 if RANK == LAST else 1.0, dtype="float64")
+    with pytest.raises(QuantaTooFineError, match=f"rank {LAST}: ") as caught:
+        FlacArray.from_array(data, quanta=1e-3, mpi_comm=COMM)
+    assert caught.value.stream == 0
+    assert caught.value.smallest > 1
+    assert caught.value.rank == LAST
+
+
+def check_other_errors():
+    def work():
+        if RANK == LAST:
+            raise OSError(28, "No space left on device")
+
+    with pytest.raises(RankError, match=rf"rank {LAST}: OSError: .*No space left") as caught:
+        mpi_ranks.share(COMM, work)
+    assert isinstance(caught.value.__cause__, OSError) == (RANK == LAST)
+    with pytest.raises(TypeError, match=r"rank 0: hgrp must be an h5py\.Group"):
+        flaccodec.hdf5.read_array("x", mpi_comm=COMM)
+
+    def fail():
+        raise ValueError(f"of rank {RANK}")
+
+    with pytest.raises(RankError, match=r"rank 0: ValueError: of rank 0") as caught:
+        mpi_ranks.share(COMM, fail)
+    assert "(Ranks that failed, too: 1" in str(caught.value)
+
+
+def check_rank_0_fails_as_it_writes():
+    """While others serve it: they stop, and nothing is left in the group."""
+    array = waves((2, 5000), "int32")
+    mpi_hdf5._said.add("")
+    group = h5py.File(FOLDER / "full.h5", "w") if RANK == 0 else None
+    with pytest.MonkeyPatch.context() as patch:
+        if RANK == 0:
+            patch.setattr(h5py.Dataset, "__setitem__", full)
+        with pytest.raises(RankError, match="rank 0: OSError: disk full"):
+            flaccodec.hdf5.write_array(array, group, mpi_comm=COMM)
+    if RANK == 0:
+        assert list(group) == []
+        group.close()
+
+
+def full(*_):
+    raise OSError("disk full")
+
+
+def check_a_rank_fails_as_it_writes_its_chunks():
+    rng = np.random.default_rng(RANK)
+    array = rng.integers(-(2**30), 2**30, (2, 500_000), dtype="int32")
+    path = FOLDER / "chunks.zarr"
+    if RANK == 0:
+        zarr.open_group(path, mode="w")
+    COMM.Barrier()
+    group = zarr.open_group(path)
+    with pytest.MonkeyPatch.context() as patch:
+        if RANK == LAST:
+            patch.setattr(zarr.Array, "__setitem__", full)
+        with pytest.raises(RankError, match=f"rank {LAST}: OSError: disk full"):
+            flaccodec.zarr.write_array(array, group, mpi_comm=COMM)
+    COMM.Barrier()
+    assert list(zarr.open_group(path)) == []
+
+
+def check_rank_0_fails_as_it_reads():
+    """In the middle of what it sends."""
+    path = FOLDER / "read.h5"
+    if RANK == 0:
+        with h5py.File(path, "w") as file:
+            flaccodec.hdf5.write_array(waves((2 * SIZE, 5000), "int32"), file)
+    group = h5py.File(path) if RANK == 0 else None
+    calls = []
+
+    def failing(*arguments):
+        calls.append(arguments)
+        if len(calls) > 1:
+            full()
+        return read_bytes(*arguments)
+
+    read_bytes = group_io.read_bytes
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(group_io, "read_bytes", failing)
+        with pytest.raises(RankError, match="rank 0: OSError: disk full"):
+            flaccodec.hdf5.read_array(group, mpi_comm=COMM)
+    if RANK == 0:
+        group.close()
+
+
+def check_damaged_stream():
+    path = FOLDER / "damaged.zarr"
+    array = waves((2 * SIZE, 5000), "int32")
+    if RANK == 0:
+        group = zarr.open_group(path, mode="w")
+        flaccodec.zarr.write_array(array, group)
+        data = group["compressed"][...]
+        data[-100:-50] ^= 255
+        group["compressed"][...] = data
+    COMM.Barrier()
+    text = rf"rank {LAST}: .*stream {2 * SIZE - 1}"
+    for call in (flaccodec.zarr.read_array, FlacArray.read_zarr):
+        with pytest.raises(CorruptStreamError, match=text):
+            call(zarr.open_group(path, mode="r"), mpi_comm=COMM)
+
+
+def check_messages():
+    """Arrays that go in pieces: to another rank, and joined on all."""
+    rng = np.random.default_rng(1)
+    for size in (1, 3, 8, 2**30):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(mpi_messages, "MESSAGE_BYTES", size)
+            for rows in ([2] * SIZE, [0] * LAST + [5], list(range(SIZE))):
+                whole = rng.normal(size=(sum(rows), 3))
+                first = sum(rows[:RANK])
+                local = whole[first : first + rows[RANK]]
+                joined = mpi_messages.gather_rows(COMM, local, rows)
+                np.testing.assert_array_equal(joined, whole)
+            if RANK == 0:
+                mpi_messages.send(COMM, whole, LAST)
+            if RANK == LAST:
+                got = np.empty_like(whole)
+                mpi_messages.receive(COMM, got, 0)
+                np.testing.assert_array_equal(got, whole)
+
+
+if __name__ == "__main__":
+    flaccodec.set_num_threads(1)
+    run(
+        check_bad_quanta,
+        check_errors_keep_what_they_tell,
+        check_other_errors,
+        check_rank_0_fails_as_it_writes,
+        check_a_rank_fails_as_it_writes_its_chunks,
+        check_rank_0_fails_as_it_reads,
+        check_damaged_stream,
+        check_messages,
+    )

@@ -1,0 +1,144 @@
+"""Arrays over MPI ranks: programs of tests/mpi under mpirun, on one to four ranks.
+
+With the h5py of this environment, which is built without MPI, and with one of parallel HDF5.
+"""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import zarr
+
+import flaccodec.mpi
+import flaccodec.zarr
+from flaccodec.exceptions import ConfigurationError
+from flaccodec.mpi_grid import divisors, whole_streams
+
+FOLDER = Path(__file__).parent / "mpi"
+sys.path.insert(0, str(FOLDER))
+
+from environments import parallel_h5py  # noqa: E402 - lies beside the programs
+from runner import mpirun  # noqa: E402
+
+RANKS = [1, 2, 3, 4]
+
+
+@pytest.mark.parametrize("ranks", RANKS)
+def test_arrays(ranks):
+    mpirun(ranks, "check_arrays.py")
+
+
+@pytest.mark.parametrize("ranks", RANKS)
+@pytest.mark.parametrize("program", ["check_groups.py", "check_distributed.py"])
+def test_files(ranks, program, tmp_path):
+    mpirun(ranks, program, tmp_path)
+
+
+@pytest.mark.parametrize("ranks", RANKS)
+@pytest.mark.parametrize("program", ["check_groups.py", "check_distributed.py"])
+def test_files_with_parallel_hdf5(ranks, program, tmp_path):
+    mpirun(ranks, program, tmp_path, "parallel", h5py=parallel_h5py())
+
+
+@pytest.mark.parametrize("ranks", RANKS[1:])
+def test_failures(ranks, tmp_path):
+    mpirun(ranks, "check_failures.py", tmp_path)
+
+
+def test_ranks_that_hang_fail():
+    with pytest.raises(AssertionError, match="hung for 3 s"):
+        mpirun(2, "-c", "from ranks import COMM, RANK; RANK or COMM.recv(source=1)", timeout=3)
+
+
+# -- the self-test -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("ranks", [1, 4])
+def test_selftest_passes(ranks, tmp_path):
+    output = mpirun(ranks, "-m", "flaccodec.mpi", "--selftest", "--folder", tmp_path)
+    assert list(tmp_path.iterdir()) == []
+    assert re.search(rf"^All is well on {ranks} ranks?\.$", output, re.MULTILINE)
+    assert "FAILED" not in output
+
+
+def test_selftest_passes_with_parallel_hdf5(tmp_path):
+    command = "-m", "flaccodec.mpi", "--selftest", "--folder", tmp_path
+    output = mpirun(2, *command, h5py=parallel_h5py())
+    assert "parallel HDF5" in output
+    assert "All is well on 2 ranks." in output
+
+
+def test_selftest_fails_with_a_verdict(tmp_path):
+    spoiled = "import flaccodec.mpi_selftest as s; s.SAMPLES = -1; s.main()"
+    output = mpirun(2, "-c", spoiled, "--selftest", "--folder", tmp_path, code=1)
+    assert "FAILED" in output
+    assert re.search(r"^\d of \d checks failed\.$", output, re.MULTILINE)
+
+
+@pytest.mark.parametrize("ranks", [1, 3])
+def test_examples_of_the_documentation(ranks, tmp_path):
+    text = (Path(__file__).parents[1] / "docs" / "mpi.md").read_text()
+    program = tmp_path / "examples.py"
+    program.write_text("\n".join(re.findall(r"```python\n(.*?)```", text, re.DOTALL)))
+    output = mpirun(ranks, program, folder=tmp_path)
+    assert f"({3 * ranks}, 10000) [(0, 3)" in output
+    whole = zarr.open_array(tmp_path / "y.zarr")
+    read = flaccodec.zarr.read_array(zarr.open_group(tmp_path / "x.zarr"))
+    np.testing.assert_allclose(whole[...], read, rtol=0, atol=0.0101)
+
+
+# -- what needs no ranks -----------------------------------------------------------------
+
+
+def test_names_of_flacarray_in_one_process():
+    from flacarray import mpi as theirs
+
+    for shape in ((50,), (3, 50), (2, 3, 50)):
+        here, there = (
+            m.global_array_properties(shape, np.float64, None) for m in (flaccodec.mpi, theirs)
+        )
+        assert here == there
+    starts = np.array([0, 7])
+    for one, other in zip(
+        flaccodec.mpi.global_bytes(9, starts, None),
+        theirs.global_bytes(9, starts, None),
+        strict=True,
+    ):
+        np.testing.assert_array_equal(one, other)
+    for dist in (None, [(0, 5)]):
+        here, there = (m.distribute_and_verify(None, 5, dist) for m in (flaccodec.mpi, theirs))
+        assert here == there
+    with pytest.raises(ConfigurationError, match="mpi_dist must be 1 pairs"):
+        flaccodec.mpi.distribute_and_verify(None, 5, [(0, 4)])
+    assert flaccodec.mpi.use_mpi
+    assert flaccodec.mpi.MPI is theirs.MPI
+
+
+def test_importing_does_not_initialize_mpi():
+    program = "import sys, flaccodec.mpi, flaccodec.hdf5, flaccodec.zarr; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert "mpi4py" not in done.stdout.split()
+
+
+@pytest.mark.parametrize(
+    ("shape", "chunks"),
+    [
+        ((6, 2**18), (3, 2**18)),
+        ((6, 2**22), (1, 2**22)),
+        ((4, 6, 2**17), (1, 6, 2**17)),
+        ((1000,), (1000,)),
+        ((2**22,), (2**20,)),
+        ((2 * 1048583,), (1048583,)),
+    ],
+)
+def test_chunks_that_are_chosen_divide_rows(shape, chunks):
+    assert whole_streams(shape) == chunks
+    assert all(n % c == 0 for n, c in zip(shape, chunks, strict=True))
+
+
+def test_divisors():
+    for n in (1, 2, 12, 49, 97, 360):
+        assert divisors(n) == [d for d in range(1, n + 1) if n % d == 0]
