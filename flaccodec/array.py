@@ -19,6 +19,7 @@ from flaccodec.exceptions import (
     FlacCodecError,
 )
 from flaccodec.index import ChunkIndex, empty_index
+from flaccodec.mpi_distribution import is_comm
 from flaccodec.selection import plan_streams
 from flaccodec.utils import check_keep, check_quanta, kept_indices, per_stream
 
@@ -123,7 +124,7 @@ class FlacArray:
             The array, or an option for it, cannot be. With `mpi_comm` this is raised on all
             ranks, whichever rank's part it is.
         """
-        if mpi_comm is not None:
+        if is_comm(mpi_comm):
             from flaccodec.mpi_arrays import from_local
 
             given = {
@@ -400,7 +401,7 @@ class FlacArray:
         from flaccodec.hdf5_arrays import is_dataset, read_dataset
         from flaccodec.mpi_distribution import check_dist_of_one
 
-        if mpi_comm is not None and name is None:
+        if is_comm(mpi_comm) and name is None:
             from flaccodec.mpi_groups import read_flacarray
             from flaccodec.mpi_hdf5 import HDF5Door
 
@@ -489,7 +490,7 @@ class FlacArray:
         from flaccodec.group_zarr import read_streams
         from flaccodec.mpi_distribution import check_dist_of_one
 
-        if mpi_comm is not None:
+        if is_comm(mpi_comm):
             from flaccodec.mpi_groups import read_flacarray
             from flaccodec.mpi_zarr import ZarrDoor
 
@@ -605,14 +606,14 @@ class FlacArray:
     @property
     def mpi_dist(self) -> list[tuple[int, int]]:
         """The range of the leading axis on each rank."""
-        return [(0, self.global_shape[0])] if self._mpi is None else list(self._mpi.ranges)
+        if self._mpi is not None:
+            return list(self._mpi.ranges)
+        return [(0, self._shape[0] if self.ndim > 1 else 1)]
 
     @property
     def global_shape(self) -> tuple[int, ...]:
-        """Shape of the array over all ranks, with a leading axis in any case."""
-        if self._mpi is not None:
-            return self._mpi.shape
-        return self._shape if self.ndim > 1 else (1, self.stream_size)
+        """Shape of the array over all ranks."""
+        return self._shape if self._mpi is None else self._mpi.shape
 
     @property
     def global_leading_shape(self) -> tuple[int, ...]:

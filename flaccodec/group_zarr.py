@@ -15,7 +15,7 @@ except ImportError as error:
 from flaccodec import core, group_arrays, group_io, mpi_groups
 from flaccodec.group_arrays import compress_parts
 from flaccodec.group_layout import COMPRESSED
-from flaccodec.mpi_distribution import check_dist_of_one
+from flaccodec.mpi_distribution import check_dist_of_one, is_comm
 from flaccodec.mpi_zarr import ZarrDoor
 
 if TYPE_CHECKING:
@@ -168,7 +168,7 @@ def write_array(
     GroupExistsError
         The group has datasets of these names.
     """
-    if mpi_comm is not None and mpi_comm.size > 1:
+    if is_comm(mpi_comm) and mpi_comm.size > 1:
         options = {
             "level": level,
             "quanta": quanta,
@@ -236,7 +236,7 @@ def read_array(
     CorruptStreamError
         A stream is damaged; no samples are returned.
     """
-    if mpi_comm is not None:
+    if is_comm(mpi_comm):
         options = {
             "stream_slice": stream_slice,
             "use_threads": use_threads,

@@ -22,7 +22,7 @@ from flaccodec import core, group_arrays, group_io, mpi_groups
 from flaccodec.group_arrays import compress_array
 from flaccodec.hdf5_direct import read, write
 from flaccodec.hdf5_filter import FILTER_ID, PLUGIN_PATH, Flac, register
-from flaccodec.mpi_distribution import check_dist_of_one
+from flaccodec.mpi_distribution import check_dist_of_one, is_comm
 from flaccodec.mpi_hdf5 import HDF5Door, create_distributed, write_distributed
 
 if TYPE_CHECKING:
@@ -170,7 +170,7 @@ def write_array(
     GroupExistsError
         The group has datasets of these names.
     """
-    if mpi_comm is not None and mpi_comm.size > 1:
+    if is_comm(mpi_comm) and mpi_comm.size > 1:
         options = {
             "level": level,
             "quanta": quanta,
@@ -234,7 +234,7 @@ def read_array(
     CorruptStreamError
         A stream is damaged; no samples are returned.
     """
-    if mpi_comm is not None:
+    if is_comm(mpi_comm):
         options = {
             "stream_slice": stream_slice,
             "use_threads": use_threads,

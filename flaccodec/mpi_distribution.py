@@ -22,6 +22,24 @@ if TYPE_CHECKING:
 Ranges = list[tuple[int, int]]
 
 
+def is_comm(mpi_comm: Any) -> bool:
+    """Tell whether a communicator is given.
+
+    Raises
+    ------
+    ConfigurationError
+        Something else is.
+    """
+    if mpi_comm is None:
+        return False
+    if not all(hasattr(mpi_comm, name) for name in ("allgather", "rank", "size")):
+        raise ConfigurationError(
+            "mpi_comm must be an MPI communicator of mpi4py's, or None. "
+            f"Got {type(mpi_comm).__name__}."
+        )
+    return True
+
+
 @dataclass(frozen=True)
 class Distribution:
     """What every rank knows of an array that is spread over them.

@@ -97,9 +97,11 @@ INDEXED_OTHERWISE = {  # no stream where the last is asked for, arrays instead o
     "getitem negative", "getitem negative sample", "getitem sample",
 }  # fmt: skip
 
+GLOBAL_SHAPE = {"global_shape"}  # of one axis there are two there; shape and global_shape differ
+
 NOT_THE_SAME = (
     OUR_BYTES | OUR_ROUNDING | OUR_NUMBERS | OUR_INTS | set(RAISES) | SHAPED_OTHERWISE
-    | INDEXED_OTHERWISE | {"version"}
+    | INDEXED_OTHERWISE | GLOBAL_SHAPE | {"version"}
 )  # fmt: skip
 
 
@@ -124,6 +126,12 @@ def test_what_raises_there_is_right_here(theirs, ours):
         assert nstreams == got[f"global_nstreams {case}"] == np.prod(SHAPES[case[-2:]][:-1])
         assert got[f"global_process_nbytes {case}"] == [nbytes.sum()]
         np.testing.assert_array_equal(got[f"global_stream_nbytes {case}"], nbytes)
+
+
+def test_the_shape_over_one_rank_is_the_shape(theirs, ours):
+    for case in CASES:
+        here = ours["results"]
+        assert here[f"global_shape {case}"] == here[f"shape {case}"] == SHAPES[case[-2:]]
 
 
 def test_what_is_indexed_is_numpys(theirs, ours):

@@ -222,7 +222,7 @@ def test_arrays_and_options_that_cannot_be_are_refused(
 
 def test_what_does_not_fit_is_refused(kind, group):
     ours, _ = modules(kind)
-    with pytest.raises(ConfigurationError, match="MPI"):
+    with pytest.raises(ConfigurationError, match="mpi_comm must be an MPI communicator"):
         ours.write_array(np.zeros(3, "int32"), group, mpi_comm=object())
     with pytest.raises(ConfigurationError, match="without axes"):
         ours.write_array(np.int32(3), group)
@@ -231,7 +231,9 @@ def test_what_does_not_fit_is_refused(kind, group):
     ours.write_array(np.zeros(3, ">i4"), group)
     with pytest.raises(ConfigurationError, match="no step"):
         ours.read_array(group, stream_slice=slice(0, 3, 2))
-    with pytest.raises(ConfigurationError, match="MPI"):
+    with pytest.raises(ConfigurationError, match="mpi_comm must be an MPI communicator"):
+        ours.read_array(group, mpi_comm=object())
+    with pytest.raises(ConfigurationError, match="mpi_dist must be"):
         ours.read_array(group, mpi_dist=[1])
 
 
