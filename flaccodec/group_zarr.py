@@ -12,10 +12,10 @@ try:
 except ImportError as error:
     raise ImportError("flaccodec.group_zarr needs zarr: pip install 'flaccodec[zarr]'") from error
 
-from flaccodec import core, group_arrays, group_io, mpi_groups
+from flaccodec import core, group_io, mpi_groups
 from flaccodec.group_arrays import compress_parts
 from flaccodec.group_layout import COMPRESSED
-from flaccodec.mpi_distribution import check_dist_of_one, is_comm
+from flaccodec.mpi_distribution import is_comm
 from flaccodec.mpi_zarr import ZarrDoor
 
 if TYPE_CHECKING:
@@ -236,16 +236,13 @@ def read_array(
     CorruptStreamError
         A stream is damaged; no samples are returned.
     """
-    if is_comm(mpi_comm):
-        options = {
-            "stream_slice": stream_slice,
-            "use_threads": use_threads,
-            "no_flatten": no_flatten,
-            "progress": progress,
-        }
-        array, indices = mpi_groups.read_array(ZarrDoor(), zgrp, mpi_comm, keep, mpi_dist, options)
-    else:
-        streams, indices = read_streams(zgrp, keep)
-        check_dist_of_one(mpi_dist, streams.table_shape if keep is None else np.shape(keep))
-        array = group_arrays.read_array(streams, stream_slice, use_threads, no_flatten, progress)
+    options = {
+        "stream_slice": stream_slice,
+        "use_threads": use_threads,
+        "no_flatten": no_flatten,
+        "progress": progress,
+    }
+    array, indices = mpi_groups.read_array_anywhere(
+        ZarrDoor(), zgrp, read_streams, mpi_comm, keep, mpi_dist, options
+    )
     return (array, indices) if keep is not None and keep_indices else array

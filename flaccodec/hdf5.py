@@ -11,18 +11,16 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 try:
     import h5py
 except ImportError as error:
     raise ImportError("flaccodec.hdf5 needs h5py: pip install 'flaccodec[hdf5]'") from error
 
-from flaccodec import core, group_arrays, group_io, mpi_groups
+from flaccodec import core, group_io, mpi_groups
 from flaccodec.group_arrays import compress_array
 from flaccodec.hdf5_direct import read, write
 from flaccodec.hdf5_filter import FILTER_ID, PLUGIN_PATH, Flac, register
-from flaccodec.mpi_distribution import check_dist_of_one, is_comm
+from flaccodec.mpi_distribution import is_comm
 from flaccodec.mpi_hdf5 import HDF5Door, create_distributed, write_distributed
 
 if TYPE_CHECKING:
@@ -234,18 +232,15 @@ def read_array(
     CorruptStreamError
         A stream is damaged; no samples are returned.
     """
-    if is_comm(mpi_comm):
-        options = {
-            "stream_slice": stream_slice,
-            "use_threads": use_threads,
-            "no_flatten": no_flatten,
-            "progress": progress,
-        }
-        array, indices = mpi_groups.read_array(HDF5Door(), hgrp, mpi_comm, keep, mpi_dist, options)
-    else:
-        streams, indices = read_streams(hgrp, keep)
-        check_dist_of_one(mpi_dist, streams.table_shape if keep is None else np.shape(keep))
-        array = group_arrays.read_array(streams, stream_slice, use_threads, no_flatten, progress)
+    options = {
+        "stream_slice": stream_slice,
+        "use_threads": use_threads,
+        "no_flatten": no_flatten,
+        "progress": progress,
+    }
+    array, indices = mpi_groups.read_array_anywhere(
+        HDF5Door(), hgrp, read_streams, mpi_comm, keep, mpi_dist, options
+    )
     return (array, indices) if keep is not None and keep_indices else array
 
 

@@ -27,8 +27,10 @@ from flaccodec.group_layout import (
 from flaccodec.mpi_arrays import spread
 from flaccodec.mpi_distribution import (
     Layout,
+    check_dist_of_one,
     check_ranges,
     even_ranges,
+    is_comm,
     layout_of,
     n_streams,
     ranges_of,
@@ -344,6 +346,26 @@ def read_array(
         return np.empty((*streams.shape[:-1], last - first), dtype=streams.dtype)
 
     return attempt(comm, decompress), indices
+
+
+def read_array_anywhere(
+    door: Door,
+    group: Any,
+    read_streams: Callable[..., tuple[GroupStreams, Indices | None]],
+    mpi_comm: Any,
+    keep: npt.ArrayLike | None,
+    mpi_dist: Any,
+    options: Mapping[str, Any],
+) -> tuple[npt.NDArray[Any], Indices | None]:
+    """Do what `read_array` does, or the same in one process where there is no communicator.
+
+    `read_streams` is the one of the door's module.
+    """
+    if is_comm(mpi_comm):
+        return read_array(door, group, mpi_comm, keep, mpi_dist, options)
+    streams, indices = read_streams(group, keep)
+    check_dist_of_one(mpi_dist, streams.table_shape if keep is None else np.shape(keep))
+    return group_arrays.read_array(streams, **options), indices
 
 
 def read_flacarray(
