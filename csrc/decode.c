@@ -9,6 +9,7 @@
 #include "format.h"
 #include "frame.h"
 #include "libflac.h"
+#include "memory.h"
 #include "samples.h"
 #include "subframe.h"
 #include "threads.h"
@@ -447,6 +448,7 @@ int fc_decode(const uint8_t *head, int64_t head_size, const fc_piece *pieces, in
     pthread_once(&asked, ask_environment);
     int code = check_all(&d, head_size, expect, error);
     if (code) return code;
+    if (!spans) fc_keep_freed(fc_samples_size(&d.header));
     if (make_workers(&d)) code = fc_fail(error, FC_ERR_MEMORY);
     if (!code) code = fc_run_jobs(d.n_threads, d.n_starts, decode_job, NULL, &d, error);
     if (!code) code = check_streams(&d, error);

@@ -8,6 +8,7 @@
 #include "format.h"
 #include "frame.h"
 #include "libflac.h"
+#include "memory.h"
 #include "samples.h"
 #include "threads.h"
 
@@ -354,6 +355,7 @@ static int make_workers(encoding *e) {
     if (!e->workers) return FC_ERR_MEMORY;
     for (int64_t i = 0; i < e->n_workers; i++)
         if (make_worker(e, e->workers + i)) return FC_ERR_MEMORY;
+    fc_keep_freed(fc_samples_size(&e->header));
     e->chunk = malloc(chunk_bound(e));
     return e->chunk ? FC_OK : FC_ERR_MEMORY;
 }

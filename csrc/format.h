@@ -33,6 +33,11 @@ int fc_item_size(int dtype); /* bytes of a sample; 0 for an unknown dtype */
  * offset_width, head_size); FC_ERR_TOO_LARGE where a chunk cannot be so. */
 int fc_derive(fc_header *header, fc_error *error);
 
+/* Bytes of all samples. */
+static inline size_t fc_samples_size(const fc_header *h) {
+    return (size_t)(h->n_streams * h->stream_size * fc_item_size(h->dtype));
+}
+
 /* Writes the header with the checksum over it and the index behind it. */
 void fc_write_head(uint8_t *head, const fc_header *header);
 

@@ -1,0 +1,25 @@
+#include "memory.h"
+
+#include <stdlib.h>
+
+/* glibc takes no size above this for its own. */
+#define MOST_KEPT ((size_t)32 << 20)
+#define BLOCKS 4 /* the bytes of a chunk, its samples, and those of another one */
+
+/* glibc maps large blocks from the system and unmaps them when they are freed,
+ * until one of that size has been freed: from then on such blocks are of its
+ * heap, which keeps twice as much (mallopt(3), M_MMAP_THRESHOLD). Chunks
+ * come one after the other and are of one size, so their turn comes right
+ * away; but the heap must have room for all that is held at once. */
+void fc_keep_freed(size_t size) {
+#ifdef __GLIBC__
+    static size_t kept;
+    size_t block = size < MOST_KEPT / BLOCKS ? BLOCKS * size : MOST_KEPT;
+    if (block <= __atomic_load_n(&kept, __ATOMIC_RELAXED)) return;
+    __atomic_store_n(&kept, block, __ATOMIC_RELAXED);
+    void *volatile memory = malloc(block); /* or the compiler does without both */
+    free(memory);
+#else
+    (void)size;
+#endif
+}

@@ -1,0 +1,12 @@
+/* What the C library does with memory that was freed. */
+#ifndef FC_MEMORY_H
+#define FC_MEMORY_H
+
+#include <stddef.h>
+
+/* Has the C library keep as much as some blocks of size bytes for the next
+ * ones, where it would give each back to the system and have it cleared and
+ * mapped again, page by page. */
+void fc_keep_freed(size_t size);
+
+#endif
