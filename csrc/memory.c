@@ -2,8 +2,8 @@
 
 #include <stdlib.h>
 
-/* glibc takes no size above this for its own. */
-#define MOST_KEPT ((size_t)32 << 20)
+/* glibc takes no block above 32 MiB for its own, and a block has a header. */
+#define MOST_KEPT (((size_t)32 << 20) - 65536)
 #define BLOCKS 4 /* the bytes of a chunk, its samples, and those of another one */
 
 /* glibc maps large blocks from the system and unmaps them when they are freed,

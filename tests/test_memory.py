@@ -1,5 +1,6 @@
 """Peak memory: input, output, and at most a tenth on top."""
 
+import platform
 import subprocess
 import sys
 from pathlib import Path
@@ -55,3 +56,33 @@ def test_peak_memory(dtype, shape, threads):
     encoding, decoding, both = map(int, result.stdout.split())
     assert encoding <= both / 10
     assert decoding <= both / 10
+
+
+CHUNK_AFTER_CHUNK = """
+import resource, sys
+import h5py
+import numpy as np
+from flaccodec import hdf5
+
+array = np.random.default_rng(0).integers(-1000, 1000, (100, 100_000)).astype(np.int32)
+with h5py.File(sys.argv[1], "w") as file:
+    file.create_dataset("x", data=array, chunks=(10, 100_000), compression=hdf5.Flac())
+
+def faults():
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    with h5py.File(sys.argv[1]) as file:
+        file["x"].read_direct(array)
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+
+print(*[faults() for _ in range(9)])
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="glibc is asked to keep memory")
+def test_chunks_take_the_memory_of_those_before(tmp_path):
+    """HDF5 takes memory for each chunk's bytes, and the filter for its samples."""
+    command = [sys.executable, "-c", CHUNK_AFTER_CHUNK, str(tmp_path / "x.h5")]
+    result = subprocess.run(command, capture_output=True, text=True, check=True)
+    _, *later = map(int, result.stdout.split())
+    chunk_pages = 4_000_000 // 4096
+    assert sorted(later)[len(later) // 2] < chunk_pages / 10
