@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+import collections
+import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -9,7 +12,6 @@ import numpy as np
 try:
     import zarr
     from zarr.core.buffer import default_buffer_prototype
-    from zarr.core.common import concurrent_map
     from zarr.core.config import config
     from zarr.core.sync import sync
 except ImportError as error:
@@ -23,17 +25,11 @@ from flaccodec.zarr_arrays import chunk_key, is_plain
 from flaccodec.zarr_codec import FlacCodec
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     import h5py
-    import numpy.typing as npt
     from zarr.storage import StoreLike
 
-BATCH_NBYTES = 32 * 2**20
-"""Bytes of chunks that are in memory at once."""
-
-Fetched = tuple[tuple[int, ...], "npt.NDArray[np.uint8]"]
-"""A chunk's place in the grid, and its bytes."""
+MOST_NBYTES = 32 * 2**20
+"""Chunks of so many bytes, before encoding, are in memory at once."""
 
 _FROM_DATASET = (
     "shape",
@@ -100,30 +96,33 @@ def to_zarr(dataset: h5py.Dataset, store: StoreLike, **kwargs: Any) -> zarr.Arra
         if name in kwargs:
             raise ConfigurationError(f"{name} comes from the dataset. Got {name}= as well.")
     array = create_like(chunks, store, **kwargs)
-    for batch in _batches(chunks):
-        sync(_store(array, batch))
+    sync(_store_all(chunks, array))
     return array
 
 
-def _batches(chunks: FlacChunks) -> Iterator[list[Fetched]]:
-    """Give chunks, some at a time, since a store writes several sooner than one by one."""
-    batch: list[Fetched] = []
-    for number in chunks.numbers():
-        chunk = chunks.flac_bytes(number)
-        if chunk is None:
-            continue
-        batch.append((number, np.frombuffer(chunk, dtype=np.uint8)))
-        if sum(data.nbytes for _, data in batch) >= BATCH_NBYTES:
-            yield batch
-            batch = []
-    yield batch
+async def _store_all(chunks: FlacChunks, array: zarr.Array[Any]) -> None:
+    """Move all chunks, some at a time: the system copies on as many processors."""
+    numbers = chunks.numbers()
+    to_buffer = default_buffer_prototype().buffer.from_bytes
+
+    async def store() -> None:
+        for number in numbers:
+            chunk = await asyncio.to_thread(chunks.flac_bytes, number)
+            if chunk is not None:
+                await chunk_key(array, number).set(to_buffer(np.frombuffer(chunk, np.uint8).data))
+
+    stores = [asyncio.ensure_future(store()) for _ in range(_at_a_time(chunks))]
+    try:
+        await asyncio.gather(*stores)
+    finally:
+        collections.deque(numbers, maxlen=0)  # nothing is left for those that go on
+        await asyncio.gather(*stores, return_exceptions=True)
 
 
-async def _store(array: zarr.Array[Any], batch: list[Fetched]) -> None:
-    from_bytes = default_buffer_prototype().buffer.from_bytes
-    stored = [(chunk_key(array, number), from_bytes(data.data)) for number, data in batch]
-    limit = config.get("async.concurrency")
-    await concurrent_map(stored, lambda key, buffer: key.set(buffer), limit)
+def _at_a_time(chunks: FlacChunks) -> int:
+    nbytes = math.prod(chunks.shape) * chunks.dtype.itemsize
+    limit: int = config.get("async.concurrency")
+    return max(1, min(MOST_NBYTES // nbytes, limit))
 
 
 def create_like(chunks: FlacChunks, store: StoreLike, **kwargs: Any) -> zarr.Array[Any]:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
+
 import h5netcdf
 import h5py
 import numpy as np
@@ -21,7 +24,6 @@ from flaccodec.exceptions import (
     TruncatedChunkError,
 )
 from flaccodec.hdf5 import Flac
-from flaccodec.hdf5_chunks import FlacChunks
 from flaccodec.options import CodecOptions
 
 SHAPE, CHUNKS = (5, 7, 230), (2, 3, 100)
@@ -354,13 +356,39 @@ def test_damage_names_the_chunk(file, change, error):
     assert list(file) == ["x"]
 
 
-def test_chunks_are_in_memory_some_at_a_time(file, monkeypatch):
-    monkeypatch.setattr(hdf5_zarr, "BATCH_NBYTES", 5000)
+class SlowStore(zarr.storage.MemoryStore):
+    """Counts the chunks that are on their way at once, and refuses one."""
+
+    refused: str | None = None
+    under_way = most = 0
+
+    async def set(self, key, value, *args):
+        self.under_way += 1
+        self.most = max(self.most, self.under_way)
+        await asyncio.sleep(0.001)
+        self.under_way -= 1
+        if key == self.refused:
+            raise OSError("no space left")
+        await super().set(key, value, *args)
+
+
+@pytest.mark.parametrize(("n_chunks", "most"), [(3.5, 3), (0.1, 1), (1000, 10)])
+def test_chunks_are_in_memory_some_at_a_time(file, monkeypatch, n_chunks, most):
     x = file.create_dataset("x", data=make(), chunks=CHUNKS, **Flac())
-    sizes = [
-        sum(len(data) for _, data in batch)
-        for batch in hdf5_zarr._batches(FlacChunks(x, CodecOptions()))
-    ]
-    assert len(sizes) > 2
-    assert max(sizes) < 5000 + 2 * 600 * 4
-    np.testing.assert_array_equal(hdf5.to_zarr(x, {})[...], make())
+    monkeypatch.setattr(hdf5_zarr, "MOST_NBYTES", int(n_chunks * 600 * 4))
+    store = SlowStore()
+    np.testing.assert_array_equal(hdf5.to_zarr(x, store)[...], make())
+    assert store.most == most
+
+
+def test_nothing_is_written_any_more_after_an_error(file):
+    x = file.create_dataset("x", data=make(), chunks=CHUNKS, **Flac())
+    store = SlowStore()
+    store.refused = "c/0/0/1"
+    with pytest.raises(OSError, match="no space left"):
+        hdf5.to_zarr(x, store)
+    assert store.under_way == 0
+    written = dict(store._store_dict)
+    time.sleep(0.05)
+    assert store._store_dict == written
+    assert len(written) <= 1 + 2 * 10
