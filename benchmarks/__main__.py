@@ -53,9 +53,10 @@ class Run:
     """A run in the making: measures what is selected, shows it, and keeps it."""
 
     def __init__(
-        self, arguments: Arguments, notes: list[str], data: Path, console: Console
+        self, arguments: Arguments, notes: list[str], data: Path, output: Path, console: Console
     ) -> None:
         self._arguments = arguments
+        self._output = output
         self._data = data
         self._console = console
         self.results: Results = {
@@ -78,7 +79,9 @@ class Run:
         return not only or name.startswith(tuple(only))
 
     def _show(self, table: report.Table) -> None:
+        """Show what was measured, and keep it, should a long run not come to its end."""
         report.show(table, self._console)
+        self.write()
 
     def _skip(self, name: str, reason: str) -> None:
         self.results["skipped"].append({"name": name, "reason": reason})
@@ -161,9 +164,9 @@ class Run:
         if self.results["targets"]:
             self._show(report.target_table(self.results["targets"], self._arguments["quick"]))
 
-    def write(self, output: Path) -> None:
-        output.parent.mkdir(parents=True, exist_ok=True)
-        output.write_text(json.dumps(self.results, indent=1) + "\n")
+    def write(self) -> None:
+        self._output.parent.mkdir(parents=True, exist_ok=True)
+        self._output.write_text(json.dumps(self.results, indent=1) + "\n")
 
 
 def check_names(only: list[str], known: list[str]) -> None:
@@ -194,7 +197,7 @@ def bench(
     cases = (*generated_cases(quick=True), *recorded_cases(data), *array_cases(quick=True))
     check_names(selected, [*(case.name for case in cases), "slice", *hdf5_names(), "memory"])
     arguments: Arguments = {"quick": quick, "only": selected, "repeat": repeat}
-    run = Run(arguments, NOTES + arrays.NOTES, data, console)
+    run = Run(arguments, NOTES + arrays.NOTES, data, output, console)
     report.show_header(run.results, console)
     run.measure_generated()
     run.measure_recorded()
@@ -203,7 +206,7 @@ def bench(
     run.measure_hdf5()
     run.measure_memory()
     run.judge_targets()
-    run.write(output)
+    run.write()
 
 
 @app.command()
@@ -220,12 +223,12 @@ def decode(
     names = [case.name for case in decoding_cases(quick=True, data=data)]
     check_names(selected, [*names, "times"])
     arguments: Arguments = {"quick": quick, "only": selected, "repeat": repeat}
-    run = Run(arguments, decoding.NOTES, data, console)
+    run = Run(arguments, decoding.NOTES, data, output, console)
     report.show_header(run.results, console)
     run.measure_decoding()
     run.measure_comparisons()
     run.judge_targets()
-    run.write(output)
+    run.write()
 
 
 @app.command()
@@ -239,10 +242,10 @@ def scale(
     """Measure one and two threads, processes and MPI ranks, sizes of arrays and of chunks."""
     console = report.make_console()
     arguments: Arguments = {"quick": quick, "only": [], "repeat": repeat}
-    run = Run(arguments, scaling.NOTES, RECORDINGS, console)
+    run = Run(arguments, scaling.NOTES, RECORDINGS, output, console)
     report.show_header(run.results, console)
     run.measure_scale(folder, largest)
-    run.write(output)
+    run.write()
 
 
 @app.command()
