@@ -19,6 +19,7 @@ static uint16_t crc16_power[64];  /* x**(8 * 2**i) modulo the polynomial */
 static uint16_t crc16_fold[6];    /* x**n, n 128, 192, 512, 576, 2048, 2112, the same */
 static uint32_t crc32c_table[8][256];
 static uint32_t crc32c_power[64]; /* as crc16_power, the highest power in bit 0 */
+static uint64_t crc32c_fold[6];   /* x**n, n 191, 127, 575, 511, 2111, 2047, in the high half */
 static int has_crc_instruction, has_carryless_multiply, has_wide_multiply;
 
 /* (a * b) modulo x**16 + x**15 + x**2 + 1 over GF(2). */
@@ -82,6 +83,9 @@ __attribute__((constructor)) static void make_tables(void) {
         crc32c_power[i] = crc32c_multiply(crc32c_power[i - 1], crc32c_power[i - 1]);
     static const uint16_t folds[6] = {16, 24, 64, 72, 256, 264};
     for (int i = 0; i < 6; i++) crc16_fold[i] = fc_crc16_shift(1, folds[i]);
+    static const uint16_t reflected_folds[6] = {23, 15, 71, 63, 263, 255};
+    for (int i = 0; i < 6; i++)
+        crc32c_fold[i] = (uint64_t)crc32c_shift(0x01000000, reflected_folds[i]) << 32;
 #if defined(__x86_64__)
     has_crc_instruction = __builtin_cpu_supports("sse4.2");
     has_carryless_multiply = has_crc_instruction && __builtin_cpu_supports("pclmul");
@@ -258,6 +262,40 @@ static uint32_t crc32c_instruction(uint32_t crc, const uint8_t *bytes, int64_t s
 }
 #endif
 
+#if FC_X86
+/* As fold_four, where a lane's lowest bit is the highest power. A product of two
+ * such has its highest power in bit 1 of what would be 128 bits, which is why
+ * the powers are lower by one. */
+FC_TARGET_WIDE_MULTIPLY static inline __m512i fold_reflected(__m512i state, __m512i powers,
+                                                             const uint8_t *more) {
+    return fold_four(state, powers, _mm512_loadu_si512(more));
+}
+
+/* size is FEWEST_FOR_WIDE or more. What folding leaves is 16 bytes with the same CRC. */
+FC_TARGET_WIDE_MULTIPLY static uint32_t crc32c_multiplied(uint32_t crc, const uint8_t *bytes,
+                                                          int64_t size) {
+    __m512i powers[3], wide[4];
+    for (int i = 0; i < 3; i++)
+        powers[i] = _mm512_broadcast_i32x4(_mm_loadu_si128((__m128i *)(crc32c_fold + 2 * i)));
+    for (int i = 0; i < 4; i++) wide[i] = _mm512_loadu_si512(bytes + 64 * i);
+    wide[0] = _mm512_xor_si512(wide[0], _mm512_zextsi128_si512(_mm_cvtsi32_si128((int)crc)));
+    for (bytes += 256, size -= 256; size >= 256; bytes += 256, size -= 256)
+        for (int i = 0; i < 4; i++)
+            wide[i] = fold_reflected(wide[i], powers[2], bytes + 64 * i);
+    uint8_t state[256];
+    for (int i = 0; i < 4; i++) _mm512_storeu_si512(state + 64 * i, wide[i]);
+    for (int i = 1; i < 4; i++) wide[0] = fold_reflected(wide[0], powers[1], state + 64 * i);
+    for (; size >= 64; bytes += 64, size -= 64)
+        wide[0] = fold_reflected(wide[0], powers[1], bytes);
+    __m128i folded = _mm512_castsi512_si128(wide[0]), by_16 = _mm512_castsi512_si128(powers[0]);
+    _mm512_storeu_si512(state, wide[0]);
+    for (int i = 1; i < 4; i++)
+        folded = _mm_xor_si128(fold(folded, by_16), _mm_loadu_si128((__m128i *)(state + 16 * i)));
+    _mm_storeu_si128((__m128i *)state, folded);
+    return crc32c_instruction(crc32c_instruction(0, state, 16), bytes, size);
+}
+#endif
+
 static uint32_t crc32c_tables(uint32_t crc, const uint8_t *bytes, int64_t size) {
     for (; size >= 8; bytes += 8, size -= 8) {
         uint64_t word = load64(bytes) ^ crc;
@@ -272,6 +310,10 @@ static uint32_t crc32c_tables(uint32_t crc, const uint8_t *bytes, int64_t size) 
 
 uint32_t fc_crc32c(uint32_t crc, const uint8_t *bytes, int64_t size) {
     crc = ~crc;
+#if FC_X86
+    if (size >= FEWEST_FOR_WIDE && has_wide_multiply && fc_this_cpu() >= FC_CPU_AVX512)
+        return ~crc32c_multiplied(crc, bytes, size);
+#endif
 #if defined(__x86_64__)
     if (has_crc_instruction) return ~crc32c_instruction(crc, bytes, size);
 #endif

@@ -11,17 +11,15 @@ void fc_set_fixed(fc_predictor *p, int order) {
     p->order = order;
     p->shift = 0;
     p->fixed = 1;
+    p->magnitudes = (1 << order) - 1;
     for (int j = 0; j < order; j++) p->coefficient[j] = coefficients[order][j];
 }
 
 /* A sum is at most 2**(bits - 1) times the sum of the magnitudes. Without a
  * shift its low 32 bits suffice, for these are all of the sample. */
 void fc_set_width(fc_predictor *p, int bits) {
-    int magnitudes = 0; /* of 32 coefficients with 15 bits at most */
-    for (int j = 0; j < p->order; j++)
-        magnitudes += p->coefficient[j] < 0 ? -p->coefficient[j] : p->coefficient[j];
     p->bits = bits;
-    p->wide = p->shift && (int64_t)magnitudes << (bits - 1) > INT32_MAX;
+    p->wide = p->shift && (int64_t)p->magnitudes << (bits - 1) > INT32_MAX;
 }
 
 /* Order n is order 1 n times over: each sums up what comes from the one

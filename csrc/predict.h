@@ -15,7 +15,8 @@ typedef struct fc_predictor {
     int fixed;
     int bits;  /* of a sample, 1 to 32 */
     int wide;  /* sums may take more than 32 bits */
-    int32_t coefficient[FC_MAX_ORDER];
+    int32_t coefficient[FC_MAX_ORDER]; /* of 15 bits and a sign at most */
+    int32_t magnitudes;                /* of these, summed up */
 } fc_predictor;
 
 /* The fixed predictor of order 0 to 4. */

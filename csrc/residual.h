@@ -13,6 +13,7 @@ typedef struct fc_residual {
     int32_t *x; /* x[order] to x[samples - 1] are written, folded: see fc_unfold */
     int good;   /* whether it was as it should be */
     int number; /* the caller's own */
+    uint64_t loadable; /* bytes from those of bits on */
 } fc_residual;
 
 /* Residuals are coded as 0, -1, 1, -2, 2 ... */

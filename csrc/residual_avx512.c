@@ -228,7 +228,8 @@ static int open_lane(fc_tile_reader *r, int k, const fc_residual *from, int64_t 
     fc_bits b = *from->bits;
     r->bytes[k] = b.bytes;
     r->size[k] = b.size;
-    r->last[k] = b.size < WINDOW ? 0 : 8 * ((uint64_t)(uintptr_t)b.bytes + b.size - WINDOW) + 7;
+    r->last[k] = from->loadable < WINDOW
+        ? 0 : 8 * ((uint64_t)(uintptr_t)b.bytes + from->loadable - WINDOW) + 7;
     uint32_t method = fc_read_bits(&b, 2), order = fc_read_bits(&b, 4);
     r->partition[k] = r->samples >> order;
     r->parameter_bits[k] = 4 + method;

@@ -2,7 +2,6 @@
 
 #include "bits.h"
 #include "checksum.h"
-#include "frame.h"
 #include "predicted.h"
 
 enum { CONSTANT = 0, VERBATIM = 1, FIXED = 8, LPC = 32 };
@@ -21,6 +20,7 @@ typedef struct {
 typedef struct {
     fc_bits bits;
     int width; /* bits of a sample */
+    uint64_t loadable; /* bytes */
 } reading;
 
 static int read_header(fc_bits *b, int width, subframe *s) {
@@ -51,7 +51,11 @@ static int read_verbatim(fc_bits *b, int bits, int64_t samples, int32_t *x) {
 static int read_coefficients(fc_bits *b, fc_predictor *p) {
     int precision = (int)fc_read_bits(b, 4) + 1;
     p->shift = fc_read_signed(b, 5);
-    for (int j = 0; j < p->order; j++) p->coefficient[j] = fc_read_signed(b, precision);
+    p->magnitudes = 0;
+    for (int j = 0; j < p->order; j++) {
+        p->coefficient[j] = fc_read_signed(b, precision);
+        p->magnitudes += p->coefficient[j] < 0 ? -p->coefficient[j] : p->coefficient[j];
+    }
     return precision < 16 && p->shift >= 0;
 }
 
@@ -102,7 +106,8 @@ static void read_channel(fc_frame_task *tasks, reading *readings, int n, int cha
             t->code = FC_ERR_FRAME;
         } else if (is_predicted(s)) {
             residuals[n_predicted] = (fc_residual){
-                &readings[i].bits, s->predictor.order, t->samples, s->x, 0, i};
+                &readings[i].bits, s->predictor.order, t->samples, s->x, 0, i,
+                readings[i].loadable};
             blocks[n_predicted++] = (fc_restoring){&s->predictor, s->x, t->samples};
         }
     }
@@ -129,15 +134,16 @@ static int is_foreign(const uint8_t *frame, size_t size) {
     return size >= 4 && frame[0] == 0xff && (frame[1] == 0xf9 || frame[3] >> 4 >= 8);
 }
 
-static int open_frame(const fc_frame_task *t, reading *r) {
-    fc_frame_header h;
+static int open_frame(fc_frame_task *t, reading *r) {
+    fc_frame_header *h = &t->header;
     if (is_foreign(t->frame, t->size)) return FC_NOT_OURS;
-    if (!fc_read_frame_header(t->frame, t->size, &h) || h.channels != t->channels
-        || h.samples != t->samples || t->size < h.size + 2)
+    if ((!h->size && !fc_read_frame_header(t->frame, t->size, h)) || h->channels != t->channels
+        || h->samples != t->samples || t->size < h->size + 2)
         return FC_ERR_FRAME;
-    if (!h.bits) return FC_NOT_OURS;
-    r->width = h.bits;
-    r->bits = (fc_bits){t->frame, t->size - 2, 8 * h.size};
+    if (!h->bits) return FC_NOT_OURS;
+    r->width = h->bits;
+    r->bits = (fc_bits){t->frame, t->size - 2, 8 * h->size};
+    r->loadable = t->loadable > t->size ? t->loadable : t->size;
     return crc_is_right(t->frame, t->size) ? FC_OK : FC_ERR_FRAME;
 }
 
@@ -155,7 +161,8 @@ void fc_decode_frames_fast(fc_frame_task *tasks, int n) {
 
 int fc_decode_frame_fast(const uint8_t *frame, size_t size, int channels, int64_t samples,
                          int32_t *const channel[2]) {
-    fc_frame_task task = {frame, size, channels, 0, samples, {channel[0], channel[1]}};
+    fc_frame_task task = {.frame = frame, .size = size, .channels = channels,
+                          .samples = samples, .channel = {channel[0], channel[1]}};
     fc_decode_frames_fast(&task, 1);
     return task.code;
 }
