@@ -6,26 +6,23 @@ chunks. Here HDF5 only moves the bytes of chunks.
 
 from __future__ import annotations
 
-from collections import deque
-from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from flaccodec.hdf5_chunks import FlacChunks
 from flaccodec.hdf5_selection import parse
+from flaccodec.jobs import run_in_any_order, run_in_order
 from flaccodec.threads import available_processors, resolve_threads
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterator
 
     import h5py
     import numpy.typing as npt
 
     from flaccodec.hdf5_selection import Part
-
-T = TypeVar("T")
 
 
 def read(dataset: h5py.Dataset, selection: Any = (), num_threads: int | None = None) -> Any:
@@ -80,7 +77,7 @@ def read(dataset: h5py.Dataset, selection: Any = (), num_threads: int | None = N
             stored = chunks.stored(part.number)
             yield partial(chunks.decode, stored, part.local, out[part.at], within)
 
-    deque(_run(jobs(), side_by_side), maxlen=0)
+    run_in_any_order(jobs(), side_by_side)
     return out.reshape(wanted.result_shape)[()]
 
 
@@ -128,7 +125,7 @@ def write(
     parts = wanted.parts(chunks.shape)
     side_by_side, within = _share(resolve_threads(num_threads, available_processors()), len(parts))
     jobs = (_encoding(chunks, part, values[part.at], within) for part in parts)
-    for part, chunk in zip(parts, _run(jobs, side_by_side), strict=True):
+    for part, chunk in zip(parts, run_in_order(jobs, side_by_side), strict=True):
         dataset.id.write_direct_chunk(chunks.offset(part.number), chunk)
 
 
@@ -171,23 +168,3 @@ def _share(num_threads: int, n_jobs: int) -> tuple[int, int]:
     """Return how many jobs to run side by side, and on how many threads each."""
     side_by_side = max(1, min(num_threads, n_jobs))
     return side_by_side, num_threads // side_by_side
-
-
-def _run(jobs: Iterable[Callable[[], T]], side_by_side: int) -> Iterator[T]:
-    """Yield what jobs return, in their order; a few are made and run ahead."""
-    if side_by_side == 1:
-        for job in jobs:
-            yield job()
-        return
-    ahead: deque[Future[T]] = deque()
-    with ThreadPoolExecutor(side_by_side) as pool:
-        try:
-            for job in jobs:
-                ahead.append(pool.submit(job))
-                if len(ahead) > 2 * side_by_side:
-                    yield ahead.popleft().result()
-            while ahead:
-                yield ahead.popleft().result()
-        finally:
-            for future in ahead:
-                future.cancel()
