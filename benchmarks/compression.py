@@ -119,10 +119,10 @@ def run_case(
     """Measure and verify contestants, all unless some are named, on one case."""
     entries = contestants(case) if entries is None else entries
     encodings, errors = zip(*(_encode_once(case, c) for c in entries), strict=True)
-    rounds = rounds_for(case.array.nbytes, repeat, quick)
-    encode_seconds = round_robin([_encoding(case, c) for c in entries], rounds)
+    rounds, touched = rounds_for(case.array.nbytes, repeat, quick), 2 * case.array.nbytes
+    encode_seconds = round_robin([_encoding(case, c) for c in entries], rounds, touched)
     decoders = zip(entries, encodings, strict=True)
-    decode_seconds = round_robin([_decoding(c, e) for c, e in decoders], rounds)
+    decode_seconds = round_robin([_decoding(c, e) for c, e in decoders], rounds, touched)
     sizes = [c.nbytes(e) for c, e in zip(entries, encodings, strict=True)]
     results = [
         _result(case, *columns)

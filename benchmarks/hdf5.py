@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import tempfile
 from dataclasses import dataclass, replace
 from functools import partial
@@ -41,6 +42,7 @@ BLOCK_STREAMS = 50
 FILTER = "flaccodec"
 DIRECT = "flaccodec.hdf5.read, write"
 CODEC = "flaccodec, chunks in memory"
+COPIED, AGAIN = "copied.zarr", "again.zarr"
 PAST_FILTERS = "flaccodec.hdf5, the same file"
 
 NOTES = [
@@ -231,20 +233,24 @@ class Stored:
 
     def copy(self, entry: Filter) -> None:
         with h5py.File(self.path(entry)) as file:
-            hdf5.to_zarr(file["x"], self.folder / "copied.zarr", overwrite=True)
+            hdf5.to_zarr(file["x"], self.folder / COPIED)
 
     def read_and_write_again(self, entry: Filter) -> None:
         with h5py.File(self.path(entry)) as file:
             samples = file["x"][...]
             chunks = FlacChunks.need(file["x"])
-            array = create_like(chunks, self.folder / "again.zarr", overwrite=True)
+            array = create_like(chunks, self.folder / AGAIN)
             array[...] = samples
+
+    def remove_copies(self) -> None:
+        for name in (COPIED, AGAIN):
+            shutil.rmtree(self.folder / name, ignore_errors=True)
 
     def verify_copies(self, entry: Filter) -> None:
         self.copy(entry)
         self.read_and_write_again(entry)
         wanted = self.read(entry)
-        for name in ("copied.zarr", "again.zarr"):
+        for name in (COPIED, AGAIN):
             if not np.array_equal(zarr.open_array(self.folder / name, mode="r")[...], wanted):
                 raise WrongDataError(f"{name} of {self.case.name}: samples differ")
 
@@ -287,7 +293,7 @@ def _comparisons(stored: Stored, entries: list[Filter], rounds: int) -> list[Tim
     """Compare h5py with the codec alone, in memory and past HDF5's filters, and copying with
     coding again.
     """
-    through_h5py = entries[0]
+    through_h5py, touched = entries[0], 2 * stored.case.array.nbytes
     direct = next(entry for entry in entries if entry.is_direct and entry.threads == 1)
     encode, decode = stored.codec_tasks()
     name = stored.case.name
@@ -299,27 +305,29 @@ def _comparisons(stored: Stored, entries: list[Filter], rounds: int) -> list[Tim
         ("read", "h5py", PAST_FILTERS, Task(partial(stored.read, direct)), read),
     ]
     results = [
-        _times(f"{name}: {what}", ours, theirs, round_robin([Task(task), alone], rounds))
+        _times(f"{name}: {what}", ours, theirs, round_robin([Task(task), alone], rounds, touched))
         for what, ours, theirs, alone, task in pairs
     ]
     stored.verify_copies(through_h5py)
     tasks = [
-        Task(partial(stored.copy, through_h5py)),
-        Task(partial(stored.read_and_write_again, through_h5py)),
+        Task(partial(stored.copy, through_h5py), stored.remove_copies),
+        Task(partial(stored.read_and_write_again, through_h5py), stored.remove_copies),
     ]
     what = f"{name}: HDF5 to Zarr"
-    copies = _times(what, "to_zarr", "reading and writing again", round_robin(tasks, rounds))
+    copies = _times(
+        what, "to_zarr", "reading and writing again", round_robin(tasks, rounds, touched)
+    )
     return [*results, copies]
 
 
 def _seconds(
-    entries: list[Filter], run: Callable[[Filter], object], rounds: int
+    entries: list[Filter], run: Callable[[Filter], object], rounds: int, touched: int
 ) -> list[list[float]]:
     """Time each filter in turns, the slow ones once and at the end."""
     taken: dict[str, list[float]] = {}
     for is_slow, n in ((False, rounds), (True, 1)):
         those = [entry for entry in entries if entry.is_slow == is_slow]
-        seconds = round_robin([Task(partial(run, entry)) for entry in those], n)
+        seconds = round_robin([Task(partial(run, entry)) for entry in those], n, touched)
         taken |= {repr(entry): s for entry, s in zip(those, seconds, strict=True)}
     return [taken[repr(entry)] for entry in entries]
 
@@ -334,9 +342,10 @@ def run_hdf5(case: Case, repeat: int, quick: bool) -> HDF5Result:
             stored.write(entry)
         errors = [stored.verify(entry) for entry in entries]
         at = middle(case.array)
-        write = _seconds(entries, stored.write, rounds)
-        read = _seconds(entries, stored.read, rounds)
-        part = _seconds(entries, partial(stored.read, selection=at), rounds * SLICE_ROUNDS)
+        touched = 2 * case.array.nbytes
+        write = _seconds(entries, stored.write, rounds, touched)
+        read = _seconds(entries, stored.read, rounds, touched)
+        part = _seconds(entries, partial(stored.read, selection=at), rounds * SLICE_ROUNDS, 0)
         return {
             "name": case.name,
             "title": case.title,

@@ -6,6 +6,8 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
@@ -25,9 +27,19 @@ class Task:
     prepare: Callable[[], None] = _nothing
 
 
-def timed(task: Task) -> float:
+def touch_memory(nbytes: int) -> None:
+    """Write to memory and free it.
+
+    A virtual machine may give memory that is free for some seconds back to its host; whoever
+    takes it next waits for the host, up to ten times as long as for all else.
+    """
+    np.ones(nbytes, dtype=np.uint8)
+
+
+def timed(task: Task, touched: int = 0) -> float:
     """Run a task once and return its seconds; what it returns is freed untimed."""
     task.prepare()
+    touch_memory(touched)
     time.sleep(SETTLE_SECONDS)
     start = time.perf_counter()
     result = task.run()
@@ -36,10 +48,13 @@ def timed(task: Task) -> float:
     return seconds
 
 
-def round_robin(tasks: Sequence[Task], rounds: int) -> list[list[float]]:
-    """Return the seconds of each task in each round: A, B, C, A, B, C, ..."""
+def round_robin(tasks: Sequence[Task], rounds: int, touched: int = 0) -> list[list[float]]:
+    """Return the seconds of each task in each round: A, B, C, A, B, C, ...
+
+    Before each, `touched` bytes of memory are touched, for those that make large arrays.
+    """
     seconds: list[list[float]] = [[] for _ in tasks]
     for _ in range(rounds):
         for task, times in zip(tasks, seconds, strict=True):
-            times.append(timed(task))
+            times.append(timed(task, touched))
     return seconds
