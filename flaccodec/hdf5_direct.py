@@ -75,7 +75,10 @@ def read(dataset: h5py.Dataset, selection: Any = (), num_threads: int | None = N
     def jobs() -> Iterator[Callable[[], None]]:
         for part in parts:
             stored = chunks.stored(part.number)
-            yield partial(chunks.decode, stored, part.local, out[part.at], within)
+            if stored is None:
+                out[part.at] = chunks.fill
+            else:
+                yield partial(chunks.decode, stored, part.local, out[part.at], within)
 
     run_in_any_order(jobs(), side_by_side)
     return out.reshape(wanted.result_shape)[()]

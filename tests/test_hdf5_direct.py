@@ -438,6 +438,26 @@ def test_chunks_are_decoded_side_by_side(tmp_path, monkeypatch):
         same_outcome(hdf5.read(file["x"], num_threads=2), array)
 
 
+def test_reading_where_h5pys_lock_is_held(tmp_path):
+    """As in a callback of ``visititems``: who helps must not wait for HDF5."""
+    array = make(shape=(40, 1000))
+    with h5py.File(tmp_path / "x.h5", "w") as file:
+        x = file.create_dataset("x", (40, 1000), "i4", chunks=(3, 300), fillvalue=7, **Flac())
+        x[:20] = array[:20]
+    array[20:] = 7
+    got = []
+
+    def visit():
+        with h5py.File(tmp_path / "x.h5") as file:
+            file.visititems(lambda _, x: got.append(hdf5.read(x, num_threads=4)))
+
+    visitor = threading.Thread(target=visit, daemon=True)
+    visitor.start()
+    visitor.join(30)
+    assert not visitor.is_alive()
+    same_outcome(got[0], array)
+
+
 def test_threads_that_chunks_leave_over_go_into_a_chunk():
     assert hdf5_direct._share(4, 1) == (1, 4)
     assert hdf5_direct._share(4, 2) == (2, 2)
