@@ -5,27 +5,13 @@ import tracemalloc
 import numpy as np
 import pytest
 import zarr
+from flacarrays import ARRAYS, FLOATS, RNG
 from strategies import same_bits
 from zarr.codecs import BytesCodec, ZstdCodec
 
 from flaccodec import FlacArray, FlacCodec, core, create_array, stream_chunks
 from flaccodec.exceptions import ConfigurationError, UnsupportedDtypeError
 from flaccodec.stream_chunks import whole_stream_chunks
-
-RNG = np.random.default_rng(0)
-WALK = np.cumsum(RNG.integers(-9, 9, (4, 6, 700)), axis=-1).astype("int32")
-FLOATS = RNG.normal(100, 3, (4, 6, 700))
-FLOATS[1, 2, 30:60] = np.nan
-FLOATS[3, 5] = -np.inf
-
-ARRAYS = {
-    "integers": FlacArray.from_array(WALK),
-    "uniform quanta": FlacArray.from_array(FLOATS, quanta=1e-3),
-    "quanta of each stream": FlacArray.from_array(FLOATS, precision=4),
-    "lossless": FlacArray.from_array(FLOATS, lossless=True),
-    "one stream": FlacArray.from_array(WALK[0, 0]),
-    "a leading axis of one": FlacArray.from_array(WALK[0, :1]),
-}
 
 
 @pytest.fixture

@@ -14,6 +14,7 @@
 #include "../../csrc/subframe.h"
 #include "encode_frames.h"
 #include "guarded.h"
+#include "taken.h"
 
 static uint64_t random_state = 88172645463325252u;
 
@@ -80,38 +81,6 @@ static void make_signal(int kind, int bits, int64_t n, int32_t *x) {
 
 static int failures, frames_seen, frames_compared;
 static fc_decoder *reference;
-
-typedef struct {
-    int channels;
-    int64_t samples;
-    int32_t *channel[2];
-} taken;
-
-static void take(void *context, const int32_t *const *channel) {
-    taken *t = context;
-    for (int c = 0; c < t->channels; c++)
-        memcpy(t->channel[c], channel[c], (size_t)t->samples * 4);
-}
-
-/* Buffers of exactly the size, filled with what must be written over. */
-static void make_buffers(taken *t, int channels, int64_t samples, int filling) {
-    *t = (taken){channels, samples, {NULL, NULL}};
-    for (int c = 0; c < channels; c++) {
-        t->channel[c] = malloc((size_t)samples * 4);
-        memset(t->channel[c], filling, (size_t)samples * 4);
-    }
-}
-
-static void free_buffers(taken *t) {
-    free(t->channel[0]);
-    free(t->channel[1]);
-}
-
-static int same(const taken *a, const taken *b) {
-    for (int c = 0; c < a->channels; c++)
-        if (memcmp(a->channel[c], b->channel[c], (size_t)a->samples * 4)) return 0;
-    return 1;
-}
 
 static void fail(const char *what, const coding *how, int kind, int frame) {
     fprintf(stderr, "%s: signal %d, frame %d, %d channels, %d bits, level %d%s, blocks of %d\n",

@@ -3,39 +3,12 @@
 #include <string.h>
 
 #include "../c/guarded.h"
+#include "../c/taken.h"
 #include "frame.h"
 #include "libflac.h"
 #include "repair.h"
 #include "sound.h"
 #include "subframe.h"
-
-typedef struct {
-    int channels;
-    int64_t samples;
-    int32_t *channel[2];
-} taken;
-
-static void take(void *context, const int32_t *const *channel) {
-    taken *t = context;
-    for (int c = 0; c < t->channels; c++)
-        memcpy(t->channel[c], channel[c], (size_t)t->samples * 4);
-}
-
-static void make_buffers(taken *t, int channels, int64_t samples) {
-    *t = (taken){channels, samples, {NULL, NULL}};
-    for (int c = 0; c < channels; c++) t->channel[c] = calloc((size_t)samples, 4);
-}
-
-static void free_buffers(taken *t) {
-    free(t->channel[0]);
-    free(t->channel[1]);
-}
-
-static int same(const taken *a, const taken *b) {
-    for (int c = 0; c < a->channels; c++)
-        if (memcmp(a->channel[c], b->channel[c], (size_t)a->samples * 4)) return 0;
-    return 1;
-}
 
 /* n of the same together, which takes the code for several frames: another for
  * a few than for many. */
@@ -44,7 +17,7 @@ static void try_batch(int n, const uint8_t *frame, size_t size, const fc_frame_h
     fc_frame_task tasks[FC_MAX_BATCH];
     taken ours[FC_MAX_BATCH];
     for (int i = 0; i < n; i++) {
-        make_buffers(ours + i, h->channels, h->samples);
+        make_buffers(ours + i, h->channels, h->samples, 0);
         tasks[i] = (fc_frame_task){frame, size, h->channels, 0, h->samples,
                                    {ours[i].channel[0], ours[i].channel[1]}};
     }
@@ -63,7 +36,7 @@ static void compare(const uint8_t *frame, size_t size, const fc_frame_header *h,
     static fc_decoder *reference;
     if (!reference) reference = fc_new_decoder();
     taken theirs;
-    make_buffers(&theirs, h->channels, h->samples);
+    make_buffers(&theirs, h->channels, h->samples, 0);
     if (!fc_decode_frame(reference, frame, size, h->channels, h->samples, take, &theirs)
         && !same(ours, &theirs) && is_sound(frame, size))
         abort();
@@ -74,10 +47,10 @@ static void try_frame(const uint8_t *frame, size_t size) {
     fc_frame_header h;
     taken ours;
     if (!fc_read_frame_header(frame, size, &h) || h.channels > 2) {
-        make_buffers(&ours, 1, 1);
+        make_buffers(&ours, 1, 1, 0);
         if (fc_decode_frame_fast(frame, size, 1, 1, ours.channel) == FC_OK) abort();
     } else {
-        make_buffers(&ours, h.channels, h.samples);
+        make_buffers(&ours, h.channels, h.samples, 0);
         int code = fc_decode_frame_fast(frame, size, h.channels, h.samples, ours.channel);
         uint8_t *guarded = guarded_copy(frame, size);
         try_batch(3, guarded, size, &h, code, &ours);

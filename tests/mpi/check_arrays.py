@@ -152,6 +152,11 @@ def check_what_is_refused():
         FlacArray.from_array(np.ones((1, 9), dtype="f4" if last else "f8"), mpi_comm=COMM)
     with pytest.raises(ConfigurationError, match="either all ranks have quanta, or none"):
         FlacArray.from_array(np.ones((1, 9)), mpi_comm=COMM, lossless=last)
+    fa = FlacArray.from_array(np.ones((1, 9), dtype="int32"), mpi_comm=COMM)
+    with pytest.raises(ConfigurationError, match="create_distributed"):
+        fa.write_hdf5(None, name="x", layout="chunks")
+    with pytest.raises(ConfigurationError, match="create_distributed"):
+        fa.to_zarr({})
 
 
 if __name__ == "__main__":
