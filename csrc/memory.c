@@ -4,6 +4,7 @@
 
 /* glibc takes no block above 32 MiB for its own, and a block has a header. */
 #define MOST_KEPT (((size_t)32 << 20) - 65536)
+#define LEAST_KEPT ((size_t)128 << 10) /* what is smaller is of the heap anyway */
 #define BLOCKS 4 /* the bytes of a chunk, its samples, and those of another one */
 
 /* glibc maps large blocks from the system and unmaps them when they are freed,
@@ -13,7 +14,7 @@
  * away; but the heap must have room for all that is held at once. */
 void fc_keep_freed(size_t size) {
 #ifdef __GLIBC__
-    static size_t kept;
+    static size_t kept = LEAST_KEPT;
     size_t block = size < MOST_KEPT / BLOCKS ? BLOCKS * size : MOST_KEPT;
     if (block <= __atomic_load_n(&kept, __ATOMIC_RELAXED)) return;
     __atomic_store_n(&kept, block, __ATOMIC_RELAXED);
