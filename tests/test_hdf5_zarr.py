@@ -357,18 +357,32 @@ def test_damage_names_the_chunk(file, change, error):
 
 
 class SlowStore(zarr.storage.MemoryStore):
-    """Counts the chunks that are on their way at once, and refuses one."""
+    """Counts the chunks that are on their way at once, and refuses one.
 
-    refused: str | None = None
-    under_way = most = 0
+    None of them arrives before there are as many as ``expected``, and the one to refuse.
+    """
+
+    def __init__(self, expected, refused=None):
+        super().__init__()
+        self.expected, self.refused = expected, refused
+        self.seen = {None}
+        self.under_way = self.most = 0
 
     async def set(self, key, value, *args):
+        if key.endswith("zarr.json"):
+            return await super().set(key, value, *args)
+        self.seen.add(key)
         self.under_way += 1
         self.most = max(self.most, self.under_way)
-        await asyncio.sleep(0.001)
-        self.under_way -= 1
-        if key == self.refused:
-            raise OSError("no space left")
+        try:
+            async with asyncio.timeout(20):
+                while self.most < self.expected or self.refused not in self.seen:
+                    await asyncio.sleep(0.001)
+            if key == self.refused:
+                raise OSError("no space left")
+            await asyncio.sleep(0.01)  # more would come now
+        finally:
+            self.under_way -= 1
         await super().set(key, value, *args)
 
 
@@ -376,15 +390,14 @@ class SlowStore(zarr.storage.MemoryStore):
 def test_chunks_are_in_memory_some_at_a_time(file, monkeypatch, n_chunks, most):
     x = file.create_dataset("x", data=make(), chunks=CHUNKS, **Flac())
     monkeypatch.setattr(hdf5_zarr, "MOST_NBYTES", int(n_chunks * 600 * 4))
-    store = SlowStore()
+    store = SlowStore(expected=most)
     np.testing.assert_array_equal(hdf5.to_zarr(x, store)[...], make())
     assert store.most == most
 
 
 def test_nothing_is_written_any_more_after_an_error(file):
     x = file.create_dataset("x", data=make(), chunks=CHUNKS, **Flac())
-    store = SlowStore()
-    store.refused = "c/0/0/1"
+    store = SlowStore(expected=10, refused="c/0/0/1")
     with pytest.raises(OSError, match="no space left"):
         hdf5.to_zarr(x, store)
     assert store.under_way == 0
