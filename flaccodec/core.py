@@ -272,7 +272,9 @@ def stream_shape(shape: Sequence[int]) -> tuple[int, int]:
 
 
 def _bytes_of(chunk: Buffer) -> tuple[Any, int]:
-    data = _ffi.from_buffer("uint8_t[]", chunk)
+    # Through numpy: Python before 3.12.6 crashes when it collects a memoryview, kept in a cycle by
+    # an error's traceback, together with what cffi took of it (python/cpython#77894).
+    data = _ffi.from_buffer("uint8_t[]", np.frombuffer(chunk, dtype=np.uint8))
     return data, len(data)
 
 

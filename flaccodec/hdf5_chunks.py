@@ -175,7 +175,7 @@ class FlacChunks:
 
             return StoredChunk(self.place(number), info.filter_mask == 0, info.size, fetch)
         mask, chunk = self.dataset.id.read_direct_chunk(offset)
-        view = memoryview(chunk)
+        view = np.frombuffer(chunk, dtype=np.uint8)
         return StoredChunk(
             self.place(number), mask == 0, len(view), lambda first, stop: view[first:stop]
         )

@@ -74,7 +74,10 @@ class _Crew:
         finally:
             self._dismiss()
         if self._failed is not None:
-            raise self._failed[1]
+            try:
+                raise self._failed[1]
+            finally:
+                self._failed = None  # else its traceback holds it, and arrays, for ever
 
     def _make(self, jobs: Iterator[Callable[[], object]]) -> None:
         for number in itertools.count():

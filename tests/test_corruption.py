@@ -1,6 +1,8 @@
 """Damaged chunks give errors that say where; never a crash, a hang or a wrong sample."""
 
 import struct
+import subprocess
+import sys
 
 import hypothesis.strategies as st
 import numpy as np
@@ -272,3 +274,35 @@ def test_exceptions_are_pickled_with_their_place():
 
     error = pickle.loads(pickle.dumps(FrameError("text", 3, 4)))
     assert (str(error), error.stream, error.frame) == ("text", 3, 4)
+
+
+COLLECTED = """
+import gc
+import sys
+
+import numpy as np
+
+from flaccodec.core import check_head, decode_chunk, decode_spans, encode_chunk, read_header
+from flaccodec.core import SPAN_DTYPE
+
+def head_and_pieces(view):
+    decode_spans(view[:100], [(100, view[100:])], np.empty(0, SPAN_DTYPE), np.empty(0, "i4"))
+
+chunk = encode_chunk(np.arange(100, dtype="i4").reshape(4, 25)).tobytes()
+for read in (read_header, check_head, decode_chunk, head_and_pieces):
+    for n in range(60, 72):
+        try:
+            read(memoryview(chunk)[:n])
+        except Exception as error:
+            kept = error  # and its traceback this frame
+            kept.itself = kept
+            del kept
+        gc.collect()
+print("still here")
+"""
+
+
+def test_errors_in_cycles_with_memoryviews_are_collected():
+    """Python before 3.12.6 crashes there if cffi has hold of the memoryview itself."""
+    run = subprocess.run([sys.executable, "-c", COLLECTED], capture_output=True, text=True)
+    assert (run.returncode, run.stdout, run.stderr) == (0, "still here\n", "")

@@ -1,7 +1,9 @@
 """Jobs side by side: all are done, the first failure is the one raised, nothing goes on after."""
 
+import gc
 import threading
 import time
+import weakref
 
 import pytest
 
@@ -62,6 +64,30 @@ def test_the_first_failure_is_raised(run, n_threads, failing):
 
     with pytest.raises(ValueError, match=f"^job {failing[0]}$"):
         run((lambda i=i: job(i) for i in range(40)), n_threads)
+
+
+class NoSampleError(Exception):
+    """One that can be referred to weakly."""
+
+
+@pytest.mark.parametrize("run", [run_in_any_order, run_all_in_order])
+def test_an_error_goes_with_its_last_reader(run, n_threads):
+    """Its traceback holds the arrays of those who raised it."""
+
+    def fail():
+        raise NoSampleError
+
+    def reference():
+        try:
+            run([fail] * 20, n_threads)
+        except NoSampleError as error:
+            return weakref.ref(error)
+
+    gc.disable()
+    try:
+        assert reference()() is None
+    finally:
+        gc.enable()
 
 
 def test_a_job_that_cannot_be_made_comes_after_those_before_it(n_threads):
