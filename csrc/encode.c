@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "encode_frame.h"
 #include "error.h"
 #include "format.h"
 #include "frame.h"
@@ -26,6 +27,7 @@ static const uint8_t widths[] = {8, 12, 16, 20, 24, 32};
 /* What one job works with. */
 typedef struct {
     struct encoding *shared;
+    fc_frame_encoder *fast; /* NULL where libFLAC encodes */
     fc_encoders *encoders;
     int32_t *low, *high;
     void *loaded, *held; /* samples copied out of a strided input; without NaN */
@@ -196,14 +198,15 @@ static int take_frame(void *context, int64_t tag, const uint8_t *frame, size_t s
     return FC_OK;
 }
 
-static int encode_small_block(worker *w, const int32_t *const *channel, const fc_plan *plan,
-                              int64_t samples, int64_t number, int64_t tag) {
-    size_t written = fc_write_verbatim_frame(channel, plan->channels, plan->bits, samples, number,
-                                             w->bytes + w->n_bytes);
+static void encode_at_once(worker *w, const int32_t *const *channel, const fc_plan *plan,
+                           int64_t samples, int64_t number, int64_t tag) {
+    uint8_t *out = w->bytes + w->n_bytes;
+    size_t written = samples < FC_MIN_FRAME_SIZE
+        ? fc_write_verbatim_frame(channel, plan->channels, plan->bits, samples, number, out)
+        : fc_encode_frame_fast(w->fast, channel, plan->channels, plan->bits, samples, number, out);
     w->frames[tag].at = w->n_bytes;
     w->frames[tag].size = written;
     w->n_bytes += written;
-    return FC_OK;
 }
 
 static fc_plan plan_of(const encoding *e, int64_t stream) {
@@ -227,8 +230,8 @@ static int encode_frame(worker *w, int64_t tag, fc_error *error) {
                               stream, first, &w->exceptions, error);
     if (code) return code;
     const int32_t *channel[2] = {w->low, w->high};
-    if (samples < FC_MIN_FRAME_SIZE)
-        code = encode_small_block(w, channel, &plan, samples, number, tag);
+    if (w->fast || samples < FC_MIN_FRAME_SIZE)
+        encode_at_once(w, channel, &plan, samples, number, tag);
     else
         code = fc_encode_block(w->encoders, channel, plan.channels, plan.bits, samples, tag);
     return code ? fc_fail_at(error, code, stream, number, -1) : FC_OK;
@@ -274,6 +277,7 @@ static int append_job(void *context, int slot, int64_t job, fc_error *error) {
 /* -- memory ------------------------------------------------------------------------ */
 
 static void free_worker(worker *w) {
+    fc_delete_frame_encoder(w->fast);
     fc_delete_encoders(w->encoders);
     free(w->low);
     free(w->high);
@@ -284,19 +288,28 @@ static void free_worker(worker *w) {
     free(w->exceptions.items);
 }
 
+/* The environment can only take away, so that libFLAC can be compared with. */
+static int is_fast(int level) {
+    const char *name = getenv("FLACCODEC_ENCODER");
+    return level <= FC_MAX_FAST_LEVEL && !(name && !strcmp(name, "libflac"));
+}
+
 static int make_worker(encoding *e, worker *w) {
     const fc_header *h = &e->header;
     size_t block = (size_t)largest_block(h);
     int wide = fc_may_be_wide(h->dtype, h->mode);
+    int fast = is_fast(e->options->level);
     w->shared = e;
+    if (fast) w->fast = fc_new_frame_encoder(e->options->level, (int64_t)block);
     w->encoders = fc_new_encoders(e->options->level, take_frame, w);
     w->low = malloc(block * 4);
     w->high = malloc(block * 4);
     w->loaded = malloc(block * (size_t)fc_item_size(h->dtype));
     w->held = malloc(block * (size_t)fc_item_size(h->dtype));
-    w->bytes = malloc((size_t)e->frames_a_job * fc_frame_bound((int64_t)block, 1 + wide, 32));
+    w->bytes = malloc((size_t)e->frames_a_job * fc_frame_bound((int64_t)block, 1 + wide, 32)
+                      + FC_FRAME_SLACK);
     w->frames = malloc((size_t)e->frames_a_job * sizeof *w->frames);
-    return w->encoders && w->low && w->high && w->loaded && w->held && w->bytes && w->frames
+    return (w->fast || !fast) && w->encoders && w->low && w->high && w->loaded && w->held && w->bytes && w->frames
         ? FC_OK
         : FC_ERR_MEMORY;
 }

@@ -2,9 +2,11 @@
 
 #include <string.h>
 
+#include "bit_writer.h"
 #include "checksum.h"
 
 #define SYNC_FIXED 0xfff8 /* sync code, reserved bit, fixed block size */
+#define RATE_44100 9
 
 static const uint8_t bits_of_code[8] = {0, 8, 12, 0, 16, 20, 24, 32};
 
@@ -85,42 +87,44 @@ size_t fc_renumber_frame(const uint8_t *frame, size_t size, int64_t number, uint
     return at + body + 2;
 }
 
-typedef struct {
-    uint8_t *at;
-    uint64_t held;
-    int n_held;
-} bit_writer;
-
-static void write_bits(bit_writer *w, int count, uint32_t value) {
-    uint64_t mask = (UINT64_C(1) << count) - 1;
-    w->held = w->held << count | (value & mask);
-    for (w->n_held += count; w->n_held >= 8; w->n_held -= 8)
-        *w->at++ = (uint8_t)(w->held >> (w->n_held - 8));
-}
-
 static int code_of_bits(int bits) {
     for (int code = 1; code < 8; code++)
         if (bits_of_code[code] == bits) return code;
     return 0;
 }
 
-size_t fc_write_verbatim_frame(const int32_t *const *channel, int channels, int bits,
-                               int64_t samples, int64_t number, uint8_t *out) {
+/* The code of a block size; 6 and 7 where 8 or 16 bits below have it. */
+static int code_of_samples(int64_t samples) {
+    for (int code = 1; code < 16; code++)
+        if (code != 6 && code != 7 && read_samples(code, NULL) == samples) return code;
+    return samples <= 256 ? 6 : 7;
+}
+
+size_t fc_write_frame_header(uint8_t *out, int channels, int bits, int64_t samples,
+                             int64_t number) {
+    int code = code_of_samples(samples);
     size_t at = 4 + write_number(out + 4, number);
     out[0] = SYNC_FIXED >> 8;
     out[1] = SYNC_FIXED & 0xff;
-    out[2] = 6 << 4 | 9; /* block size in 8 bits below; 44.1 kHz */
+    out[2] = (uint8_t)(code << 4 | RATE_44100);
     out[3] = (uint8_t)((channels - 1) << 4 | code_of_bits(bits) << 1);
-    out[at++] = (uint8_t)(samples - 1);
+    if (code == 7) out[at++] = (uint8_t)((samples - 1) >> 8);
+    if (code == 6 || code == 7) out[at++] = (uint8_t)(samples - 1);
     out[at] = fc_crc8(out, at);
-    bit_writer w = {out + at + 1, 0, 0};
+    return at + 1;
+}
+
+size_t fc_write_verbatim_frame(const int32_t *const *channel, int channels, int bits,
+                               int64_t samples, int64_t number, uint8_t *out) {
+    fc_bit_writer w = {out + fc_write_frame_header(out, channels, bits, samples, number), 0, 0};
     for (int c = 0; c < channels; c++) {
-        write_bits(&w, 8, 1 << 1); /* subframe type verbatim, no wasted bits */
-        for (int64_t i = 0; i < samples; i++) write_bits(&w, bits, (uint32_t)channel[c][i]);
+        fc_put_bits(&w, 8, 1 << 1); /* subframe type verbatim, no wasted bits */
+        for (int64_t i = 0; i < samples; i++)
+            fc_put_signed(&w, (unsigned)bits, channel[c][i]);
     }
-    if (w.n_held) write_bits(&w, 8 - w.n_held, 0);
-    uint16_t crc = fc_crc16(out, (size_t)(w.at - out));
-    *w.at++ = (uint8_t)(crc >> 8);
-    *w.at++ = (uint8_t)crc;
-    return (size_t)(w.at - out);
+    uint8_t *end = fc_end_bits(&w);
+    uint16_t crc = fc_crc16(out, (size_t)(end - out));
+    end[0] = (uint8_t)(crc >> 8);
+    end[1] = (uint8_t)crc;
+    return (size_t)(end + 2 - out);
 }

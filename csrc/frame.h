@@ -29,8 +29,12 @@ int fc_read_frame_header(const uint8_t *bytes, size_t size, fc_frame_header *hea
  * its CRCs made right. Returns its new size, 0 where it is not a frame. */
 size_t fc_renumber_frame(const uint8_t *frame, size_t size, int64_t number, uint8_t *out);
 
+/* Writes a frame's header, its CRC-8 included; returns its size. */
+size_t fc_write_frame_header(uint8_t *out, int channels, int bits, int64_t samples,
+                             int64_t number);
+
 /* Writes a frame of verbatim subframes, for blocks shorter than those that
- * libFLAC's encoder takes. */
+ * an encoder takes; stores up to FC_WRITER_SLACK bytes behind it. */
 size_t fc_write_verbatim_frame(const int32_t *const *channel, int channels, int bits,
                                int64_t samples, int64_t number, uint8_t *out);
 

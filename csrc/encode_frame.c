@@ -1,0 +1,224 @@
+#include "encode_frame.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "bit_writer.h"
+#include "block.h"
+#include "checksum.h"
+#include "frame.h"
+#include "lpc.h"
+#include "rice.h"
+
+#define N_WINDOWS 2 /* for full frames, and for the last ones of streams */
+#define MOST_FIXED_ORDER 4
+
+/* The types of subframes. */
+#define CONSTANT 0
+#define VERBATIM 1
+#define FIXED 8
+#define LPC 31 /* and the order */
+
+typedef struct {
+    float *values;
+    int64_t samples;
+} window;
+
+/* A predictor and what it leaves. */
+typedef struct {
+    fc_predictor predictor;
+    fc_rice_plan plan;
+    uint32_t *folded;
+} model;
+
+struct fc_frame_encoder {
+    int most_orders, most_partition_order;
+    window windows[N_WINDOWS];
+    int next_window;
+    double *windowed; /* with its margin */
+    int32_t *shifted; /* samples without wasted bits */
+    model models[2];
+};
+
+/* -- memory ---------------------------------------------------------------------- */
+
+void fc_delete_frame_encoder(fc_frame_encoder *e) {
+    if (!e) return;
+    for (int i = 0; i < N_WINDOWS; i++) free(e->windows[i].values);
+    for (int i = 0; i < 2; i++) free(e->models[i].folded);
+    free(e->windowed);
+    free(e->shifted);
+    free(e);
+}
+
+static int make_blocks(fc_frame_encoder *e, size_t samples) {
+    int ok = 1;
+    for (int i = 0; i < N_WINDOWS; i++)
+        ok &= (e->windows[i].values = malloc(samples * sizeof(float))) != NULL;
+    for (int i = 0; i < 2; i++)
+        ok &= (e->models[i].folded = malloc(samples * sizeof(uint32_t))) != NULL;
+    e->windowed = calloc(samples + 2 * FC_LAG_MARGIN, sizeof(double));
+    e->shifted = malloc(samples * sizeof(int32_t));
+    return ok && e->windowed && e->shifted;
+}
+
+fc_frame_encoder *fc_new_frame_encoder(int level, int64_t most_samples) {
+    /* As libFLAC has its levels. */
+    static const int orders[] = {0, 0, 0, 6, 8, 8}, partition_orders[] = {3, 3, 3, 4, 4, 5};
+    fc_frame_encoder *e = calloc(1, sizeof *e);
+    if (!e) return NULL;
+    e->most_orders = orders[level];
+    e->most_partition_order = partition_orders[level];
+    if (make_blocks(e, (size_t)most_samples)) return e;
+    fc_delete_frame_encoder(e);
+    return NULL;
+}
+
+static const float *window_for(fc_frame_encoder *e, int64_t samples) {
+    for (int i = 0; i < N_WINDOWS; i++)
+        if (e->windows[i].samples == samples) return e->windows[i].values;
+    window *w = e->windows + e->next_window;
+    e->next_window = (e->next_window + 1) % N_WINDOWS;
+    fc_make_window(w->values, samples);
+    w->samples = samples;
+    return w->values;
+}
+
+/* -- choosing a predictor ---------------------------------------------------------- */
+
+/* Whether the model is of use. */
+static int apply(const fc_frame_encoder *e, model *m, const int32_t *x, int64_t samples) {
+    if (!fc_fold_residuals(&m->predictor, x, samples, m->folded)) return 0;
+    fc_plan_rice(m->folded, samples, m->predictor.order, e->most_partition_order, &m->plan);
+    return 1;
+}
+
+static int try_lpc(fc_frame_encoder *e, model *m, const int32_t *x, int64_t samples, int bits) {
+    double autocorrelation[FC_LAGS];
+    if (!e->most_orders) return 0;
+    fc_autocorrelate(x, window_for(e, samples), samples, e->windowed + FC_LAG_MARGIN,
+                     autocorrelation);
+    if (!fc_find_predictor(autocorrelation, e->most_orders, samples, bits, &m->predictor))
+        return 0;
+    /* Neither a sum nor a residual exceeds 32 bits unless it is wide. */
+    m->predictor.wide = (int64_t)m->predictor.magnitudes << (bits - 1) > INT32_MAX / 2;
+    return apply(e, m, x, samples);
+}
+
+/* The fixed predictor that leaves least, and about the least bits that its residual
+ * takes: a negative one is folded to an odd number, so that some may be one less. */
+static int64_t choose_fixed(const int32_t *x, int64_t samples, int bits, fc_predictor *p) {
+    double sums[MOST_FIXED_ORDER + 1];
+    int best = 0;
+    fc_sum_differences(x, samples, bits, sums);
+    for (int order = 1; order <= MOST_FIXED_ORDER; order++)
+        if (sums[order] < sums[best]) best = order;
+    fc_set_fixed(p, best);
+    p->wide = bits + best > 31;
+    double odd = sums[best] < (double)samples ? sums[best] : (double)samples;
+    return fc_estimate_rice(samples, (uint64_t)(2 * sums[best] - odd));
+}
+
+/* What a model takes that another may not. */
+static int64_t bits_of(const model *m, int bits) {
+    return m->plan.bits + (int64_t)m->predictor.order * (m->predictor.fixed ? bits : bits + 15);
+}
+
+/* The model that takes fewest bits; NULL where none will do. A fixed
+ * predictor is tried only where its residual promises to be about as small. */
+static const model *choose_model(fc_frame_encoder *e, const int32_t *x, int64_t samples, int bits) {
+    model *lpc = e->models, *fixed = e->models + 1;
+    int has_lpc = try_lpc(e, lpc, x, samples, bits);
+    int64_t estimate = choose_fixed(x, samples, bits, &fixed->predictor);
+    if (has_lpc && estimate > lpc->plan.bits_unparted + lpc->plan.bits_unparted / 64 + 512)
+        return lpc;
+    int has_fixed = apply(e, fixed, x, samples);
+    if (has_lpc && (!has_fixed || bits_of(lpc, bits) < bits_of(fixed, bits))) return lpc;
+    return has_fixed ? fixed : NULL;
+}
+
+/* -- subframes (RFC 9639, section 9.2) ----------------------------------------------- */
+
+static void put_type(fc_bit_writer *w, int type, int wasted) {
+    fc_put_bits(w, 8, (uint64_t)type << 1 | (wasted > 0));
+    if (wasted) fc_put_bits(w, (unsigned)wasted, 1);
+}
+
+static void put_samples(fc_bit_writer *w, const int32_t *x, int64_t samples, int bits) {
+    for (int64_t i = 0; i < samples; i++) fc_put_signed(w, (unsigned)bits, x[i]);
+}
+
+static int precision_of(const fc_predictor *p) {
+    int precision = 2;
+    for (int j = 0; j < p->order; j++)
+        while (p->coefficient[j] >> (precision - 1) != p->coefficient[j] >> 31) precision++;
+    return precision;
+}
+
+static void put_predictor(fc_bit_writer *w, const fc_predictor *p, int precision) {
+    fc_put_bits(w, 4, (unsigned)precision - 1);
+    fc_put_bits(w, 5, (unsigned)p->shift);
+    put_samples(w, p->coefficient, p->order, precision);
+}
+
+/* 0, with only a part written, where that would take more than a verbatim one. */
+static int put_predicted(fc_bit_writer *w, const uint8_t *limit, const model *m, const int32_t *x,
+                         int64_t samples, int bits, int wasted) {
+    const fc_predictor *p = &m->predictor;
+    int precision = p->fixed ? 0 : precision_of(p);
+    int64_t before = 8 + wasted + 9 + p->order * (bits + precision);
+    if (w->n_held + before > 8 * (limit - w->at)) return 0;
+    put_type(w, (p->fixed ? FIXED : LPC) + p->order, wasted);
+    put_samples(w, x, p->order, bits);
+    if (!p->fixed) put_predictor(w, p, precision);
+    return fc_write_rice(w, limit, &m->plan, m->folded, samples, p->order);
+}
+
+static const int32_t *without_wasted(fc_frame_encoder *e, const int32_t *x, int64_t samples,
+                                     int wasted) {
+    if (!wasted) return x;
+    for (int64_t i = 0; i < samples; i++) e->shifted[i] = x[i] >> wasted;
+    return e->shifted;
+}
+
+static void put_constant(fc_bit_writer *w, int32_t value, int bits) {
+    put_type(w, CONSTANT, 0);
+    put_samples(w, &value, 1, bits);
+}
+
+static void put_verbatim(fc_bit_writer *w, const int32_t *x, int64_t samples, int bits,
+                         int wasted) {
+    put_type(w, VERBATIM, wasted);
+    put_samples(w, x, samples, bits);
+}
+
+static void put_subframe(fc_frame_encoder *e, fc_bit_writer *w, const int32_t *x, int64_t samples,
+                         int bits) {
+    fc_survey survey;
+    fc_survey_block(x, samples, &survey);
+    if (survey.constant) {
+        put_constant(w, x[0], bits);
+        return;
+    }
+    int wasted = survey.wasted;
+    const int32_t *shifted = without_wasted(e, x, samples, wasted);
+    fc_bit_writer start = *w;
+    const uint8_t *limit = w->at + samples * (bits - wasted) / 8; /* a verbatim one takes more */
+    const model *m = choose_model(e, shifted, samples, survey.bits - wasted);
+    if (m && put_predicted(w, limit, m, shifted, samples, bits - wasted, wasted)) return;
+    *w = start;
+    put_verbatim(w, shifted, samples, bits - wasted, wasted);
+}
+
+/* -- frames -------------------------------------------------------------------------- */
+
+size_t fc_encode_frame_fast(fc_frame_encoder *e, const int32_t *const *channel, int channels,
+                            int bits, int64_t samples, int64_t number, uint8_t *out) {
+    fc_bit_writer w = {out + fc_write_frame_header(out, channels, bits, samples, number), 0, 0};
+    for (int c = 0; c < channels; c++) put_subframe(e, &w, channel[c], samples, bits);
+    uint8_t *end = fc_end_bits(&w);
+    uint16_t crc = fc_crc16(out, (size_t)(end - out));
+    end[0] = (uint8_t)(crc >> 8);
+    end[1] = (uint8_t)crc;
+    return (size_t)(end + 2 - out);
+}

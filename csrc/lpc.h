@@ -1,0 +1,17 @@
+/* Predictors for blocks of samples. */
+#ifndef FC_LPC_H
+#define FC_LPC_H
+
+#include "predict.h"
+
+/* Finds the linear predictor that promises the fewest bits, of order
+ * most_orders (8 at most) at most, from the autocorrelation of a block of
+ * samples. bits: that a sample takes. 0 where none is of use. */
+int fc_find_predictor(const double *autocorrelation, int most_orders, int64_t samples, int bits,
+                      fc_predictor *predictor);
+
+/* The window for samples of a block: Tukey's, half of it tapered, which is
+ * libFLAC's at levels 3 to 5 too. */
+void fc_make_window(float *window, int64_t samples);
+
+#endif
