@@ -93,16 +93,22 @@ static int apply(const fc_frame_encoder *e, model *m, const int32_t *x, int64_t 
     return 1;
 }
 
-static int try_lpc(fc_frame_encoder *e, model *m, const int32_t *x, int64_t samples, int bits) {
+static int try_lpc(fc_frame_encoder *e, model *m, const int32_t *x, int64_t samples, int bits,
+                   int width) {
     double autocorrelation[FC_LAGS];
     if (!e->most_orders) return 0;
     fc_autocorrelate(x, window_for(e, samples), samples, e->windowed + FC_LAG_MARGIN,
                      autocorrelation);
-    if (!fc_find_predictor(autocorrelation, e->most_orders, samples, bits, &m->predictor))
+    if (!fc_find_predictor(autocorrelation, e->most_orders, samples, bits, width, &m->predictor))
         return 0;
     /* Neither a sum nor a residual exceeds 32 bits unless it is wide. */
     m->predictor.wide = (int64_t)m->predictor.magnitudes << (bits - 1) > INT32_MAX / 2;
     return apply(e, m, x, samples);
+}
+
+static void set_fixed(fc_predictor *p, int order, int bits) {
+    fc_set_fixed(p, order);
+    p->wide = bits + order > 31;
 }
 
 /* The fixed predictor that leaves least, and about the least bits that its residual
@@ -113,27 +119,47 @@ static int64_t choose_fixed(const int32_t *x, int64_t samples, int bits, fc_pred
     fc_sum_differences(x, samples, bits, sums);
     for (int order = 1; order <= MOST_FIXED_ORDER; order++)
         if (sums[order] < sums[best]) best = order;
-    fc_set_fixed(p, best);
-    p->wide = bits + best > 31;
+    set_fixed(p, best, bits);
     double odd = sums[best] < (double)samples ? sums[best] : (double)samples;
     return fc_estimate_rice(samples, (uint64_t)(2 * sums[best] - odd));
 }
 
-/* What a model takes that another may not. */
-static int64_t bits_of(const model *m, int bits) {
-    return m->plan.bits + (int64_t)m->predictor.order * (m->predictor.fixed ? bits : bits + 15);
+/* Where a residual takes too many bits, one of a lower order may not. */
+static int try_fixed(const fc_frame_encoder *e, model *m, const int32_t *x, int64_t samples,
+                     int bits) {
+    while (!apply(e, m, x, samples)) {
+        if (!m->predictor.order) return 0;
+        set_fixed(&m->predictor, m->predictor.order - 1, bits);
+    }
+    return 1;
 }
 
-/* The model that takes fewest bits; NULL where none will do. A fixed
- * predictor is tried only where its residual promises to be about as small. */
-static const model *choose_model(fc_frame_encoder *e, const int32_t *x, int64_t samples, int bits) {
+static int precision_of(const fc_predictor *p) {
+    int precision = 2;
+    for (int j = 0; j < p->order; j++)
+        while (p->coefficient[j] >> (precision - 1) != p->coefficient[j] >> 31) precision++;
+    return precision;
+}
+
+/* Bits of a subframe, without those that all have. width: of its samples. */
+static int64_t bits_of(const model *m, int width) {
+    const fc_predictor *p = &m->predictor;
+    int64_t before = p->order * width + (p->fixed ? 0 : 9 + p->order * precision_of(p));
+    return before + m->plan.bits;
+}
+
+/* The model that takes fewest bits; NULL where none will do. A fixed one is
+ * tried only where its residual promises to be about as small. bits: that the
+ * samples need; width: that they have in the subframe. */
+static const model *choose_model(fc_frame_encoder *e, const int32_t *x, int64_t samples, int bits,
+                                 int width) {
     model *lpc = e->models, *fixed = e->models + 1;
-    int has_lpc = try_lpc(e, lpc, x, samples, bits);
+    int has_lpc = try_lpc(e, lpc, x, samples, bits, width);
     int64_t estimate = choose_fixed(x, samples, bits, &fixed->predictor);
     if (has_lpc && estimate > lpc->plan.bits_unparted + lpc->plan.bits_unparted / 64 + 512)
         return lpc;
-    int has_fixed = apply(e, fixed, x, samples);
-    if (has_lpc && (!has_fixed || bits_of(lpc, bits) < bits_of(fixed, bits))) return lpc;
+    int has_fixed = try_fixed(e, fixed, x, samples, bits);
+    if (has_lpc && (!has_fixed || bits_of(lpc, width) < bits_of(fixed, width))) return lpc;
     return has_fixed ? fixed : NULL;
 }
 
@@ -146,13 +172,6 @@ static void put_type(fc_bit_writer *w, int type, int wasted) {
 
 static void put_samples(fc_bit_writer *w, const int32_t *x, int64_t samples, int bits) {
     for (int64_t i = 0; i < samples; i++) fc_put_signed(w, (unsigned)bits, x[i]);
-}
-
-static int precision_of(const fc_predictor *p) {
-    int precision = 2;
-    for (int j = 0; j < p->order; j++)
-        while (p->coefficient[j] >> (precision - 1) != p->coefficient[j] >> 31) precision++;
-    return precision;
 }
 
 static void put_predictor(fc_bit_writer *w, const fc_predictor *p, int precision) {
@@ -204,7 +223,7 @@ static void put_subframe(fc_frame_encoder *e, fc_bit_writer *w, const int32_t *x
     const int32_t *shifted = without_wasted(e, x, samples, wasted);
     fc_bit_writer start = *w;
     const uint8_t *limit = w->at + samples * (bits - wasted) / 8; /* a verbatim one takes more */
-    const model *m = choose_model(e, shifted, samples, survey.bits - wasted);
+    const model *m = choose_model(e, shifted, samples, survey.bits - wasted, bits - wasted);
     if (m && put_predicted(w, limit, m, shifted, samples, bits - wasted, wasted)) return;
     *w = start;
     put_verbatim(w, shifted, samples, bits - wasted, wasted);

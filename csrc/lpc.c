@@ -3,15 +3,16 @@
 #include <math.h>
 
 #define MOST_ORDERS 8
-#define MOST_SHIFT 15      /* that a subframe has bits for */
-#define MOST_PRECISION 15  /* bits of a coefficient */
+#define MOST_SHIFT 15     /* that a subframe has bits for */
+#define MOST_PRECISION 15 /* bits of a coefficient; a subframe has bits for no more */
 #define LEAST_PRECISION 5
+#define MOST_BITS_NARROW 17 /* with no more of a sample, sums are kept to 32 */
+#define SHIFT_MARGIN 0.5    /* what is too coarse costs more than what is too fine */
+
 /* White noise that is taken to be in every signal, as a share of its energy:
  * about what the rounding of coefficients brings in. Without it pure tones get
  * predictors of large coefficients that cancel each other. */
 #define NOISE 4e-9
-/* With samples of no more bits, coefficients are cut so that sums take 32. */
-#define MOST_BITS_NARROW 17
 
 void fc_make_window(float *window, int64_t samples) {
     int64_t taper = samples / 4;
@@ -53,43 +54,57 @@ static void solve(const double *r, int most_orders, recursion *all) {
     }
 }
 
-static int precision_for(int64_t samples, int bits) {
+/* Bits of a coefficient at most, as libFLAC has it: more would follow the loudest
+ * samples, and make the others' residuals larger. */
+static int most_precision_for(int64_t samples, int bits) {
+    static const int most_samples[] = {192, 384, 576, 1152, 2304, 4608};
     if (bits < 16) return bits / 2 + 2 < LEAST_PRECISION ? LEAST_PRECISION : bits / 2 + 2;
     if (bits > 16) return samples <= 384 ? 13 : samples <= 1152 ? 14 : MOST_PRECISION;
-    int precision = 7; /* for 192 samples; one more for each doubling from 384 on */
-    for (int64_t n = 192; n < samples && precision < 13; n = n == 192 ? 384 : n == 384 ? 576 : 2 * n)
-        precision++;
-    return precision;
+    int i = 0;
+    while (i < 6 && samples > most_samples[i]) i++;
+    return 7 + i;
+}
+
+/* Rounding coefficients to multiples of 2**-shift adds noise: 4**-shift / 12 of the
+ * signal's energy for each. What that costs in a residual, whose energy is the
+ * signal's divided by the gain, and what a longer coefficient costs are in
+ * balance where 4**shift is the gain times samples / 12. */
+static int shift_for(double gain, int64_t samples) {
+    double shift = 0.5 * (double)log2f((float)(gain * (double)samples / 12)) + SHIFT_MARGIN;
+    return shift < MOST_SHIFT ? (int)shift : MOST_SHIFT;
 }
 
 /* The order for which the residual, taken for Laplacian, and what stands
  * before it take the fewest bits. */
-static int best_order(const recursion *all, int64_t samples, int bits, int precision) {
+static int best_order(const recursion *all, double energy, int64_t samples, int width) {
     int best = 0;
     double fewest = 0;
     for (int order = 1; order <= all->orders; order++) {
         double variance = all->error[order - 1] / (double)samples;
         double each = variance > 2 ? 0.5 * (double)log2f((float)(0.5 * variance)) : 0;
-        double all_bits = each * (double)(samples - order) + order * (bits + precision);
-        if (best && all_bits >= fewest) continue;
+        int precision = 2 + shift_for(energy / all->error[order - 1], samples);
+        double bits = each * (double)(samples - order) + order * (width + precision);
+        if (best && bits >= fewest) continue;
         best = order;
-        fewest = all_bits;
+        fewest = bits;
     }
     return best;
 }
 
 /* -- coefficients ------------------------------------------------------------------ */
 
-/* Whole numbers of precision bits, each rounded with what the ones before it
- * left over. 0 where they would take a negative shift, or are all naught. */
-static int quantize(const double *coefficient, int order, int precision, fc_predictor *p) {
+/* Whole numbers, each rounded with what the ones before it left over, of
+ * most_precision bits at most. 0 where they would take a negative shift, or are
+ * all naught. */
+static int quantize(const double *coefficient, int order, int shift, int most_precision,
+                    fc_predictor *p) {
     double largest = 0, left_over = 0;
     for (int j = 0; j < order; j++) largest = fmax(largest, fabs(coefficient[j]));
     int exponent;
     frexp(largest, &exponent);
-    int shift = precision - 1 - exponent, most = (1 << (precision - 1)) - 1;
+    if (shift > most_precision - 1 - exponent) shift = most_precision - 1 - exponent;
+    int32_t most = (1 << (most_precision - 1)) - 1;
     if (!(largest > 0) || shift < 0) return 0;
-    if (shift > MOST_SHIFT) shift = MOST_SHIFT;
     *p = (fc_predictor){.order = order, .shift = shift};
     for (int j = 0; j < order; j++) {
         double exact = left_over + ldexp(coefficient[j], shift);
@@ -106,15 +121,17 @@ static int quantize(const double *coefficient, int order, int precision, fc_pred
 static int log2_of(int order) { return order >= 8 ? 3 : order >= 4 ? 2 : order >= 2; }
 
 int fc_find_predictor(const double *autocorrelation, int most_orders, int64_t samples, int bits,
-                      fc_predictor *p) {
+                      int width, fc_predictor *p) {
     recursion all;
+    double energy = autocorrelation[0];
     if (most_orders > MOST_ORDERS) most_orders = MOST_ORDERS;
     if (most_orders >= samples) most_orders = (int)samples - 1;
     solve(autocorrelation, most_orders, &all);
-    int precision = precision_for(samples, bits);
-    int order = best_order(&all, samples, bits, precision);
+    int order = best_order(&all, energy, samples, width);
     if (!order) return 0;
+    int precision = most_precision_for(samples, bits);
     if (bits <= MOST_BITS_NARROW && precision > 32 - bits - log2_of(order))
         precision = 32 - bits - log2_of(order);
-    return quantize(all.coefficient[order - 1], order, precision, p);
+    int shift = shift_for(energy / all.error[order - 1], samples);
+    return quantize(all.coefficient[order - 1], order, shift, precision, p);
 }

@@ -6,9 +6,10 @@
 
 /* Finds the linear predictor that promises the fewest bits, of order
  * most_orders (8 at most) at most, from the autocorrelation of a block of
- * samples. bits: that a sample takes. 0 where none is of use. */
+ * samples. bits: that the samples need; width: that they have in the
+ * subframe. 0 where none is of use. */
 int fc_find_predictor(const double *autocorrelation, int most_orders, int64_t samples, int bits,
-                      fc_predictor *predictor);
+                      int width, fc_predictor *predictor);
 
 /* The window for samples of a block: Tukey's, half of it tapered, which is
  * libFLAC's at levels 3 to 5 too. */

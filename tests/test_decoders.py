@@ -6,7 +6,7 @@ import hypothesis.strategies as st
 import numpy as np
 import pytest
 from hypothesis import given
-from other_decoder import OtherDecoder
+from other_process import OtherProcess
 from strategies import float_arrays, integer_arrays, same_bits
 
 from flaccodec.core import QuantaRule, decode_chunk, encode_chunk
@@ -17,7 +17,7 @@ LEVELS = range(9)
 
 @pytest.fixture(scope="module")
 def libflac():
-    other = OtherDecoder()
+    other = OtherProcess(FLACCODEC_DECODER="libflac")
     yield other.decode
     other.close()
 

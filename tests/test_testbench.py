@@ -9,7 +9,7 @@ import pytest
 import sanitized
 import testbench
 from flac_writer import Subframe, frame, metadata_block, stream, stream_info
-from other_decoder import OtherDecoder
+from other_process import OtherProcess
 
 from flaccodec import core
 from flaccodec.core import decode_chunk, decode_streams
@@ -140,7 +140,7 @@ def expected(case):
 
 @pytest.fixture(scope="module", params=["ours", "libflac"])
 def other(request):
-    process = OtherDecoder(request.param)
+    process = OtherProcess(FLACCODEC_DECODER=request.param)
     yield process
     process.close()
 

@@ -1,28 +1,35 @@
-"""Chunks decoded in another process with libFLAC forced: a process chooses its decoder once."""
+"""Chunks in another process: one chooses its encoder, decoder and vectors when it starts."""
 
 import os
 import pickle
 import subprocess
 import sys
 
-from flaccodec.core import decode_chunk
+from flaccodec import core
 from flaccodec.exceptions import FlacCodecError
 
 
-class OtherDecoder:
-    """A process that decodes chunks one after the other."""
+class OtherProcess:
+    """A process with other environment variables that encodes and decodes chunks in turn."""
 
-    def __init__(self, decoder="libflac"):
+    def __init__(self, **environment):
         self._process = subprocess.Popen(
             [sys.executable, __file__],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            env=os.environ | {"FLACCODEC_DECODER": decoder},
+            env=os.environ | environment,
         )
 
     def decode(self, chunk):
         """Return what decode_chunk returns there, or raise what it raises."""
-        pickle.dump(bytes(chunk), self._process.stdin)
+        return self._ask("decode_chunk", bytes(chunk))
+
+    def encode(self, array, **options):
+        """Return what encode_chunk returns there, or raise what it raises."""
+        return self._ask("encode_chunk", array, **options)
+
+    def _ask(self, function, *args, **kwargs):
+        pickle.dump((function, args, kwargs), self._process.stdin)
         self._process.stdin.flush()
         result = pickle.load(self._process.stdout)
         if isinstance(result, FlacCodecError):
@@ -35,9 +42,9 @@ class OtherDecoder:
         assert self._process.wait() == 0
 
 
-def answer(chunk):
+def answer(function, args, kwargs):
     try:
-        return decode_chunk(chunk)
+        return getattr(core, function)(*args, **kwargs)
     except FlacCodecError as error:
         return error
 
@@ -45,10 +52,10 @@ def answer(chunk):
 def main():
     while True:
         try:
-            chunk = pickle.load(sys.stdin.buffer)
+            question = pickle.load(sys.stdin.buffer)
         except EOFError:
             return
-        pickle.dump(answer(chunk), sys.stdout.buffer)
+        pickle.dump(answer(*question), sys.stdout.buffer)
         sys.stdout.buffer.flush()
 
 

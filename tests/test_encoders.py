@@ -1,0 +1,109 @@
+"""Our encoder of frames, beside libFLAC's and on processors of other kinds."""
+
+import hypothesis.strategies as st
+import numpy as np
+import pytest
+from hypothesis import given
+from other_process import OtherProcess
+from strategies import float_arrays, integer_arrays, same_bits
+
+from flaccodec.core import QuantaRule, decode_chunk, encode_chunk
+
+OUR_LEVELS = range(6)
+
+
+def process(**environment):
+    @pytest.fixture(scope="module")
+    def other():
+        other = OtherProcess(**environment)
+        yield other
+        other.close()
+
+    return other
+
+
+libflac = process(FLACCODEC_ENCODER="libflac", FLACCODEC_DECODER="libflac")
+portable = process(FLACCODEC_CPU="portable")
+avx2 = process(FLACCODEC_CPU="avx2")
+
+
+def check_everywhere(array, portable, avx2, **options):
+    """The bytes are the same on all processors, and the samples are right there too."""
+    chunk = encode_chunk(array, **options)
+    for other in (portable, avx2):
+        np.testing.assert_array_equal(other.encode(array, **options), chunk)
+        assert same_bits(other.decode(chunk), decode_chunk(chunk))
+    return chunk
+
+
+@given(
+    st.one_of(integer_arrays(), float_arrays()),
+    st.sampled_from([16, 17, 100, 4096]),
+    st.sampled_from(OUR_LEVELS),
+)
+def test_any_arrays_on_any_processor(portable, avx2, array, frame_size, level):
+    chunk = check_everywhere(array, portable, avx2, frame_size=frame_size, level=level)
+    assert same_bits(decode_chunk(chunk).reshape(array.shape), array)
+
+
+def coloured(bits, n):
+    """Noise that takes so many bits, of all colours from white to red."""
+    rng = np.random.default_rng(bits)
+    rows = []
+    for pole in (0, 0.5, 0.9, -0.8, 0.99, 0.9999):
+        row = np.zeros(n)
+        noise = rng.normal(size=n)
+        for i in range(1, n):
+            row[i] = pole * row[i - 1] + noise[i]
+        rows.append(np.rint(row / np.abs(row).max() * (2.0 ** (bits - 1) - 1)))
+    return np.stack(rows).astype("int32")
+
+
+@pytest.mark.parametrize("bits", [4, 8, 12, 14, 16, 17, 18, 20, 24, 27, 28, 29, 31, 32])
+def test_noise_of_all_widths(bits, portable, avx2):
+    array = coloured(bits, 3000)
+    for level in OUR_LEVELS:
+        chunk = check_everywhere(array, portable, avx2, frame_size=1024, level=level)
+        np.testing.assert_array_equal(decode_chunk(chunk), array)
+
+
+@pytest.mark.parametrize("bits", [4, 8, 12, 16, 17, 20, 24, 32])
+@pytest.mark.parametrize("level", OUR_LEVELS)
+def test_chunks_are_as_small_as_with_libflac(bits, level, libflac):
+    array = coloured(bits, 20_000)
+    for frame_size in (256, 1000, 4096):
+        ours = encode_chunk(array, level=level, frame_size=frame_size)
+        theirs = libflac.encode(array, level=level, frame_size=frame_size)
+        assert len(ours) <= 1.001 * len(theirs)
+        np.testing.assert_array_equal(libflac.decode(ours), array)
+
+
+@pytest.mark.parametrize("level", OUR_LEVELS)
+def test_recordings_are_as_small_as_with_libflac(recording, level, libflac):
+    _, array = recording
+    part = np.ascontiguousarray(array[..., :200_000])
+    ours = encode_chunk(part, level=level)
+    assert len(ours) <= 1.001 * len(libflac.encode(part, level=level))
+    assert same_bits(libflac.decode(ours), part.reshape(-1, part.shape[-1]))
+
+
+@pytest.mark.parametrize("level", [6, 7, 8])
+def test_the_thorough_levels_are_libflacs(level, libflac):
+    array = coloured(17, 5000)
+    chunk = encode_chunk(array, level=level)
+    np.testing.assert_array_equal(chunk, libflac.encode(array, level=level))
+
+
+def test_libflac_encodes_where_it_is_asked_for(libflac):
+    array = coloured(17, 5000)
+    theirs = libflac.encode(array)
+    assert not np.array_equal(theirs, encode_chunk(array))
+    np.testing.assert_array_equal(decode_chunk(theirs), array)
+
+
+@pytest.mark.parametrize("level", OUR_LEVELS)
+def test_quantized_samples(level, libflac):
+    array = coloured(24, 9000) * np.float32(1e-4)
+    chunk = encode_chunk(array, level=level, rule=QuantaRule.GIVEN, parameters=1e-3)
+    assert np.abs(decode_chunk(chunk) - array).max() <= 0.5e-3 * 1.001
+    assert same_bits(libflac.decode(chunk), decode_chunk(chunk))
