@@ -1,5 +1,6 @@
 #include "block.h"
 
+#include <math.h>
 #include <string.h>
 
 #include "bits.h"
@@ -48,13 +49,14 @@ FOR_EACH_CPU(void, fc_survey_block, (const int32_t *x, int64_t samples, fc_surve
 /* -- differences ----------------------------------------------------------------- */
 
 /* Differences of order 0 to 4 of a vector of samples, from these and the
- * vectors that begin 1 to 4 samples before. */
-#define DIFFERENCES(d, a)                    \
-    d[0] = a[0];                             \
-    for (int order = 1; order < 5; order++) { \
-        for (int k = 0; k < 5 - order; k++) a[k] -= a[k + 1]; \
-        d[order] = a[0];                     \
-    }
+ * vectors that begin 1 to 4 samples before. Written out, since arrays that a
+ * loop goes over stay in memory. */
+#define DIFFERENCES(d, a)                                               \
+    d[0] = a[0];                                                        \
+    a[0] -= a[1], a[1] -= a[2], a[2] -= a[3], a[3] -= a[4], d[1] = a[0]; \
+    a[0] -= a[1], a[1] -= a[2], a[2] -= a[3], d[2] = a[0];              \
+    a[0] -= a[1], a[1] -= a[2], d[3] = a[0];                            \
+    d[4] = a[0] - a[1];
 
 FC_INLINE void sum_last_differences(const int32_t *x, int64_t from, int64_t samples,
                                     double sums[5]) {
@@ -74,8 +76,10 @@ FC_INLINE int64_t sum_narrow_differences(const int32_t *x, int64_t samples, doub
     int64_t i = 4;
     for (; i + 8 <= samples; i += 8) {
         ints a[5], d[5];
+#pragma GCC unroll 5
         for (int k = 0; k < 5; k++) memcpy(a + k, x + i - k, sizeof *a);
         DIFFERENCES(d, a)
+#pragma GCC unroll 5
         for (int k = 0; k < 5; k++)
             sum[k] += (floats)((ints)__builtin_convertvector(d[k], floats) & INT32_MAX);
     }
@@ -89,11 +93,13 @@ FC_INLINE int64_t sum_wide_differences(const int32_t *x, int64_t samples, double
     int64_t i = 4;
     for (; i + 4 <= samples; i += 4) {
         longs a[5], d[5];
+#pragma GCC unroll 5
         for (int k = 0; k < 5; k++) {
             LOAD(four_ints, some, x + i - k);
             a[k] = __builtin_convertvector(some, longs);
         }
         DIFFERENCES(d, a)
+#pragma GCC unroll 5
         for (int k = 0; k < 5; k++) {
             longs sign = d[k] < 0;
             sum[k] += (d[k] ^ sign) - sign;
@@ -155,24 +161,23 @@ FC_INLINE int fold_narrow(int order, const fc_predictor *p, const int32_t *restr
     return 1;
 }
 
-/* Processors shift 64 bits in vectors without a sign only: sums are made
- * positive for that. They take 50 bits at most. */
-#define POSITIVE (INT64_C(1) << 52)
-
+/* In float64, of which processors have vectors that multiply: sums take 49 bits at
+ * most, so that they are exact, and so is what they are divided by. */
 FC_INLINE int fold_wide(int order, const fc_predictor *p, const int32_t *restrict x,
                         int64_t samples, uint32_t *restrict folded) {
-    int64_t c[FC_MAX_ORDER], back = POSITIVE >> p->shift;
-    uint64_t beyond = 0;
-    for (int j = 0; j < order; j++) c[j] = p->coefficient[j];
+    double c[FC_MAX_ORDER], scale = ldexp(1, -p->shift);
+    int beyond = 0;
+    for (int j = 0; j < order; j++) c[j] = (double)p->coefficient[j];
     for (int64_t i = order; i < samples; i++) {
-        int64_t sum = POSITIVE;
-        for (int j = 0; j < order; j++) sum += c[j] * x[i - 1 - j];
-        int64_t residual = x[i] - ((int64_t)((uint64_t)sum >> p->shift) - back);
-        beyond |= (uint64_t)(residual + INT32_MAX) | (uint64_t)(INT32_MAX - residual);
-        int32_t low = (int32_t)residual;
-        folded[i] = (uint32_t)low << 1 ^ (uint32_t)(low >> 31);
+        double sum = 0;
+        for (int j = 0; j < order; j++) sum += c[j] * (double)x[i - 1 - j];
+        double residual = (double)x[i] - floor(sum * scale);
+        int fits = fabs(residual) <= INT32_MAX;
+        int32_t whole = fits ? (int32_t)residual : 0;
+        beyond |= !fits;
+        folded[i] = (uint32_t)whole << 1 ^ (uint32_t)(whole >> 31);
     }
-    return !(beyond >> 32);
+    return !beyond;
 }
 
 #define FOR_ORDER(width)                                            \

@@ -148,11 +148,10 @@ static int64_t bits_of(const model *m, int width) {
     return before + m->plan.bits;
 }
 
-/* The model that takes fewest bits; NULL where none will do. A fixed one is
- * tried only where its residual promises to be about as small. bits: that the
- * samples need; width: that they have in the subframe. */
-static const model *choose_model(fc_frame_encoder *e, const int32_t *x, int64_t samples, int bits,
-                                 int width) {
+/* The model that takes fewest bits; NULL where there is none. A fixed one is
+ * tried only where its residual promises to be about as small. */
+static const model *best_model(fc_frame_encoder *e, const int32_t *x, int64_t samples, int bits,
+                               int width) {
     model *lpc = e->models, *fixed = e->models + 1;
     int has_lpc = try_lpc(e, lpc, x, samples, bits, width);
     int64_t estimate = choose_fixed(x, samples, bits, &fixed->predictor);
@@ -161,6 +160,15 @@ static const model *choose_model(fc_frame_encoder *e, const int32_t *x, int64_t 
     int has_fixed = try_fixed(e, fixed, x, samples, bits);
     if (has_lpc && (!has_fixed || bits_of(lpc, width) < bits_of(fixed, width))) return lpc;
     return has_fixed ? fixed : NULL;
+}
+
+/* A model that promises to take fewer bits than the samples as they are; NULL
+ * where none does. bits: that the samples need; width: that they have in the
+ * subframe. */
+static const model *choose_model(fc_frame_encoder *e, const int32_t *x, int64_t samples, int bits,
+                                 int width) {
+    const model *m = best_model(e, x, samples, bits, width);
+    return m && bits_of(m, width) < samples * width ? m : NULL;
 }
 
 /* -- subframes (RFC 9639, section 9.2) ----------------------------------------------- */

@@ -417,6 +417,26 @@ WIDE_LOOP static int quantize_float(const float *x, int64_t count, double quanta
     return ties;
 }
 
+/* The same for quotients up to 2**31, and checked: all stand where promised and stay
+ * there. A sample that comes back as it was does. So does one that is rounded to
+ * k unequivocally and whose k comes back as what is rounded to k again: then its
+ * error is what the quantum and the rounding of the dtype allow. */
+WIDE_LOOP static int quantize_float_carefully(const float *x, int64_t count, double quanta,
+                                              double offset, int32_t *out) {
+    double inverse = 1 / quanta;
+    int doubtful = 0;
+    for (int64_t i = 0; i < count; i++) {
+        double quotient = (double)x[i] * inverse;
+        double k = (quotient + ROUNDER) - ROUNDER;
+        float y = (float)(k * quanta);
+        int stays = (y == x[i]) | (fabs((double)y * inverse - k) < 0.5 - 0x1p-20);
+        int clear = (fabs(quotient) < 0x1p31) & (fabs(quotient - k) < 0.5 - 0x1p-20);
+        doubtful |= !(stays & clear);
+        out[i] = clear ? (int32_t)(k - offset) : 0;
+    }
+    return doubtful;
+}
+
 static double sample_at(int dtype, const void *block, int64_t i) {
     return dtype == FC_FLOAT32 ? (double)((const float *)block)[i] : ((const double *)block)[i];
 }
@@ -526,15 +546,21 @@ static const void *hold(int dtype, const fc_plan *plan, const void *block, int64
  * them take it. */
 #define STRIP 128
 
+/* Whether some of the samples need the slow way. */
+static int quantize_fast(int dtype, const fc_plan *plan, const void *held, int64_t count,
+                         int32_t *out) {
+    double offset = (double)(int64_t)plan->offset;
+    int is_float = dtype == FC_FLOAT32;
+    if (plan->channels == 2 || (plan->careful && !is_float)) return 1;
+    if (plan->careful) return quantize_float_carefully(held, count, plan->quanta, offset, out);
+    return is_float ? quantize_float(held, count, plan->quanta, offset, out)
+                    : quantize_double(held, count, plan->quanta, offset, out);
+}
+
 static int quantize_strip(int dtype, const fc_plan *plan, const void *block, const void *held,
                           int64_t count, int32_t *low, int32_t *high, int64_t stream,
                           int64_t first, fc_exceptions *exceptions, fc_error *error) {
-    int slow = plan->careful || plan->channels == 2;
-    if (!slow) {
-        double offset = (double)(int64_t)plan->offset;
-        slow = dtype == FC_FLOAT32 ? quantize_float(held, count, plan->quanta, offset, low)
-                                   : quantize_double(held, count, plan->quanta, offset, low);
-    }
+    int slow = quantize_fast(dtype, plan, held, count, low);
     if (slow)
         return quantize_slowly(dtype, plan, block, held, count, low, high, stream, first,
                                exceptions, error);

@@ -12,7 +12,7 @@ from flaccodec.core import decode_chunk
 
 FUZZ = Path(__file__).parent / "fuzz"
 CORPUS = FUZZ / "corpus"
-TARGETS = ["frame", "chunk", "streams"]
+TARGETS = ["frame", "chunk", "streams", "round_trip"]
 OTHERS = ["replay", "repair", "sound", "decode_by_libflac"]
 
 

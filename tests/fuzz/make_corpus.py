@@ -156,8 +156,41 @@ def seed_streams():
     yield "of-a-chunk", chunk[core.read_header(chunk).head_size :].tobytes()
 
 
+def samples_of(level, channels, width, size, shift, values):
+    """Return what the round trip takes: ``width`` is a number in its list of them."""
+    low = np.asarray(values).astype("<i8").reshape(-1, 1).view(np.uint8)[:, :size]
+    first = [level | (channels - 1) << 3, width | (size - 1) << 3 | shift << 5]
+    return bytes(first) + low.tobytes()
+
+
+def seed_samples():
+    """Yield a name and samples of each kind."""
+    rng = np.random.default_rng(0)
+    for width, bits in enumerate((8, 12, 16, 20, 24, 32)):
+        size = (bits + 7) // 8
+        for level in (0, 3, 5):
+            yield (
+                f"noise-{bits}bit-level{level}",
+                samples_of(level, 1, width, size, 0, noise(bits, 200)),
+            )
+        yield f"two-{bits}bit", samples_of(5, 2, width, size, 0, noise(bits, 128))
+        yield f"wasted-{bits}bit", samples_of(5, 1, width, 1, 5, noise(7, 100))
+        white = rng.integers(-(2 ** (bits - 1)), 2 ** (bits - 1), 100)
+        yield f"white-{bits}bit", samples_of(5, 1, width, size, 0, white)
+        spike = np.zeros(300, int)
+        spike[77] = -(2 ** (bits - 1))
+        yield f"spike-{bits}bit", samples_of(4, 1, width, size, 0, spike)
+        square = np.where(np.arange(100) // 7 % 2, -(2 ** (bits - 1)), 2 ** (bits - 1) - 1)
+        yield f"square-{bits}bit", samples_of(5, 1, width, size, 0, square)
+
+
 def main():
-    corpora = {"frame": seed_frames(), "chunk": seed_chunks(), "streams": seed_streams()}
+    corpora = {
+        "frame": seed_frames(),
+        "chunk": seed_chunks(),
+        "streams": seed_streams(),
+        "round_trip": seed_samples(),
+    }
     for target, seeds in corpora.items():
         (CORPUS / target).mkdir(parents=True, exist_ok=True)
         for name, data in seeds:

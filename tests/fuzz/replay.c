@@ -8,11 +8,15 @@
 int fuzz_frame(const uint8_t *data, size_t size);
 int fuzz_chunk(const uint8_t *data, size_t size);
 int fuzz_streams(const uint8_t *data, size_t size);
+int fuzz_round_trip(const uint8_t *data, size_t size);
 
 static const struct {
     const char *name;
     int (*run)(const uint8_t *data, size_t size);
-} targets[] = {{"frame", fuzz_frame}, {"chunk", fuzz_chunk}, {"streams", fuzz_streams}};
+} targets[] = {{"frame", fuzz_frame},
+               {"chunk", fuzz_chunk},
+               {"streams", fuzz_streams},
+               {"round_trip", fuzz_round_trip}};
 
 static void replay(int target, const char *path) {
     FILE *file = fopen(path, "rb");
@@ -34,12 +38,12 @@ static void replay(int target, const char *path) {
 }
 
 int main(int argc, char **argv) {
-    for (int t = 0; argc > 2 && t < 3; t++) {
+    for (int t = 0; argc > 2 && t < 4; t++) {
         if (strcmp(argv[1], targets[t].name)) continue;
         for (int i = 2; i < argc; i++) replay(t, argv[i]);
         printf("%d replayed\n", argc - 2);
         return 0;
     }
-    fprintf(stderr, "usage: replay frame|chunk|streams FILE...\n");
+    fprintf(stderr, "usage: replay frame|chunk|streams|round_trip FILE...\n");
     return 2;
 }

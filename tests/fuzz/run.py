@@ -20,8 +20,10 @@ SOURCES = {
     "frame": ["fuzz_frame.c", "repair.c", "sound.c"],
     "chunk": ["fuzz_chunk.c", "mutate_chunk.c", "decode_by_libflac.c", "repair.c", "sound.c"],
     "streams": ["fuzz_streams.c", "repair.c"],
+    "round_trip": ["fuzz_round_trip.c"],
 }
-MAX_SIZE = {"frame": 4096, "chunk": 8192, "streams": 8192}  # bytes of an input
+# Bytes of an input.
+MAX_SIZE = {"frame": 4096, "chunk": 8192, "streams": 8192, "round_trip": 4096}
 
 FLAGS = [
     "-std=gnu11",
