@@ -1,4 +1,4 @@
-"""Two sides at a time: Zarr's reading beside C's decoding, and both libFLACs' encoding."""
+"""Two sides at a time: Zarr's reading beside C's decoding, and our encoder and libFLACs."""
 
 from __future__ import annotations
 
@@ -24,6 +24,8 @@ from benchmarks.timing import Task, round_robin
 from flaccodec import core
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from benchmarks.data import Array
     from benchmarks.results import TimesResult
 
@@ -103,20 +105,28 @@ def print_encoding(repeat: str, quick: str) -> None:
     print(json.dumps(measure_encoding(int(repeat), bool(int(quick)))))
 
 
-def run_encoding(repeat: int, quick: bool, library: Path | None) -> TimesResult:
-    """Compare encoding, with the system's libFLAC or another one in its place."""
-    environment = {**os.environ, **({"LD_PRELOAD": str(library)} if library else {})}
+def run_encoding(repeat: int, quick: bool, ours: str, environment: dict[str, str]) -> TimesResult:
+    """Compare encoding in a process with these variables."""
     command = [sys.executable, "-c", PROCESS, ROOT, str(repeat), str(int(quick))]
-    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, env=environment)
-    ours = f"libFLAC {version_of(library)}" if library else "the system's libFLAC"
+    variables = {**os.environ, **environment}
+    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, env=variables)
     what = f"{encoding_case(quick).title}: encode, one thread"
-    return _times(what, f"flaccodec, {ours}", "flacarray", *json.loads(done.stdout))
+    return _times(what, ours, "flacarray", *json.loads(done.stdout))
+
+
+def encoders() -> Iterator[tuple[str, dict[str, str]]]:
+    """Yield our encoder, libFLAC in its place, and another libFLAC in that one's place."""
+    yield "flaccodec", {}
+    libflac = {"FLACCODEC_ENCODER": "libflac"}
+    yield "flaccodec, the system's libFLAC", libflac
+    library = bundled_library()
+    if library is not None:
+        preload = {"LD_PRELOAD": str(library)}
+        yield f"flaccodec, libFLAC {version_of(library)}", {**libflac, **preload}
 
 
 def run_comparisons(repeat: int, quick: bool) -> list[TimesResult]:
     """Measure all of them."""
-    results = [run_zarr(repeat, quick), run_encoding(repeat, quick, None)]
-    library = bundled_library()
-    if library is not None:
-        results.append(run_encoding(repeat, quick, library))
+    results = [run_zarr(repeat, quick)]
+    results += [run_encoding(repeat, quick, *encoder) for encoder in encoders()]
     return results

@@ -55,11 +55,17 @@ static void work_on(int64_t job, int place, fc_job work, void *context, failure 
         note_failure(lowest, job, &error);
 }
 
+/* Threads begin in different parts of the jobs and stay there: where neighbouring
+ * jobs write to a page that is not in memory yet, of 2 MiB maybe, each of two
+ * threads would have the system clear one, and one is thrown away. */
 static void run_in_any_order(int n_threads, int64_t n_jobs, fc_job work,
                              void *context, failure *lowest) {
+    int64_t part = (n_jobs + n_threads - 1) / n_threads;
 #pragma omp parallel for schedule(dynamic, 1) num_threads(n_threads)
-    for (int64_t job = 0; job < n_jobs; job++)
-        work_on(job, omp_get_thread_num(), work, context, lowest);
+    for (int64_t i = 0; i < part * n_threads; i++) {
+        int64_t job = i % n_threads * part + i / n_threads;
+        if (job < n_jobs) work_on(job, omp_get_thread_num(), work, context, lowest);
+    }
 }
 
 /* Jobs whose results are committed in order. A job's results stay in its slot
