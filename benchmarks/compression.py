@@ -110,7 +110,7 @@ def _encoding(case: Case, contestant: Contestant) -> Task:
 
 
 def _decoding(contestant: Contestant, encoded: Any) -> Task:
-    return Task(lambda: contestant.decode(encoded), contestant.prepare)
+    return Task(lambda: contestant.decode(encoded), contestant.prepare, warm=True)
 
 
 def run_case(

@@ -39,7 +39,7 @@ FLOAT_QUANTA = 1e-3
 
 NOTES = [
     "MB are 1e6 bytes of the array; medians of runs in turns, in one process; all that was "
-    "decoded was compared.",
+    "decoded was compared. Each is run once untimed right before it is timed.",
     "flaccodec, libFLAC, Blosc, pcodec and memcpy write into an array that is there and has been "
     "written before; flacarray makes a new one each time, as it cannot do otherwise.",
     "libFLAC decodes the FLAC streams of flaccodec's chunk to int32, with one decoder for each "
@@ -203,7 +203,9 @@ def run_decoding(case: Case, repeat: int, quick: bool) -> DecodingResult:
         way.run()
         way.verify()
     nbytes = case.array.nbytes
-    seconds = round_robin([Task(way.run) for way in ways], rounds_for(nbytes, repeat, quick))
+    seconds = round_robin(
+        [Task(way.run, warm=True) for way in ways], rounds_for(nbytes, repeat, quick)
+    )
     return {
         "name": case.name,
         "title": case.title,

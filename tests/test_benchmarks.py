@@ -183,10 +183,11 @@ def test_tasks_take_turns() -> None:
     def call(name: str) -> Callable[[], None]:
         return lambda: calls.append(name)
 
-    tasks = [timing.Task(call("A"), call("a")), timing.Task(call("B"))]
+    a, b, c = timing.Task(call("A"), call("a")), timing.Task(call("B"), warm=True), call("C")
+    tasks = [a, b, timing.Task(c)]
     seconds = timing.round_robin(tasks, 2)
-    assert calls == ["a", "A", "B", "a", "A", "B"]
-    assert [len(times) for times in seconds] == [2, 2]
+    assert calls == ["a", "A", "B", "B", "C", "a", "A", "B", "B", "C"]
+    assert [len(times) for times in seconds] == [2, 2, 2]
 
 
 CASES = {
@@ -265,11 +266,12 @@ def test_all_ways_to_decode_are_timed(decoding: Run) -> None:
 
 
 def test_two_sides_are_compared(decoding: Run) -> None:
-    zarr, system, newer = decoding.results["times"]
+    zarr, own, system, newer = decoding.results["times"]
     assert "read whole" in zarr["what"]
+    assert own["ours"] == "flaccodec"
     assert "the system's" in system["ours"]
     assert "1.5.0" in newer["ours"]
-    for result in (zarr, system, newer):
+    for result in (zarr, own, system, newer):
         ratio = np.median(result["their_seconds"]) / np.median(result["our_seconds"])
         assert result["times"] == pytest.approx(ratio)
 
