@@ -119,7 +119,7 @@ typedef struct fc_view {
 
 typedef struct fc_encode_options {
     int32_t dtype;      /* fc_dtype */
-    int32_t level;      /* 0 to FC_MAX_LEVEL, libFLAC's presets */
+    int32_t level;      /* 0 to FC_MAX_LEVEL, with libFLAC's meaning */
     int64_t n_streams;
     int64_t stream_size; /* samples */
     int64_t frame_size;  /* samples, FC_MIN_FRAME_SIZE to FC_MAX_FRAME_SIZE */

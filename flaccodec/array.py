@@ -96,7 +96,7 @@ class FlacArray:
             sliced (``np.memmap``, datasets of h5py, arrays of zarr and dask) is read by blocks of
             streams.
         level : int
-            libFLAC's preset, 0 (fast) to 8 (small).
+            FLAC's level, 0 (fast) to 8 (small).
         quanta : float or array_like, optional
             For floats: one number, or one for each stream, in the units of the data. No
             sample is off by more than half of it.

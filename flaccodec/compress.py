@@ -43,7 +43,7 @@ def choose_threads(use_threads: bool | None) -> int:
 
 
 def check_level(level: int) -> int:
-    """Check one of libFLAC's presets.
+    """Check a level of FLAC's encoders.
 
     Raises
     ------
@@ -82,7 +82,7 @@ def array_compress(
     ----------
     arr : ndarray of int32, int64, float32 or float64, shape (..., n)
     level : int
-        libFLAC's preset, 0 to 8.
+        FLAC's level, 0 (fast) to 8 (small).
     quanta, precision : float or array_like, optional
         For floats one of the two, as for `flaccodec.utils.float_to_int`.
     use_threads : bool

@@ -313,7 +313,7 @@ def encode_chunk(
         Shape (..., stream_size), any layout and byte order, one of the dtypes of
         `check_dtype`. It is not copied.
     level : int
-        libFLAC's preset, 0 (fast) to 8 (small).
+        FLAC's level, 0 (fast) to 8 (small).
     frame_size : int
         Samples of a FLAC frame, the least that can be decoded on its own; 16 to 65535.
     rule : QuantaRule

@@ -149,7 +149,7 @@ def write_array(
     zgrp : zarr.Group
         It may hold other things, but none of the layout's datasets.
     level : int
-        libFLAC's preset, 0 to 8.
+        FLAC's level, 0 (fast) to 8 (small).
     quanta, precision : float or array_like, optional
         For floats one of the two, as for `flaccodec.utils.float_to_int`.
     mpi_comm : mpi4py.MPI.Comm, optional

@@ -103,7 +103,7 @@ class Flac(h5py.filters.FilterRefBase):  # type: ignore[misc]
     Parameters
     ----------
     level : int, default 5
-        libFLAC's preset, 0 (fast) to 8 (small).
+        FLAC's level, 0 (fast) to 8 (small).
     quanta : float, optional
         For float32 and float64: values are rounded to multiples of this, in the units of
         the data, so that no sample is off by more than half of it. Floats without quanta

@@ -34,7 +34,7 @@ class Flac(Codec):  # type: ignore[misc]
     Parameters
     ----------
     level : int, default 5
-        libFLAC's preset, 0 (fast) to 8 (small).
+        FLAC's level, 0 (fast) to 8 (small).
     quanta : float, optional
         For floats: values are rounded to multiples of this, so that no sample is off by
         more than half of it. Floats without quanta and precision are kept bit for bit.

@@ -60,7 +60,7 @@ class CodecOptions:
     Parameters
     ----------
     level : int
-        libFLAC's preset, 0 (fast) to 8 (small).
+        FLAC's level, 0 (fast) to 8 (small).
     quanta : float, optional
         For floats: the largest error allowed is half of this, in the units of the data.
     precision : int or float, optional

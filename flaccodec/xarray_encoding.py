@@ -38,7 +38,7 @@ def encoding(
     precision : int or float, optional
         For float32 and float64: quanta = RMS of each stream about its mean / 10**precision.
     level : int
-        libFLAC's preset, 0 (fast) to 8 (small).
+        FLAC's level, 0 (fast) to 8 (small).
     frame_size : int
         Samples of a FLAC frame, 16 to 65535.
     engine : {"zarr", "h5netcdf"}
