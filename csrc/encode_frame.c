@@ -3,9 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "bit_writer.h"
 #include "block.h"
-#include "checksum.h"
 #include "frame.h"
 #include "lpc.h"
 #include "rice.h"
@@ -243,9 +241,5 @@ size_t fc_encode_frame_fast(fc_frame_encoder *e, const int32_t *const *channel, 
                             int bits, int64_t samples, int64_t number, uint8_t *out) {
     fc_bit_writer w = {out + fc_write_frame_header(out, channels, bits, samples, number), 0, 0};
     for (int c = 0; c < channels; c++) put_subframe(e, &w, channel[c], samples, bits);
-    uint8_t *end = fc_end_bits(&w);
-    uint16_t crc = fc_crc16(out, (size_t)(end - out));
-    end[0] = (uint8_t)(crc >> 8);
-    end[1] = (uint8_t)crc;
-    return (size_t)(end + 2 - out);
+    return fc_end_frame(out, &w);
 }

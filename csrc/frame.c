@@ -2,7 +2,6 @@
 
 #include <string.h>
 
-#include "bit_writer.h"
 #include "checksum.h"
 
 #define SYNC_FIXED 0xfff8 /* sync code, reserved bit, fixed block size */
@@ -114,6 +113,14 @@ size_t fc_write_frame_header(uint8_t *out, int channels, int bits, int64_t sampl
     return at + 1;
 }
 
+size_t fc_end_frame(uint8_t *frame, const fc_bit_writer *w) {
+    uint8_t *end = fc_end_bits(w);
+    uint16_t crc = fc_crc16(frame, (size_t)(end - frame));
+    end[0] = (uint8_t)(crc >> 8);
+    end[1] = (uint8_t)crc;
+    return (size_t)(end + 2 - frame);
+}
+
 size_t fc_write_verbatim_frame(const int32_t *const *channel, int channels, int bits,
                                int64_t samples, int64_t number, uint8_t *out) {
     fc_bit_writer w = {out + fc_write_frame_header(out, channels, bits, samples, number), 0, 0};
@@ -122,9 +129,5 @@ size_t fc_write_verbatim_frame(const int32_t *const *channel, int channels, int 
         for (int64_t i = 0; i < samples; i++)
             fc_put_signed(&w, (unsigned)bits, channel[c][i]);
     }
-    uint8_t *end = fc_end_bits(&w);
-    uint16_t crc = fc_crc16(out, (size_t)(end - out));
-    end[0] = (uint8_t)(crc >> 8);
-    end[1] = (uint8_t)crc;
-    return (size_t)(end + 2 - out);
+    return fc_end_frame(out, &w);
 }

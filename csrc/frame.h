@@ -6,6 +6,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "bit_writer.h"
+
 #define FC_MAX_FRAME_HEADER 16
 
 typedef struct fc_frame_header {
@@ -32,6 +34,9 @@ size_t fc_renumber_frame(const uint8_t *frame, size_t size, int64_t number, uint
 /* Writes a frame's header, its CRC-8 included; returns its size. */
 size_t fc_write_frame_header(uint8_t *out, int channels, int bits, int64_t samples,
                              int64_t number);
+
+/* Ends a frame: fills the last byte up and writes the CRC-16. Returns its size. */
+size_t fc_end_frame(uint8_t *frame, const fc_bit_writer *writer);
 
 /* Writes a frame of verbatim subframes, for blocks shorter than those that
  * an encoder takes; stores up to FC_WRITER_SLACK bytes behind it. */
