@@ -218,8 +218,7 @@ static int check_frame_header(const fc_header *h, const uint8_t *bytes, int64_t 
 static int libflac_forced;
 
 static void ask_environment(void) {
-    const char *name = getenv("FLACCODEC_DECODER");
-    libflac_forced = name && !strcmp(name, "libflac");
+    libflac_forced = fc_wants_libflac("FLACCODEC_DECODER");
 }
 
 /* libFLAC's samples, put where ours would be. */

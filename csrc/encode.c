@@ -27,8 +27,8 @@ static const uint8_t widths[] = {8, 12, 16, 20, 24, 32};
 /* What one job works with. */
 typedef struct {
     struct encoding *shared;
-    fc_frame_encoder *fast; /* NULL where libFLAC encodes */
-    fc_encoders *encoders;
+    fc_frame_encoder *own; /* one of these is there, */
+    fc_encoders *libflac;  /* and the other one NULL */
     int32_t *low, *high;
     void *loaded, *held; /* samples copied out of a strided input; without NaN */
     uint8_t *bytes;      /* the job's frames in the order in which they came */
@@ -52,6 +52,7 @@ typedef struct encoding {
     uint8_t **scan_scratch; /* a block for each thread */
     int64_t streams_a_job, frames_a_job;
     int n_threads;
+    int by_libflac; /* frames; else by our own encoder */
     worker *workers;
     int64_t n_workers;
     uint8_t *chunk;
@@ -203,7 +204,7 @@ static void encode_at_once(worker *w, const int32_t *const *channel, const fc_pl
     uint8_t *out = w->bytes + w->n_bytes;
     size_t written = samples < FC_MIN_FRAME_SIZE
         ? fc_write_verbatim_frame(channel, plan->channels, plan->bits, samples, number, out)
-        : fc_encode_frame_fast(w->fast, channel, plan->channels, plan->bits, samples, number, out);
+        : fc_encode_frame_fast(w->own, channel, plan->channels, plan->bits, samples, number, out);
     w->frames[tag].at = w->n_bytes;
     w->frames[tag].size = written;
     w->n_bytes += written;
@@ -230,10 +231,10 @@ static int encode_frame(worker *w, int64_t tag, fc_error *error) {
                               stream, first, &w->exceptions, error);
     if (code) return code;
     const int32_t *channel[2] = {w->low, w->high};
-    if (w->fast || samples < FC_MIN_FRAME_SIZE)
+    if (w->own || samples < FC_MIN_FRAME_SIZE)
         encode_at_once(w, channel, &plan, samples, number, tag);
     else
-        code = fc_encode_block(w->encoders, channel, plan.channels, plan.bits, samples, tag);
+        code = fc_encode_block(w->libflac, channel, plan.channels, plan.bits, samples, tag);
     return code ? fc_fail_at(error, code, stream, number, -1) : FC_OK;
 }
 
@@ -252,7 +253,7 @@ static int encode_job(void *context, int slot, int64_t job, fc_error *error) {
     int64_t n = job_frames(e, job);
     for (int64_t tag = 0; tag < n; tag++)
         if (encode_frame(w, tag, error)) return error->code;
-    int code = fc_flush_encoders(w->encoders);
+    int code = w->libflac ? fc_flush_encoders(w->libflac) : FC_OK;
     return code ? fc_fail_at(error, code, w->first / e->header.n_frames, -1, -1) : FC_OK;
 }
 
@@ -277,8 +278,8 @@ static int append_job(void *context, int slot, int64_t job, fc_error *error) {
 /* -- memory ------------------------------------------------------------------------ */
 
 static void free_worker(worker *w) {
-    fc_delete_frame_encoder(w->fast);
-    fc_delete_encoders(w->encoders);
+    fc_delete_frame_encoder(w->own);
+    fc_delete_encoders(w->libflac);
     free(w->low);
     free(w->high);
     free(w->loaded);
@@ -288,20 +289,16 @@ static void free_worker(worker *w) {
     free(w->exceptions.items);
 }
 
-/* The environment can only take away, so that libFLAC can be compared with. */
-static int is_fast(int level) {
-    const char *name = getenv("FLACCODEC_ENCODER");
-    return level <= FC_MAX_FAST_LEVEL && !(name && !strcmp(name, "libflac"));
-}
-
 static int make_worker(encoding *e, worker *w) {
     const fc_header *h = &e->header;
     size_t block = (size_t)largest_block(h);
     int wide = fc_may_be_wide(h->dtype, h->mode);
-    int fast = is_fast(e->options->level);
+    int level = e->options->level;
     w->shared = e;
-    if (fast) w->fast = fc_new_frame_encoder(e->options->level, (int64_t)block);
-    w->encoders = fc_new_encoders(e->options->level, take_frame, w);
+    if (e->by_libflac)
+        w->libflac = fc_new_encoders(level, take_frame, w);
+    else
+        w->own = fc_new_frame_encoder(level, (int64_t)block);
     w->low = malloc(block * 4);
     w->high = malloc(block * 4);
     w->loaded = malloc(block * (size_t)fc_item_size(h->dtype));
@@ -309,7 +306,8 @@ static int make_worker(encoding *e, worker *w) {
     w->bytes = malloc((size_t)e->frames_a_job * fc_frame_bound((int64_t)block, 1 + wide, 32)
                       + FC_FRAME_SLACK);
     w->frames = malloc((size_t)e->frames_a_job * sizeof *w->frames);
-    return (w->fast || !fast) && w->encoders && w->low && w->high && w->loaded && w->held && w->bytes && w->frames
+    return (w->own || w->libflac) && w->low && w->high && w->loaded && w->held && w->bytes
+            && w->frames
         ? FC_OK
         : FC_ERR_MEMORY;
 }
@@ -471,7 +469,9 @@ int fc_encode(const fc_view *samples, const fc_encode_options *options, uint8_t 
     int code = check_options(options, error);
     if (code) return code;
     encoding e = {.samples = samples, .options = options,
-                  .n_threads = fc_usable_threads(options->n_threads)};
+                  .n_threads = fc_usable_threads(options->n_threads),
+                  .by_libflac = options->level > FC_MAX_FAST_LEVEL
+                      || fc_wants_libflac("FLACCODEC_ENCODER")};
     begin_header(&e);
     code = encode(&e, error);
     if (!code) {

@@ -30,7 +30,7 @@ typedef struct {
 } model;
 
 struct fc_frame_encoder {
-    int most_orders, most_partition_order;
+    int most_order, most_partition_order;
     window windows[N_WINDOWS];
     int next_window;
     double *windowed; /* with its margin */
@@ -65,7 +65,7 @@ fc_frame_encoder *fc_new_frame_encoder(int level, int64_t most_samples) {
     static const int orders[] = {0, 0, 0, 6, 8, 8}, partition_orders[] = {3, 3, 3, 4, 4, 5};
     fc_frame_encoder *e = calloc(1, sizeof *e);
     if (!e) return NULL;
-    e->most_orders = orders[level];
+    e->most_order = orders[level];
     e->most_partition_order = partition_orders[level];
     if (make_blocks(e, (size_t)most_samples)) return e;
     fc_delete_frame_encoder(e);
@@ -94,10 +94,10 @@ static int apply(const fc_frame_encoder *e, model *m, const int32_t *x, int64_t 
 static int try_lpc(fc_frame_encoder *e, model *m, const int32_t *x, int64_t samples, int bits,
                    int width) {
     double autocorrelation[FC_LAGS];
-    if (!e->most_orders) return 0;
+    if (!e->most_order) return 0;
     fc_autocorrelate(x, window_for(e, samples), samples, e->windowed + FC_LAG_MARGIN,
                      autocorrelation);
-    if (!fc_find_predictor(autocorrelation, e->most_orders, samples, bits, width, &m->predictor))
+    if (!fc_find_predictor(autocorrelation, e->most_order, samples, bits, width, &m->predictor))
         return 0;
     /* Neither a sum nor a residual exceeds 32 bits unless it is wide. */
     m->predictor.wide = (int64_t)m->predictor.magnitudes << (bits - 1) > INT32_MAX / 2;

@@ -6,10 +6,12 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "bit_writer.h"
+
 #define FC_MAX_FAST_LEVEL 5
 
 /* Bytes behind fc_frame_bound() that may be stored to. */
-#define FC_FRAME_SLACK 8
+#define FC_FRAME_SLACK FC_WRITER_SLACK
 
 /* Windows and blocks, for frames of up to so many samples. */
 typedef struct fc_frame_encoder fc_frame_encoder;

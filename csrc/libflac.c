@@ -8,6 +8,11 @@
 /* In libFLAC's library but not in its headers. */
 extern FLAC__bool FLAC__stream_encoder_set_do_md5(FLAC__StreamEncoder *, FLAC__bool);
 
+int fc_wants_libflac(const char *variable) {
+    const char *value = getenv(variable);
+    return value && !strcmp(value, "libflac");
+}
+
 #define MAX_ENCODERS 8
 #define NO_TAG (-1)
 

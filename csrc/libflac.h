@@ -4,6 +4,10 @@
 
 #include "flaccodec.h"
 
+/* Whether an environment variable says "libflac": it is to do what our own code
+ * would do, so that the two can be compared. */
+int fc_wants_libflac(const char *variable);
+
 /* Where the encoder hands over its frames: blocks of one call come back in
  * order, each with the tag that it was fed with. */
 typedef int (*fc_take_frame)(void *context, int64_t tag, const uint8_t *frame, size_t size);

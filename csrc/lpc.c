@@ -2,7 +2,7 @@
 
 #include <math.h>
 
-#define MOST_ORDERS 8
+#define MOST_ORDER 8
 #define MOST_SHIFT 15     /* that a subframe has bits for */
 #define MOST_PRECISION 15 /* bits of a coefficient; a subframe has bits for no more */
 #define LEAST_PRECISION 5
@@ -27,15 +27,15 @@ void fc_make_window(float *window, int64_t samples) {
 
 typedef struct {
     int orders; /* that there are */
-    double coefficient[MOST_ORDERS][MOST_ORDERS];
-    double error[MOST_ORDERS]; /* energy of the residual */
+    double coefficient[MOST_ORDER][MOST_ORDER];
+    double error[MOST_ORDER]; /* energy of the residual */
 } recursion;
 
 /* Levinson's and Durbin's: all orders up to the one whose error is naught. */
-static void solve(const double *r, int most_orders, recursion *all) {
-    double a[MOST_ORDERS], error = r[0] * (1 + NOISE);
+static void solve(const double *r, int most_order, recursion *all) {
+    double a[MOST_ORDER], error = r[0] * (1 + NOISE);
     all->orders = 0;
-    for (int m = 0; m < most_orders && error > 0; m++) {
+    for (int m = 0; m < most_order && error > 0; m++) {
         double reflection = r[m + 1];
         for (int j = 0; j < m; j++) reflection -= a[j] * r[m - j];
         reflection /= error;
@@ -120,13 +120,13 @@ static int quantize(const double *coefficient, int order, int shift, int most_pr
 
 static int log2_of(int order) { return order >= 8 ? 3 : order >= 4 ? 2 : order >= 2; }
 
-int fc_find_predictor(const double *autocorrelation, int most_orders, int64_t samples, int bits,
+int fc_find_predictor(const double *autocorrelation, int most_order, int64_t samples, int bits,
                       int width, fc_predictor *p) {
     recursion all;
     double energy = autocorrelation[0];
-    if (most_orders > MOST_ORDERS) most_orders = MOST_ORDERS;
-    if (most_orders >= samples) most_orders = (int)samples - 1;
-    solve(autocorrelation, most_orders, &all);
+    if (most_order > MOST_ORDER) most_order = MOST_ORDER;
+    if (most_order >= samples) most_order = (int)samples - 1;
+    solve(autocorrelation, most_order, &all);
     int order = best_order(&all, energy, samples, width);
     if (!order) return 0;
     int precision = most_precision_for(samples, bits);

@@ -4,11 +4,11 @@
 
 #include "predict.h"
 
-/* Finds the linear predictor that promises the fewest bits, of order
- * most_orders (8 at most) at most, from the autocorrelation of a block of
+/* Finds the linear predictor that promises the fewest bits, of an order up to
+ * most_order, and to 8, from the autocorrelation of a block of
  * samples. bits: that the samples need; width: that they have in the
  * subframe. 0 where none is of use. */
-int fc_find_predictor(const double *autocorrelation, int most_orders, int64_t samples, int bits,
+int fc_find_predictor(const double *autocorrelation, int most_order, int64_t samples, int bits,
                       int width, fc_predictor *predictor);
 
 /* The window for samples of a block: Tukey's, half of it tapered, which is

@@ -55,9 +55,9 @@ static void work_on(int64_t job, int place, fc_job work, void *context, failure 
         note_failure(lowest, job, &error);
 }
 
-/* Threads begin in different parts of the jobs and stay there: where neighbouring
- * jobs write to a page that is not in memory yet, of 2 MiB maybe, each of two
- * threads would have the system clear one, and one is thrown away. */
+/* Each part of the jobs is given out a job at a time, in turn with the others: where
+ * neighbouring jobs write to a page that is not in memory yet, of 2 MiB maybe, and
+ * two threads have them at once, the system clears one for each and throws one away. */
 static void run_in_any_order(int n_threads, int64_t n_jobs, fc_job work,
                              void *context, failure *lowest) {
     int64_t part = (n_jobs + n_threads - 1) / n_threads;

@@ -5,7 +5,6 @@ big-endian. libFLAC for them is Debian's or Ubuntu's, fetched into .cache/cross,
 """
 
 import subprocess
-import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -63,4 +62,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

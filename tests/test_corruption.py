@@ -278,12 +278,11 @@ def test_exceptions_are_pickled_with_their_place():
 
 COLLECTED = """
 import gc
-import sys
 
 import numpy as np
 
-from flaccodec.core import check_head, decode_chunk, decode_spans, encode_chunk, read_header
-from flaccodec.core import SPAN_DTYPE
+from flaccodec.core import decode_chunk, decode_spans, encode_chunk, read_header
+from flaccodec.core import SPAN_DTYPE, check_head
 
 def head_and_pieces(view):
     decode_spans(view[:100], [(100, view[100:])], np.empty(0, SPAN_DTYPE), np.empty(0, "i4"))

@@ -1,9 +1,11 @@
-/* For tests: signals of all kinds, and the random numbers that they are made of. */
+/* For tests: signals of all kinds, the random numbers that they are made of, and
+ * how many rounds of them a test goes. */
 #ifndef SIGNALS_H
 #define SIGNALS_H
 
 #include <math.h>
 #include <stdint.h>
+#include <stdlib.h>
 
 static uint64_t random_state = 88172645463325252u;
 
@@ -64,6 +66,19 @@ static void make_signal(int kind, int bits, int64_t n, int32_t *x) {
         x[i] = clip(v, bits);
         if (kind == WASTED) x[i] = (int32_t)((uint32_t)x[i] & ~((1u << wasted) - 1));
     }
+}
+
+/* Seeds random numbers by a program's second argument; returns its first, rounds. */
+static int begin_rounds(int argc, char **argv) {
+    if (argc > 2) random_state ^= (uint64_t)atoll(argv[2]) * 0x9e3779b97f4a7c15u;
+    return argc > 1 ? atoi(argv[1]) : 1;
+}
+
+static const int sample_widths[6] = {8, 12, 16, 20, 24, 32};
+
+static int random_block_size(void) {
+    static const int sizes[] = {16, 17, 32, 100, 192, 255, 576, 1000, 1024, 4096, 4608, 65535};
+    return random_below(3) ? sizes[random_below(12)] : 16 + (int)random_below(3000);
 }
 
 #endif

@@ -121,18 +121,14 @@ static void check_spike(void) {
 }
 
 int main(int argc, char **argv) {
-    static const int widths[6] = {8, 12, 16, 20, 24, 32};
-    static const int sizes[] = {16, 17, 32, 100, 192, 255, 576, 1000, 1024, 4096, 4608, 65535};
-    int rounds = argc > 1 ? atoi(argv[1]) : 1;
-    if (argc > 2) random_state ^= (uint64_t)atoll(argv[2]) * 0x9e3779b97f4a7c15u;
+    int rounds = begin_rounds(argc, argv);
     reference = fc_new_decoder();
     for (int round = 0; round < rounds; round++)
         for (int kind = 0; kind < N_SIGNALS; kind++)
             for (int w = 0; w < 6; w++)
                 for (int level = 0; level <= FC_MAX_FAST_LEVEL; level++) {
-                    int most = sizes[random_below(12)];
-                    if (!random_below(3)) most = 16 + (int)random_below(3000);
-                    coding how = {1 + !random_below(3), widths[w], level, 0, most};
+                    int most = random_block_size();
+                    coding how = {1 + !random_below(3), sample_widths[w], level, 0, most};
                     check_coding(&how, kind, most);
                 }
     for (int i = 0; i < rounds * 5000; i++) check_spike();

@@ -325,20 +325,16 @@ static void check_coding(const coding *how, int kind, int64_t samples, int damag
 }
 
 int main(int argc, char **argv) {
-    static const int widths[6] = {8, 12, 16, 20, 24, 32};
-    static const int sizes[] = {16, 17, 32, 100, 192, 255, 576, 1000, 1024, 4096, 4608, 65535};
-    int rounds = argc > 1 ? atoi(argv[1]) : 1;
-    if (argc > 2) random_state ^= (uint64_t)atoll(argv[2]) * 0x9e3779b97f4a7c15u;
+    int rounds = begin_rounds(argc, argv);
     reference = fc_new_decoder();
     for (int round = 0; round < rounds; round++)
         for (int kind = 0; kind < N_SIGNALS; kind++)
             for (int w = 0; w < 6; w++)
                 for (int level = 0; level <= 9; level++) {
-                    int block = sizes[random_below(12)];
-                    if (!random_below(3)) block = 16 + (int)random_below(3000);
+                    int block = random_block_size();
                     int exhaustive = level == 9;
                     if (exhaustive && block > 2000) block = 640;
-                    coding how = {1 + !random_below(3), widths[w], exhaustive ? 8 : level,
+                    coding how = {1 + !random_below(3), sample_widths[w], exhaustive ? 8 : level,
                                   exhaustive, block};
                     int64_t samples = block + 1 + random_below(block < 4000 ? 2 * block : 100);
                     check_coding(&how, kind, samples, 20);

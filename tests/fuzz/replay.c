@@ -38,7 +38,7 @@ static void replay(int target, const char *path) {
 }
 
 int main(int argc, char **argv) {
-    for (int t = 0; argc > 2 && t < 4; t++) {
+    for (int t = 0; argc > 2 && t < (int)(sizeof targets / sizeof *targets); t++) {
         if (strcmp(argv[1], targets[t].name)) continue;
         for (int i = 2; i < argc; i++) replay(t, argv[i]);
         printf("%d replayed\n", argc - 2);
