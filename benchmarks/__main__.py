@@ -16,6 +16,7 @@ from benchmarks.contestants import NOTES
 from benchmarks.data import generated_cases, recorded_cases, recording_path
 from benchmarks.decoding import decoding_cases, run_decoding
 from benchmarks.hdf5 import hdf5_cases, hdf5_names, run_hdf5
+from benchmarks.loops import LOOPS, run_loop
 from benchmarks.machine import describe_machine
 from benchmarks.memory import can_measure, run_memory
 from benchmarks.scaling import SIZES, run_scale
@@ -246,6 +247,14 @@ def scale(
     report.show_header(run.results, console)
     run.measure_scale(folder, largest)
     run.write()
+
+
+@app.command()
+def loop(what: str, seconds: float = 10, quick: Quick = False) -> None:
+    """Do one thing over and over, encode, decode or zarr, for perf to look at."""
+    if what not in LOOPS:
+        raise typer.BadParameter(f"must be one of {', '.join(LOOPS)}. Got {what!r}.")
+    print(f"{what}: {run_loop(what, seconds, quick)} times")
 
 
 @app.command()

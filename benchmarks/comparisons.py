@@ -59,16 +59,28 @@ def _chunk_bytes(store: MemoryStore) -> list[Array]:
     return [store._store_dict[key].as_numpy_array() for key in keys]
 
 
+def whole_array(quick: bool) -> Array:
+    """Return what is read whole."""
+    return bits_wave((20, 20_000) if quick else (100, 200_000), 17)
+
+
+def stored_chunks(array: Array) -> MemoryStore:
+    """Return a store of an array in N_CHUNKS chunks."""
+    store = MemoryStore()
+    chunks = array.shape[0] // N_CHUNKS, array.shape[1]
+    flaccodec.create_array(store, data=array, chunks=chunks)
+    return store
+
+
 def run_zarr(repeat: int, quick: bool) -> TimesResult:
     """Read a whole array through Zarr, and decode the same chunks one by one in C.
 
     Both make a new array; Zarr takes chunks side by side on a thread each, C takes one after
     the other on all processors.
     """
-    array = bits_wave((20, 20_000) if quick else (100, 200_000), 17)
+    array = whole_array(quick)
     rows = array.shape[0] // N_CHUNKS
-    store = MemoryStore()
-    flaccodec.create_array(store, data=array, chunks=(rows, array.shape[1]))
+    store = stored_chunks(array)
     stored: Any = zarr.open_array(store, mode="r")
     chunks = _chunk_bytes(store)
 

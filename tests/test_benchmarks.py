@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -274,6 +275,18 @@ def test_two_sides_are_compared(decoding: Run) -> None:
     for result in (zarr, own, system, newer):
         ratio = np.median(result["their_seconds"]) / np.median(result["our_seconds"])
         assert result["times"] == pytest.approx(ratio)
+
+
+@pytest.mark.parametrize("what", ["encode", "decode", "zarr"])
+def test_loops_go_round(what: str) -> None:
+    done = bench("loop", what, "--quick", "--seconds", "0.2")
+    assert re.fullmatch(rf"{what}: [1-9]\d* times\n", done.stdout), done.stderr
+
+
+def test_unknown_loops_are_refused() -> None:
+    done = bench("loop", "nothing")
+    assert done.returncode == 2
+    assert "encode, decode, zarr" in done.stderr
 
 
 def test_decoding_targets_are_judged(decoding: Run) -> None:
