@@ -90,8 +90,8 @@ def _read_whole(dataset: h5py.Dataset, progress: bool) -> FlacArray:
 
 def _move_in(chunks: FlacChunks, progress: bool) -> FlacArray | None:
     def fetch(number: tuple[int, ...]) -> npt.NDArray[np.uint8] | None:
-        chunk = chunks.flac_bytes(number)
-        return None if chunk is None else np.frombuffer(chunk, dtype=np.uint8)
+        source = chunks.flac_source(number)
+        return None if source is None else np.frombuffer(source(), dtype=np.uint8)
 
     shape = chunks.dataset.shape
     return stream_chunks.join(chunks.dtype, shape, chunks.shape, fetch, "read_hdf5", progress)

@@ -6,7 +6,7 @@ import contextlib
 import itertools
 import os
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
 import h5py
@@ -262,24 +262,27 @@ class FlacChunks:
         whole[tuple(slice(n) for n in inside)] = self.dataset[at]
         return whole
 
-    def flac_bytes(self, number: Number) -> core.Buffer | None:
-        """Return a chunk as the filter makes it; None where there is none.
+    def flac_source(self, number: Number) -> Callable[[], core.Buffer] | None:
+        """Return what gives a chunk as the filter makes it; None where there is none.
 
-        A chunk that is stored so is not decoded, and its header and index are checked.
+        HDF5 is asked here; what is returned may run in any thread. A chunk that is stored so is
+        not decoded, and its header and index are checked.
         """
-        stored = None
         if self.is_plain:
             stored = self.stored(number)
             if stored is None:
                 return None
             if stored.is_flac:
-                chunk = stored.all_bytes()
-                with located(stored.place):
-                    check_chunk(chunk, self.dtype, self.shape)
-                return chunk
+                return partial(self._checked, stored)
         elif self.dataset.id.get_chunk_info_by_coord(self.offset(number)).byte_offset is None:
             return None
-        return self.options.encode(self.samples(number))
+        return partial(self.options.encode, self.samples(number))
+
+    def _checked(self, stored: StoredChunk) -> core.Buffer:
+        chunk = stored.all_bytes()
+        with located(stored.place):
+            check_chunk(chunk, self.dtype, self.shape)
+        return chunk
 
 
 @contextlib.contextmanager

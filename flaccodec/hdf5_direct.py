@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from flaccodec.hdf5_chunks import FlacChunks
+from flaccodec.hdf5_lock import collection_waits
 from flaccodec.hdf5_selection import parse
 from flaccodec.jobs import run_in_any_order, run_in_order
 from flaccodec.threads import available_processors, resolve_threads
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from flaccodec.hdf5_selection import Part
 
 
+@collection_waits()
 def read(dataset: h5py.Dataset, selection: Any = (), num_threads: int | None = None) -> Any:
     """Read from an HDF5 dataset as ``dataset[selection]`` does, on all processors.
 
@@ -84,6 +86,7 @@ def read(dataset: h5py.Dataset, selection: Any = (), num_threads: int | None = N
     return out.reshape(wanted.result_shape)[()]
 
 
+@collection_waits()
 def write(
     dataset: h5py.Dataset,
     array: npt.ArrayLike,

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
-import collections
 import math
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,6 +13,7 @@ try:
     from zarr.core.buffer import default_buffer_prototype
     from zarr.core.config import config
     from zarr.core.sync import sync
+    from zarr.storage import LocalStore
 except ImportError as error:
     raise ImportError("flaccodec.hdf5.to_zarr needs zarr: pip install 'flaccodec[zarr]'") from error
 
@@ -21,15 +21,23 @@ from flaccodec.exceptions import ConfigurationError
 from flaccodec.hdf5_attributes import dimension_names, name_dimensions, to_hdf5, to_json
 from flaccodec.hdf5_chunks import FlacChunks, check_chunk, located
 from flaccodec.hdf5_filter import Flac
+from flaccodec.hdf5_lock import collection_waits
+from flaccodec.jobs import run_in_any_order
+from flaccodec.threads import available_processors
 from flaccodec.zarr_arrays import chunk_key, is_plain
 from flaccodec.zarr_codec import FlacCodec
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
     import h5py
-    from zarr.storage import StoreLike
+    from zarr.abc.store import Store
+    from zarr.storage import StoreLike, StorePath
+
+    from flaccodec import core
 
 MOST_NBYTES = 32 * 2**20
-"""Chunks of so many bytes, before encoding, are in memory at once."""
+"""Chunks of so many bytes, before encoding, are on their way at once; a few more may wait."""
 
 _FROM_DATASET = (
     "shape",
@@ -50,6 +58,7 @@ _FROM_ARRAY = ("shape", "dtype", "data", "chunks", "compression", "compression_o
 # -- to Zarr -----------------------------------------------------------------------------
 
 
+@collection_waits()
 def to_zarr(dataset: h5py.Dataset, store: StoreLike, **kwargs: Any) -> zarr.Array[Any]:
     """Make a Zarr array of an HDF5 dataset, without decoding.
 
@@ -96,33 +105,41 @@ def to_zarr(dataset: h5py.Dataset, store: StoreLike, **kwargs: Any) -> zarr.Arra
         if name in kwargs:
             raise ConfigurationError(f"{name} comes from the dataset. Got {name}= as well.")
     array = create_like(chunks, store, **kwargs)
-    sync(_store_all(chunks, array))
+    _store_all(chunks, array)
     return array
 
 
-async def _store_all(chunks: FlacChunks, array: zarr.Array[Any]) -> None:
+def _store_all(chunks: FlacChunks, array: zarr.Array[Any]) -> None:
     """Move all chunks, some at a time: the system copies on as many processors."""
-    numbers = chunks.numbers()
-    to_buffer = default_buffer_prototype().buffer.from_bytes
-
-    async def store() -> None:
-        for number in numbers:
-            chunk = await asyncio.to_thread(chunks.flac_bytes, number)
-            if chunk is not None:
-                await chunk_key(array, number).set(to_buffer(np.frombuffer(chunk, np.uint8).data))
-
-    stores = [asyncio.ensure_future(store()) for _ in range(_at_a_time(chunks))]
-    try:
-        await asyncio.gather(*stores)
-    finally:
-        collections.deque(numbers, maxlen=0)  # nothing is left for those that go on
-        await asyncio.gather(*stores, return_exceptions=True)
+    run_in_any_order(_moves(chunks, array), _at_a_time(chunks, array.store))
 
 
-def _at_a_time(chunks: FlacChunks) -> int:
+def _moves(chunks: FlacChunks, array: zarr.Array[Any]) -> Iterator[Callable[[], None]]:
+    for number in chunks.numbers():
+        source = chunks.flac_source(number)
+        if source is not None:
+            yield partial(_move, source, chunk_key(array, number))
+
+
+def _move(source: Callable[[], core.Buffer], key: StorePath) -> None:
+    chunk = np.frombuffer(source(), np.uint8).data
+    buffer = default_buffer_prototype().buffer.from_bytes(chunk)
+    if _is_local(key.store) and hasattr(key, "set_sync"):  # from zarr 3.1.6 on
+        key.set_sync(buffer)  # its `set` would wake two threads more for each chunk
+    else:
+        sync(key.set(buffer))
+
+
+def _at_a_time(chunks: FlacChunks, store: Store) -> int:
     nbytes = math.prod(chunks.shape) * chunks.dtype.itemsize
     limit: int = config.get("async.concurrency")
+    if _is_local(store):  # copying is work; elsewhere most of the time is waiting
+        limit = min(limit, 2 * available_processors())
     return max(1, min(MOST_NBYTES // nbytes, limit))
+
+
+def _is_local(store: Store) -> bool:
+    return type(store) is LocalStore  # one made of it may do otherwise
 
 
 def create_like(chunks: FlacChunks, store: StoreLike, **kwargs: Any) -> zarr.Array[Any]:
@@ -147,6 +164,7 @@ def create_like(chunks: FlacChunks, store: StoreLike, **kwargs: Any) -> zarr.Arr
 # -- from Zarr ----------------------------------------------------------------------------
 
 
+@collection_waits()
 def from_zarr(
     array: zarr.Array[Any] | StoreLike, group: h5py.Group, name: str, **kwargs: Any
 ) -> h5py.Dataset:

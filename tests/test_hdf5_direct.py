@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 import threading
+from pathlib import Path
 
 import h5py
 import numpy as np
@@ -456,6 +459,12 @@ def test_reading_where_h5pys_lock_is_held(tmp_path):
     visitor.join(30)
     assert not visitor.is_alive()
     same_outcome(got[0], array)
+
+
+def test_garbage_is_not_collected_where_h5pys_lock_is_held(tmp_path):
+    """Collecting an object of h5py takes its lock, whichever thread does it."""
+    script = Path(__file__).with_name("hdf5_collection.py")
+    subprocess.run([sys.executable, script, tmp_path], check=True, timeout=30)
 
 
 def test_threads_that_chunks_leave_over_go_into_a_chunk():

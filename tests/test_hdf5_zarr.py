@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
 
 import h5netcdf
@@ -405,3 +406,24 @@ def test_nothing_is_written_any_more_after_an_error(file):
     time.sleep(0.05)
     assert store._store_dict == written
     assert len(written) <= 1 + 2 * 10
+
+
+@pytest.mark.parametrize("stored", ["plain", "behind fletcher32", "in memory"])
+@pytest.mark.parametrize("where", ["files", "memory"])
+def test_copying_where_h5pys_lock_is_held(tmp_path, stored, where):
+    """As in a callback of ``visititems``: who helps must not wait for HDF5."""
+    memory = {"driver": "core", "backing_store": False} if stored == "in memory" else {}
+    store = {} if where == "memory" else tmp_path / "x.zarr"
+    copies = []
+
+    def visit():
+        with h5py.File(tmp_path / "x.h5", "w", **memory) as file:
+            fletcher32 = stored == "behind fletcher32"
+            file.create_dataset("x", data=make(), chunks=CHUNKS, fletcher32=fletcher32, **Flac())
+            file.visititems(lambda _, x: copies.append(hdf5.to_zarr(x, store)))
+
+    visitor = threading.Thread(target=visit, daemon=True)
+    visitor.start()
+    visitor.join(30)
+    assert not visitor.is_alive()
+    np.testing.assert_array_equal(copies[0][...], make())
