@@ -179,8 +179,38 @@ class FlacCodec(ArrayBytesCodec, ArrayBytesCodecPartialDecodeMixin, metaclass=_S
             chunk_spec.shape, dtype=chunk_spec.dtype.to_native_dtype(), order=chunk_spec.order
         )
         chunk = np.frombuffer(chunk_data.as_numpy_array(), dtype=np.uint8)
-        core.decode_chunk(chunk, out, num_threads=resolve_threads(None, 1))
+        _decode_whole(chunk, out)
         return chunk_spec.prototype.nd_buffer.from_numpy_array(out)
+
+    async def decode_into(
+        self, byte_getter: ByteGetter, chunk_spec: ArraySpec, out: npt.NDArray[Any]
+    ) -> bool:
+        """Fetch and decode all of a chunk.
+
+        Parameters
+        ----------
+        byte_getter : zarr ByteGetter
+        chunk_spec : zarr ArraySpec
+        out : ndarray
+            Of the chunk's shape and dtype.
+
+        Returns
+        -------
+        bool
+            Whether there is such a chunk.
+
+        Raises
+        ------
+        CorruptChunkError, ChunkMismatchError
+            With the place of the chunk; some of ``out`` may have been written.
+        """
+        reader = ChunkReader(byte_getter, chunk_spec.prototype, head_bound=0)
+        chunk = await reader.whole()
+        if chunk is None:
+            return False
+        with _located(reader):
+            await asyncio.to_thread(_decode_whole, chunk, out)
+        return True
 
     async def _encode_single(self, chunk_data: NDBuffer, chunk_spec: ArraySpec) -> Buffer | None:
         return await asyncio.to_thread(self._encode_sync, chunk_data, chunk_spec)
@@ -235,6 +265,10 @@ class FlacCodec(ArrayBytesCodec, ArrayBytesCodecPartialDecodeMixin, metaclass=_S
             return None
         picked = await asyncio.to_thread(_decode_plan, *parts, plan, chunk_spec)
         return chunk_spec.prototype.nd_buffer.from_numpy_array(picked)
+
+
+def _decode_whole(chunk: npt.NDArray[np.uint8], out: npt.NDArray[Any]) -> None:
+    core.decode_chunk(chunk, out, num_threads=resolve_threads(None, 1))
 
 
 def _decode_plan(

@@ -42,6 +42,24 @@ def recording(request):
     return request.param, np.load(path)
 
 
+@pytest.fixture(
+    scope="module",
+    params=[
+        "zarr.core.codec_pipeline.BatchedCodecPipeline",
+        "flaccodec.zarr_pipeline.FlacCodecPipeline",
+    ],
+    ids=lambda path: path.rpartition(".")[-1],
+)
+def pipeline(request):
+    """Have zarr read with either pipeline."""
+    import zarr
+
+    import flaccodec.zarr_pipeline  # noqa: F401 - registers it
+
+    with zarr.config.set({"codec_pipeline.path": request.param}):
+        yield request.param
+
+
 @pytest.fixture(autouse=True)
 def _default_threads(monkeypatch):
     monkeypatch.delenv("FLACCODEC_NUM_THREADS", raising=False)

@@ -14,6 +14,7 @@ import flaccodec
 from flaccodec import FlacCodec
 from flaccodec.partial import StorePath
 
+pytestmark = pytest.mark.usefixtures("pipeline")
 FRAME = 16
 
 

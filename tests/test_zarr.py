@@ -27,6 +27,7 @@ from flaccodec.exceptions import (
 )
 from flaccodec.index import ChunkIndex
 
+pytestmark = pytest.mark.usefixtures("pipeline")
 RNG = np.random.default_rng(0)
 WALK = np.cumsum(RNG.integers(-50, 50, (5, 6, 700)), axis=-1).astype("int32")
 

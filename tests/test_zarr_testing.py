@@ -14,6 +14,7 @@ from zarr.testing.stateful import ZarrHierarchyStateMachine
 
 from flaccodec import FlacCodec
 
+pytestmark = pytest.mark.usefixtures("pipeline")
 dtypes = st.sampled_from([np.dtype(d) for d in INTEGERS + FLOATS])
 
 

@@ -1,0 +1,107 @@
+"""`FlacCodecPipeline`: zarr reads whole chunks of FLAC into its result, without a copy."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+try:
+    from zarr.core.codec_pipeline import BatchedCodecPipeline
+    from zarr.registry import register_pipeline
+except ImportError as error:
+    raise ImportError(
+        "flaccodec.zarr_pipeline needs zarr: pip install 'flaccodec[zarr]'"
+    ) from error
+
+from flaccodec.zarr_codec import FlacCodec
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    import numpy.typing as npt
+    from zarr.abc.store import ByteGetter
+    from zarr.core.array_spec import ArraySpec
+    from zarr.core.buffer import NDBuffer
+    from zarr.core.indexing import SelectorTuple
+
+    Entry = tuple[ByteGetter, ArraySpec, SelectorTuple, SelectorTuple, bool]
+
+__all__ = ["FlacCodecPipeline"]
+
+
+@dataclass(frozen=True)
+class FlacCodecPipeline(BatchedCodecPipeline):
+    """A codec pipeline that decodes FLAC chunks where they belong in what is read.
+
+    zarr's own pipeline decodes each chunk to memory of its own, and copies it to its place on
+    one thread. This one decodes a chunk that is read whole right there, in as many threads as
+    zarr has chunks under way. All else, other codecs and writing included, is left to zarr's.
+
+    It is chosen for all arrays that are opened from then on, as zarr's configuration is global:
+    import this module, and set ``codec_pipeline.path``.
+
+    Examples
+    --------
+    >>> import numpy as np, zarr
+    >>> import flaccodec, flaccodec.zarr_pipeline
+    >>> store = {}
+    >>> data = np.arange(4000, dtype="int32").reshape(4, 1000)
+    >>> array = flaccodec.create_array(store, data=data, chunks=(2, 1000))
+    >>> path = "flaccodec.zarr_pipeline.FlacCodecPipeline"
+    >>> with zarr.config.set({"codec_pipeline.path": path}):
+    ...     array = zarr.open_array(store)
+    >>> bool((array[:] == data).all())
+    True
+    """
+
+    async def read_batch(
+        self,
+        batch_info: Iterable[Entry],
+        out: NDBuffer,
+        drop_axes: tuple[int, ...] = (),
+    ) -> None:
+        """Read chunks into an array; zarr's documentation explains."""
+        batch = list(batch_info)
+        is_done = await asyncio.gather(*(self._read_in_place(entry, out) for entry in batch))
+        left = [entry for entry, done in zip(batch, is_done, strict=True) if not done]
+        if left:
+            await super().read_batch(left, out, drop_axes)
+
+    async def _read_in_place(self, entry: Entry, out: NDBuffer) -> bool:
+        """Decode a chunk where it belongs, where that can be; return whether it was."""
+        byte_getter, chunk_spec, selection, out_selection, *_ = entry
+        if not (self.supports_partial_decode and isinstance(self.array_bytes_codec, FlacCodec)):
+            return False
+        place = _place(chunk_spec, selection, out.as_ndarray_like(), out_selection)
+        if place is None:
+            return False
+        return await self.array_bytes_codec.decode_into(byte_getter, chunk_spec, place)
+
+
+def _place(
+    chunk_spec: ArraySpec, selection: SelectorTuple, array: Any, array_selection: SelectorTuple
+) -> npt.NDArray[Any] | None:
+    """Return the part of an array that is to be all of a chunk as it is; None if none is."""
+    wanted, at = _slices(selection), _slices(array_selection)
+    if type(array) is not np.ndarray or not wanted or at is None:
+        return None  # other indices would copy
+    shape = chunk_spec.shape
+    if [s.indices(n) for s, n in zip(wanted, shape, strict=False)] != [(0, n, 1) for n in shape]:
+        return None
+    place = array[at]
+    fits = place.shape == shape and place.dtype == chunk_spec.dtype.to_native_dtype()
+    return place if fits else None
+
+
+def _slices(selection: SelectorTuple) -> tuple[slice, ...] | None:
+    """Return a selection that is one slice for each axis; None if it is another."""
+    if not isinstance(selection, tuple):
+        return None
+    slices = tuple(s for s in selection if isinstance(s, slice))
+    return slices if len(slices) == len(selection) else None
+
+
+register_pipeline(FlacCodecPipeline)

@@ -1,0 +1,143 @@
+"""FlacCodecPipeline; that it reads what zarr's own does, the tests of zarr's arrays show."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import zarr
+from zarr.core.buffer import default_buffer_prototype
+
+import flaccodec
+from flaccodec import FlacCodec, core
+from flaccodec.exceptions import FrameError
+from flaccodec.zarr_pipeline import FlacCodecPipeline
+
+PATH = "flaccodec.zarr_pipeline.FlacCodecPipeline"
+DATA = np.random.default_rng(0).integers(-1000, 1000, (6, 7, 900)).astype("int32")
+CHUNKS = (2, 3, 300)
+
+
+@pytest.fixture(autouse=True)
+def _chosen():
+    with zarr.config.set({"codec_pipeline.path": PATH}):
+        yield
+
+
+@pytest.fixture
+def outputs(monkeypatch):
+    """What decode_chunk wrote into."""
+    written, decode = [], core.decode_chunk
+
+    def watched(chunk, out, **options):
+        written.append(out)
+        return decode(chunk, out, **options)
+
+    monkeypatch.setattr(core, "decode_chunk", watched)
+    return written
+
+
+def make(store=None, **options):
+    options = {"data": DATA, "chunks": CHUNKS, "codecs": [FlacCodec(frame_size=64)]} | options
+    return flaccodec.create_array({} if store is None else store, **options)
+
+
+def in_place(outputs, array):
+    return sum(np.shares_memory(out, array) for out in outputs)
+
+
+def test_whole_chunks_are_decoded_where_they_belong(outputs):
+    array = make()
+    assert isinstance(array.async_array.codec_pipeline, FlacCodecPipeline)
+    got = array[:]
+    np.testing.assert_array_equal(got, DATA)
+    # Of 3 x 3 x 3 chunks, the last along the middle axis have but one row inside.
+    assert in_place(outputs, got) == 18
+
+
+@pytest.mark.parametrize(
+    ("selection", "n_in_place"),
+    [
+        (np.s_[2:4, 3:6, 300:600], 1),
+        (np.s_[2:4, 3:6, 300:601], 1),
+        (np.s_[2:6, 3, :], 0),
+        (np.s_[::2, :3, :300], 0),
+        (np.s_[1:3, :3, :300], 0),
+    ],
+    ids=str,
+)
+def test_parts_are_left_to_zarr(outputs, selection, n_in_place):
+    got = make()[selection]
+    np.testing.assert_array_equal(got, DATA[selection])
+    assert in_place(outputs, got) == n_in_place
+
+
+@pytest.mark.parametrize("dtype", ["i4", ">i4", "f8", ">f4", "u1", "i8"])
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_dtypes_and_orders(outputs, dtype, order):
+    data = np.abs(DATA[:, :6] % 100).astype(dtype)
+    got = make(data=data, config={"order": order})[:]
+    np.testing.assert_array_equal(got, data)
+    assert got.dtype == np.dtype(dtype)
+    assert in_place(outputs, got) == 18
+
+
+def test_into_an_array_that_is_given(outputs):
+    out = np.zeros_like(DATA)
+    buffer = default_buffer_prototype().nd_buffer.from_numpy_array(out)
+    make().get_basic_selection(..., out=buffer)
+    np.testing.assert_array_equal(out, DATA)
+    assert in_place(outputs, out) == 18
+
+
+def test_inside_of_shards(outputs):
+    got = make(chunks=(1, 7, 300), shards=(2, 7, 900))[:]
+    np.testing.assert_array_equal(got, DATA)
+    assert in_place(outputs, got) == 0  # zarr copies shards
+    assert len(outputs) == 18
+
+
+@pytest.mark.parametrize("batch_size", [1, 4, 100])
+def test_missing_chunks_hold_the_fill_value(batch_size):
+    with zarr.config.set({"codec_pipeline.batch_size": batch_size}):
+        array = make(data=None, shape=DATA.shape, dtype="int32", fill_value=-5)
+        array[2:4, :3] = DATA[2:4, :3]
+        wanted = np.full_like(DATA, -5)
+        wanted[2:4, :3] = DATA[2:4, :3]
+        np.testing.assert_array_equal(array[:], wanted)
+
+
+def test_arrays_of_other_codecs_are_read_as_ever(outputs):
+    for options in ({}, {"shards": (6, 9, 900)}, {"zarr_format": 2}):
+        array = zarr.create_array({}, data=DATA, chunks=CHUNKS, **options)
+        np.testing.assert_array_equal(array[:], DATA)
+    filtered = make(codecs=[zarr.codecs.TransposeCodec(order=(1, 0, 2)), FlacCodec()])
+    np.testing.assert_array_equal(filtered[:], DATA)
+    assert len(outputs) == 27
+
+
+def test_a_damaged_chunk_is_named(tmp_path):
+    array = make(tmp_path / "a")
+    path = tmp_path / "a" / "c" / "1" / "0" / "2"
+    raw = bytearray(path.read_bytes())
+    raw[-9] ^= 0x55
+    path.write_bytes(raw)
+    with pytest.raises(FrameError, match=r"a/c/1/0/2.*stream 5"):
+        array[:]
+
+
+def test_the_name_is_known_once_the_module_is_imported(tmp_path):
+    make(tmp_path / "a")
+    code = (
+        "import sys, zarr, flaccodec.zarr_pipeline\n"
+        "array = zarr.open_array(sys.argv[1])\n"
+        "print(type(array.async_array.codec_pipeline).__name__, int(array[:].sum()))"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", code, tmp_path / "a"],
+        env={"ZARR_CODEC_PIPELINE__PATH": PATH},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert result.stdout.split() == ["FlacCodecPipeline", str(DATA.sum())]
