@@ -16,6 +16,7 @@ import zarr
 from zarr.storage import MemoryStore
 
 import flaccodec
+import flaccodec.zarr_pipeline
 from benchmarks.compression import WrongDataError
 from benchmarks.contestants import FlacarrayIntegers, Flaccodec, thread_counts
 from benchmarks.data import Case, bits_wave
@@ -24,7 +25,7 @@ from benchmarks.timing import Task, round_robin
 from flaccodec import core
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from benchmarks.data import Array
     from benchmarks.results import TimesResult
@@ -39,6 +40,12 @@ print_encoding(*sys.argv[2:])
 """
 
 N_CHUNKS = 10
+
+PIPELINES = {
+    "zarr.Array": "zarr.core.codec_pipeline.BatchedCodecPipeline",
+    "zarr.Array, FlacCodecPipeline": "flaccodec.zarr_pipeline.FlacCodecPipeline",
+}
+"""What zarr reads with; the first is its own."""
 
 
 def _times(
@@ -72,16 +79,16 @@ def stored_chunks(array: Array) -> MemoryStore:
     return store
 
 
-def run_zarr(repeat: int, quick: bool) -> TimesResult:
+def run_zarr(repeat: int, quick: bool) -> list[TimesResult]:
     """Read a whole array through Zarr, and decode the same chunks one by one in C.
 
-    Both make a new array; Zarr takes chunks side by side on a thread each, C takes one after
-    the other on all processors.
+    Each makes a new array; Zarr, with its own pipeline or ours, takes chunks side by side on a
+    thread each, C takes one after the other on all processors.
     """
     array = whole_array(quick)
     rows = array.shape[0] // N_CHUNKS
     store = stored_chunks(array)
-    stored: Any = zarr.open_array(store, mode="r")
+    pipelines = {name: open_with(path, store) for name, path in PIPELINES.items()}
     chunks = _chunk_bytes(store)
 
     def decode() -> Array:
@@ -91,13 +98,26 @@ def run_zarr(repeat: int, quick: bool) -> TimesResult:
             core.decode_chunk(chunk, part, num_threads=thread_counts()[-1])
         return out
 
-    for got in (stored[:], decode()):
-        if not np.array_equal(got, array):
+    ways: list[Callable[[], Array]] = [
+        partial(stored.__getitem__, ...) for stored in pipelines.values()
+    ]
+    ways.append(decode)
+    for way in ways:
+        if not np.array_equal(way(), array):
             raise WrongDataError("reading a whole Zarr array: samples differ")
-    tasks = [Task(lambda: stored[:], warm=True), Task(decode, warm=True)]
-    seconds = round_robin(tasks, 2 * repeat, 2 * array.nbytes)
+    tasks = [Task(way, warm=True) for way in ways]
+    *seconds, in_c = round_robin(tasks, 2 * repeat, 2 * array.nbytes)
     what = f"int32 {array.shape}, {N_CHUNKS} chunks: read whole"
-    return _times(what, "zarr.Array", "chunks decoded in C", *seconds)
+    return [
+        _times(what, name, "chunks decoded in C", mine, in_c)
+        for name, mine in zip(pipelines, seconds, strict=True)
+    ]
+
+
+def open_with(pipeline: str, store: MemoryStore) -> Any:
+    """Open an array that reads with a pipeline of codecs."""
+    with zarr.config.set({"codec_pipeline.path": pipeline}):
+        return zarr.open_array(store, mode="r")
 
 
 def encoding_case(quick: bool) -> Case:
@@ -140,6 +160,6 @@ def encoders() -> Iterator[tuple[str, dict[str, str]]]:
 
 def run_comparisons(repeat: int, quick: bool) -> list[TimesResult]:
     """Measure all of them."""
-    results = [run_zarr(repeat, quick)]
+    results = run_zarr(repeat, quick)
     results += [run_encoding(repeat, quick, *encoder) for encoder in encoders()]
     return results
