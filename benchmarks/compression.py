@@ -106,7 +106,7 @@ def _encode_once(case: Case, contestant: Contestant) -> tuple[Any, float]:
 
 def _encoding(case: Case, contestant: Contestant) -> Task:
     given = _given(case, contestant)
-    return Task(lambda: contestant.encode(given), contestant.prepare)
+    return Task(lambda: contestant.encode(given), contestant.prepare, warm=True)
 
 
 def _decoding(contestant: Contestant, encoded: Any) -> Task:
