@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from benchmarks.apart import run_apart
 from benchmarks.compression import WrongDataError, run_case
 from benchmarks.contestants import Contestant, FlacarrayFloats, FlacarrayIntegers, thread_counts
 from benchmarks.data import Case, noisy_wave
@@ -97,9 +98,16 @@ def _measure_slices(case: Case, repeat: int) -> list[SliceOfArray]:
     ]
 
 
-def run_arrays(case: Case, repeat: int, quick: bool) -> ArrayResult:
+def measure_arrays(name: str, repeat: int, quick: bool) -> ArrayResult:
     """Measure and verify making, restoring and, for floats, slices."""
+    case = next(case for case in array_cases(quick) if case.name == name)
     return {
         "case": run_case(case, repeat, quick, _contestants(case)),
         "slices": _measure_slices(case, repeat) if case.is_quantized else [],
     }
+
+
+def run_arrays(case: Case, repeat: int, quick: bool) -> ArrayResult:
+    """Do it in a process of its own."""
+    result: ArrayResult = run_apart(measure_arrays, case.name, repeat, quick)
+    return result

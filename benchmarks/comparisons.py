@@ -2,12 +2,7 @@
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
-import sys
 from functools import partial
-from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +12,7 @@ from zarr.storage import MemoryStore
 
 import flaccodec
 import flaccodec.zarr_pipeline
+from benchmarks.apart import run_apart
 from benchmarks.compression import WrongDataError
 from benchmarks.contestants import FlacarrayIntegers, Flaccodec, thread_counts
 from benchmarks.data import Case, bits_wave
@@ -29,15 +25,6 @@ if TYPE_CHECKING:
 
     from benchmarks.data import Array
     from benchmarks.results import TimesResult
-
-ROOT = str(Path(__file__).parents[1])
-
-PROCESS = """
-import sys
-sys.path.append(sys.argv[1])  # behind the installed flaccodec
-from benchmarks.comparisons import print_encoding
-print_encoding(*sys.argv[2:])
-"""
 
 N_CHUNKS = 10
 
@@ -79,7 +66,13 @@ def stored_chunks(array: Array) -> MemoryStore:
     return store
 
 
-def run_zarr(repeat: int, quick: bool) -> list[TimesResult]:
+def open_with(pipeline: str, store: MemoryStore) -> Any:
+    """Open an array that reads with a pipeline of codecs."""
+    with zarr.config.set({"codec_pipeline.path": pipeline}):
+        return zarr.open_array(store, mode="r")
+
+
+def measure_whole_reads(repeat: int, quick: bool) -> list[list[float]]:
     """Read a whole array through Zarr, and decode the same chunks one by one in C.
 
     Each makes a new array; Zarr, with its own pipeline or ours, takes chunks side by side on a
@@ -106,18 +99,17 @@ def run_zarr(repeat: int, quick: bool) -> list[TimesResult]:
         if not np.array_equal(way(), array):
             raise WrongDataError("reading a whole Zarr array: samples differ")
     tasks = [Task(way, warm=True) for way in ways]
-    *seconds, in_c = round_robin(tasks, 2 * repeat, 2 * array.nbytes)
-    what = f"int32 {array.shape}, {N_CHUNKS} chunks: read whole"
+    return round_robin(tasks, 2 * repeat, 2 * array.nbytes)
+
+
+def run_whole_reads(repeat: int, quick: bool) -> list[TimesResult]:
+    """Compare them in a process where none of them finds memory that others have left it."""
+    *seconds, in_c = run_apart(measure_whole_reads, repeat, quick)
+    what = f"int32 {whole_array(quick).shape}, {N_CHUNKS} chunks: read whole"
     return [
         _times(what, name, "chunks decoded in C", mine, in_c)
-        for name, mine in zip(pipelines, seconds, strict=True)
+        for name, mine in zip(PIPELINES, seconds, strict=True)
     ]
-
-
-def open_with(pipeline: str, store: MemoryStore) -> Any:
-    """Open an array that reads with a pipeline of codecs."""
-    with zarr.config.set({"codec_pipeline.path": pipeline}):
-        return zarr.open_array(store, mode="r")
 
 
 def encoding_case(quick: bool) -> Case:
@@ -133,18 +125,11 @@ def measure_encoding(repeat: int, quick: bool) -> list[list[float]]:
     return round_robin([Task(partial(entry.encode, array)) for entry in entries], 2 * repeat)
 
 
-def print_encoding(repeat: str, quick: str) -> None:
-    """Measure in this process, and print what `run_encoding` reads."""
-    print(json.dumps(measure_encoding(int(repeat), bool(int(quick)))))
-
-
 def run_encoding(repeat: int, quick: bool, ours: str, environment: dict[str, str]) -> TimesResult:
     """Compare encoding in a process with these variables."""
-    command = [sys.executable, "-c", PROCESS, ROOT, str(repeat), str(int(quick))]
-    variables = {**os.environ, **environment}
-    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, env=variables)
     what = f"{encoding_case(quick).title}: encode, one thread"
-    return _times(what, ours, "flacarray", *json.loads(done.stdout))
+    seconds = run_apart(measure_encoding, repeat, quick, environment=environment)
+    return _times(what, ours, "flacarray", *seconds)
 
 
 def encoders() -> Iterator[tuple[str, dict[str, str]]]:
@@ -160,6 +145,6 @@ def encoders() -> Iterator[tuple[str, dict[str, str]]]:
 
 def run_comparisons(repeat: int, quick: bool) -> list[TimesResult]:
     """Measure all of them."""
-    results = run_zarr(repeat, quick)
+    results = run_whole_reads(repeat, quick)
     results += [run_encoding(repeat, quick, *encoder) for encoder in encoders()]
     return results
