@@ -208,7 +208,7 @@ NOTES = [
     "MB are 1e6 bytes of the array; speeds are medians of runs in turns, in one process; "
     "each codec beside flacarray with the same number of threads.",
     "All that was decoded was compared with the array. Each is run once untimed right before it is "
-    "timed. FlacArrays are measured in a process of their own.",
+    "timed, but for files of HDF5. FlacArrays are measured in a process of their own.",
     "flacarray's size is that of its FLAC streams without its tables.",
     "pcodec is given the array flattened, in one call.",
     f"Zarr's default is Zstd level 0, which Zstd takes for its own default, {ZSTD_LEVEL}.",
