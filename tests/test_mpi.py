@@ -3,6 +3,7 @@
 With the h5py of this environment, which is built without MPI, and with one of parallel HDF5.
 """
 
+import os
 import re
 import subprocess
 import sys
@@ -46,6 +47,13 @@ def test_files_with_parallel_hdf5(ranks, program, tmp_path):
 @pytest.mark.parametrize("ranks", RANKS[1:])
 def test_failures(ranks, tmp_path):
     mpirun(ranks, "check_failures.py", tmp_path)
+
+
+def test_a_message_of_more_than_2_gib():
+    available = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    if available < 7 * 2**30:
+        pytest.skip(f"two ranks need 5 GiB of memory, and {available / 2**30:.1f} are free")
+    mpirun(2, "check_large_message.py")
 
 
 def test_ranks_that_hang_fail():
