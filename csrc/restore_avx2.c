@@ -1,6 +1,7 @@
 /* Up to eight blocks in lanes, with AVX2. */
 #include "restore_avx2.h"
 
+#include "bits.h"
 #include "cpu.h"
 
 #if FC_X86
@@ -24,6 +25,11 @@
 
 #include "transpose_avx2.h"
 #define transpose fc_transpose_8
+
+FC_TARGET_AVX2 FC_INLINE __m256i unfold(__m256i folded) {
+    __m256i sign = _mm256_sub_epi32(ZERO, AND(folded, _mm256_set1_epi32(1)));
+    return XOR(_mm256_srli_epi32(folded, 1), sign);
+}
 
 #include "restore_lanes.h"
 

@@ -52,42 +52,61 @@ FC_TARGET_AVX512 FC_INLINE void transpose(__m512i v[LANES]) {
     }
 }
 
+FC_TARGET_AVX512 FC_INLINE __m512i unfold(__m512i folded) {
+    __mmask16 odd = _mm512_test_epi32_mask(folded, _mm512_set1_epi32(1));
+    __m512i half = _mm512_srli_epi32(folded, 1);
+    return _mm512_mask_xor_epi32(half, odd, half, _mm512_set1_epi32(-1));
+}
+
 #include "restore_lanes.h"
 
 /* Samples of a tile: its residuals, and the samples of all lanes that are
  * written meanwhile, stay in the first-level cache. */
 #define TILE_STEPS 256
+#define MOST_STEPS (TILE_STEPS + LANES - 1) /* of the last */
 
-/* The few samples that are left at the end. */
-static int finish_blocks(fc_tile_reader *r, const fc_restoring *blocks, int n, int32_t *tile) {
-    int64_t from = r->next, rest = r->samples - from;
-    if (!fc_read_tile(r, rest, tile)) return 0;
-    for (int k = 0; k < n; k++) {
-        for (int64_t i = 0; i < rest; i++) blocks[k].x[from + i] = tile[i * LANES + k];
-        fc_restore_block(blocks + k, from);
+/* How many samples from here on until a vector of them begins where a line of the cache does. */
+static int64_t steps_to_line(const int32_t *x) {
+    return (int64_t)(-(uintptr_t)x / sizeof *x % LANES);
+}
+
+/* All that is left, or what ends where a line of the cache does. */
+static int64_t steps_of_tile(const int32_t *x, int64_t left) {
+    int64_t more = steps_to_line(x);
+    return left <= MOST_STEPS ? left : TILE_STEPS - (more ? LANES : 0) + more;
+}
+
+/* Restores steps samples, LANES or more, from at on. A vector that lies across lines of the
+ * cache takes longer to store; so the first and the last may overlap with others, and
+ * some samples are restored twice. */
+static void restore_tile(lanes *l, restoring_loop *loop, int64_t at, int64_t steps,
+                         const int32_t *tile) {
+    int64_t until = at + steps, line = at + steps_to_line(l->x[0] + at);
+    int64_t end = line + (until - line) / LANES * LANES;
+    int64_t begins[3] = {at, line, until - LANES}, ends[3] = {at + LANES, end, until};
+    for (int i = line == at; i < 2 + (end < until); i++) {
+        l->from = begins[i];
+        l->until = ends[i];
+        l->tile = tile + (l->from - at) * LANES;
+        loop(l);
     }
-    return 1;
 }
 
 FC_TARGET_AVX512 int fc_decode_tiles(const fc_residual *residuals, const fc_restoring *blocks,
                                      int n) {
     fc_tile_reader r;
     lanes l;
-    int32_t tile[TILE_STEPS * LANES] __attribute__((aligned(64)));
+    int32_t tile[MOST_STEPS * LANES] __attribute__((aligned(64)));
     int64_t samples = residuals->samples, from = order_of_lanes(blocks, n);
     if (samples < from + LANES || !fc_open_tiles(&r, residuals, n, from)) return 0;
     restore_beginnings(blocks, n, from);
     fill_lanes(&l, blocks, n);
-    l.tile = tile;
     restoring_loop *loop = choose_loop(blocks, n);
-    for (l.from = from; l.from + LANES <= samples; l.from = l.until) {
-        int64_t steps = (samples - l.from) / LANES * LANES;
-        if (steps > TILE_STEPS) steps = TILE_STEPS;
+    for (int64_t at = from, steps; at < samples; at += steps) {
+        steps = steps_of_tile(blocks->x + at, samples - at);
         if (!fc_read_tile(&r, steps, tile)) return 0;
-        l.until = l.from + steps;
-        loop(&l);
+        restore_tile(&l, loop, at, steps, tile);
     }
-    if (!finish_blocks(&r, blocks, n, tile)) return 0;
     for (int k = 0; k < n; k++) residuals[k].bits->at = fc_tile_position(&r, k);
     return 1;
 }

@@ -3,13 +3,14 @@
  *
  * restore_avx2.c and restore_avx512.c include this, after they have said what
  * a VECTOR is and how it is worked on: OP(name) is the intrinsic of that name;
- * ADD_PRODUCTS, PAIR, ODD_OF_SECOND, XOR, AND, ZERO, LOAD, STORE, SET1_64 and transpose()
- * are those that are called otherwise. */
+ * ADD_PRODUCTS, PAIR, ODD_OF_SECOND, XOR, AND, ZERO, LOAD, STORE, SET1_64, transpose()
+ * and unfold() are those that are called otherwise. */
 #include "bits.h"
 #include "residual.h"
 
 #define LOOP TARGET FC_INLINE
 #define FETCHED_AHEAD 1024 /* bytes */
+#define UNROLLED _Pragma("GCC unroll 16") /* arrays that a loop goes over stay in memory */
 
 /* LANES blocks on their way. All have the order of the highest, with
  * coefficients of zero beyond their own. */
@@ -24,13 +25,10 @@ typedef struct {
     VECTOR shift;
     VECTOR bias; /* 2**15 times the sum of the coefficients */
     VECTOR coefficient[FC_MAX_ORDER];
-    VECTOR pair[FC_MAX_ORDER / 2]; /* of these, in 16 bits each */
+    /* These in 16 bits each. The first goes with the newest sample, which is alone: there is
+     * no time to pair it. Those after it are in pairs, and the last is alone again. */
+    VECTOR first, first_high, pair[FC_MAX_ORDER / 2], last;
 } lanes;
-
-LOOP VECTOR unfold(VECTOR folded) {
-    VECTOR sign = OP(sub_epi32)(ZERO, AND(folded, OP(set1_epi32)(1)));
-    return XOR(OP(srli_epi32)(folded, 1), sign);
-}
 
 /* LANES residuals of each block: v[t] has the one at i + t of every block. */
 LOOP void load_residuals(const lanes *l, int64_t i, VECTOR v[LANES]) {
@@ -66,31 +64,37 @@ LOOP VECTOR gather(const lanes *l, int64_t i) {
 
 /* For the products of 16 bits by 16 that are summed two by two, a sample and
  * the one before it share a lane: the newer in the low half. */
-LOOP VECTOR pair(VECTOR newer, VECTOR older_shifted) {
-    return PAIR(newer, older_shifted);
+LOOP VECTOR pair(VECTOR newer, VECTOR older) {
+    return PAIR(newer, OP(slli_epi32)(older, 16));
 }
 
-/* Samples of 16 bits, sums of 32. pairs[order - 1] is the newest of those
- * before, as in the loops below. */
+LOOP VECTOR pair_high(VECTOR newer, VECTOR older) {
+    return PAIR(OP(srli_epi32)(newer, 16), older);
+}
+
+/* Samples of 16 bits, sums of 32. pairs[j] has, of those before, the one at j
+ * and the one before that. */
 LOOP void restore_short(const lanes *l, int order) {
     VECTOR pairs[FC_MAX_ORDER + LANES], v[LANES];
-    VECTOR last = gather(l, l->from - order);
-    for (int j = 1; j < order; j++) {
-        VECTOR y = gather(l, l->from - order + j);
-        pairs[j] = pair(y, OP(slli_epi32)(last, 16));
-        last = y;
+    VECTOR newest = gather(l, l->from - order), before = ZERO;
+    for (int j = 0; j < order - 1; j++) {
+        pairs[j] = pair(newest, before);
+        before = newest;
+        newest = gather(l, l->from - order + 1 + j);
     }
     for (int64_t i = l->from; i < l->until; i += LANES) {
         load_residuals(l, i, v);
-        for (int t = 0; t < LANES; t++) {
-            VECTOR sum = OP(madd_epi16)(pairs[t + 1], l->pair[order / 2 - 1]);
+        UNROLLED for (int t = 0; t < LANES; t++) {
+            VECTOR sum = OP(madd_epi16)(pairs[t], l->last);
             for (int j = order / 2 - 1; j-- > 0;)
-                sum = ADD_PRODUCTS(sum, pairs[t + order - 1 - 2 * j], l->pair[j]);
+                sum = ADD_PRODUCTS(sum, pairs[t + order - 2 - 2 * j], l->pair[j]);
+            sum = ADD_PRODUCTS(sum, newest, l->first);
             v[t] = OP(add_epi32)(v[t], OP(srav_epi32)(sum, l->shift));
-            pairs[t + order] = pair(v[t], OP(slli_epi32)(last, 16));
-            last = v[t];
+            pairs[t + order - 1] = pair(newest, before);
+            before = newest;
+            newest = v[t];
         }
-        for (int j = 1; j < order; j++) pairs[j] = pairs[j + LANES];
+        for (int j = 0; j < order - 1; j++) pairs[j] = pairs[j + LANES];
         store_samples(l, i, v);
     }
 }
@@ -103,35 +107,35 @@ LOOP void restore_short(const lanes *l, int order) {
  * up to more than 2**15: low + 2**15 is 0 to 2**16 - 1. */
 LOOP void restore_split(const lanes *l, int order) {
     VECTOR low[FC_MAX_ORDER + LANES], high[FC_MAX_ORDER + LANES], v[LANES];
-    const VECTOR flip = OP(set1_epi32)(0x8000);
+    const VECTOR flip = OP(set1_epi32)(0x8000), flip_both = OP(set1_epi32)((int)0x80008000);
     VECTOR rest = OP(sub_epi32)(OP(set1_epi32)(16), l->shift);
-    VECTOR last = gather(l, l->from - order), last_low;
-    last_low = OP(slli_epi32)(XOR(last, flip), 16);
-    for (int j = 1; j < order; j++) {
-        VECTOR y = gather(l, l->from - order + j), y_low = XOR(y, flip);
-        low[j] = pair(y_low, last_low);
-        high[j] = pair(OP(srli_epi32)(y, 16), last);
-        last = y;
-        last_low = OP(slli_epi32)(y_low, 16);
+    VECTOR newest = gather(l, l->from - order), before = ZERO;
+    for (int j = 0; j < order - 1; j++) {
+        low[j] = XOR(pair(newest, before), flip_both);
+        high[j] = pair_high(newest, before);
+        before = newest;
+        newest = gather(l, l->from - order + 1 + j);
     }
     for (int64_t i = l->from; i < l->until; i += LANES) {
         load_residuals(l, i, v);
-        for (int t = 0; t < LANES; t++) {
-            VECTOR sum = l->bias, high_sum = ZERO;
-            for (int j = order / 2; j-- > 0;) {
-                int at = t + order - 1 - 2 * j;
+        UNROLLED for (int t = 0; t < LANES; t++) {
+            VECTOR sum = ADD_PRODUCTS(l->bias, low[t], l->last);
+            VECTOR high_sum = OP(madd_epi16)(high[t], l->last);
+            for (int j = order / 2 - 1; j-- > 0;) {
+                int at = t + order - 2 - 2 * j;
                 sum = ADD_PRODUCTS(sum, low[at], l->pair[j]);
                 high_sum = ADD_PRODUCTS(high_sum, high[at], l->pair[j]);
             }
-            VECTOR y = OP(add_epi32)(v[t], OP(srav_epi32)(sum, l->shift));
-            y = OP(add_epi32)(y, OP(sllv_epi32)(high_sum, rest));
-            VECTOR y_low = XOR(y, flip);
-            low[t + order] = pair(y_low, last_low);
-            high[t + order] = pair(OP(srli_epi32)(y, 16), last);
-            v[t] = last = y;
-            last_low = OP(slli_epi32)(y_low, 16);
+            sum = ADD_PRODUCTS(sum, XOR(newest, flip), l->first);
+            high_sum = ADD_PRODUCTS(high_sum, newest, l->first_high);
+            VECTOR y = OP(add_epi32)(v[t], OP(sllv_epi32)(high_sum, rest));
+            y = OP(add_epi32)(y, OP(srav_epi32)(sum, l->shift));
+            low[t + order - 1] = XOR(pair(newest, before), flip_both);
+            high[t + order - 1] = pair_high(newest, before);
+            before = newest;
+            v[t] = newest = y;
         }
-        for (int j = 1; j < order; j++) {
+        for (int j = 0; j < order - 1; j++) {
             low[j] = low[j + LANES];
             high[j] = high[j + LANES];
         }
@@ -288,8 +292,11 @@ TARGET static void fill_lanes(lanes *l, const fc_restoring *blocks, int n) {
         l->coefficient[j] = LOAD(coefficient);
         l->bias = OP(add_epi32)(l->bias, OP(slli_epi32)(l->coefficient[j], 15));
     }
-    for (int j = 0; j + 1 < l->order; j += 2)
-        l->pair[j / 2] = pair(l->coefficient[j], OP(slli_epi32)(l->coefficient[j + 1], 16));
+    l->first = pair(l->coefficient[0], ZERO);
+    l->first_high = pair(ZERO, l->coefficient[0]);
+    for (int j = 1; j + 1 < l->order; j += 2)
+        l->pair[j / 2] = pair(l->coefficient[j], l->coefficient[j + 1]);
+    l->last = pair(l->coefficient[l->order - 1], ZERO);
 }
 
 /* Restores all blocks up to sample from, which comes after all warm-up. */
