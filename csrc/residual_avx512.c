@@ -70,34 +70,67 @@ LOOP words load_words(__m512i at) {
     return (words){_mm512_shldv_epi64(first, second, skip), _mm512_sllv_epi64(second, skip)};
 }
 
-/* Reads codes codes of each stream from 16 bytes. Returns the bits of these
+/* A group's streams, while a window is read of each. */
+typedef struct {
+    words bits;
+    __m512i parameter, after, rest; /* after: bits from the leading one on; rest: those after it */
+    __m512i used, over;
+} reading;
+
+LOOP reading begin_window(__m512i at, __m512i parameter) {
+    const __m512i one = _mm512_set1_epi64(1);
+    return (reading){load_words(at), parameter, _mm512_add_epi64(parameter, one),
+                     _mm512_sub_epi64(_mm512_sllv_epi64(one, parameter), one),
+                     _mm512_and_si512(at, _mm512_set1_epi64(7)), _mm512_setzero_si512()};
+}
+
+/* The next code of each stream. A rotation brings what follows the leading one to the low
+ * end. A shift by 64 or more gives zeros, but for shldv and rolv, which take it modulo
+ * 64: these are what over is for. */
+LOOP __m512i next_code(reading *r) {
+    __m512i zeros = _mm512_lzcnt_epi64(r->bits.window), length = _mm512_add_epi64(zeros, r->after);
+    __m512i turned = _mm512_rolv_epi64(r->bits.window, length);
+    __m512i code = _mm512_ternarylogic_epi64(_mm512_sllv_epi64(zeros, r->parameter), turned,
+                                             r->rest, 0xf0 | (0xcc & 0xaa));
+    r->bits.window = _mm512_shldv_epi64(r->bits.window, r->bits.next, length);
+    r->bits.next = _mm512_sllv_epi64(r->bits.next, length);
+    r->used = _mm512_add_epi64(r->used, length);
+    r->over = _mm512_or_si512(r->over, length);
+    return code;
+}
+
+/* A row of a tile, or half of one. */
+LOOP void store_codes(const __m512i code[MAX_GROUPS], int groups, int32_t *row) {
+    const __m512i low_halves = _mm512_set_epi32(30, 28, 26, 24, 22, 20, 18, 16,
+                                                14, 12, 10, 8, 6, 4, 2, 0);
+    if (groups == 2)
+        _mm512_storeu_si512(row, _mm512_permutex2var_epi32(code[0], low_halves, code[1]));
+    else
+        _mm256_storeu_si256((__m256i *)row, _mm512_cvtepi64_epi32(code[0]));
+}
+
+/* Reads codes codes of each stream from 16 bytes. used gets the bits of these
  * that have been read then; more than MOST_BITS where the codes were not all in
  * them, or one took 64 or more, and then nothing that it wrote for that lane is
- * to be believed. A shift by 64 or more gives zeros, but for shldv, which
- * takes it modulo 64: these are what over is for. */
-LOOP __m512i read_windows(__m512i at, __m512i parameter, int codes, int32_t *tile) {
-    const __m512i one = _mm512_set1_epi64(1);
-    words w = load_words(at);
-    __m512i used = _mm512_and_si512(at, _mm512_set1_epi64(7)), over = _mm512_setzero_si512();
-    __m512i rest = _mm512_sub_epi64(_mm512_set1_epi64(63), parameter);
-    __m512i after = _mm512_add_epi64(parameter, one), leading = _mm512_sllv_epi64(one, parameter);
+ * to be believed. */
+LOOP void read_windows(const __m512i at[MAX_GROUPS], const __m512i parameter[MAX_GROUPS],
+                       int groups, int codes, int32_t *tile, __m512i used[MAX_GROUPS]) {
+    reading r[MAX_GROUPS];
+    __m512i code[MAX_GROUPS];
+    for (int g = 0; g < groups; g++) r[g] = begin_window(at[g], parameter[g]);
     for (int i = 0; i < codes; i++) {
-        __m512i zeros = _mm512_lzcnt_epi64(w.window), length = _mm512_add_epi64(zeros, after);
-        /* The leading one and what follows it; that one off, and the zeros on. */
-        __m512i low = _mm512_srlv_epi64(w.window, _mm512_sub_epi64(rest, zeros));
-        __m512i code = _mm512_ternarylogic_epi64(_mm512_sllv_epi64(zeros, parameter), low, leading,
-                                                 0xf0 | (0xcc ^ 0xaa));
-        w.window = _mm512_shldv_epi64(w.window, w.next, length);
-        w.next = _mm512_sllv_epi64(w.next, length);
-        used = _mm512_add_epi64(used, length);
-        over = _mm512_or_si512(over, length);
-        if (codes <= CODES_THAT_MAY_BE_LARGE)
-            over = _mm512_or_si512(over, _mm512_srli_epi64(code, 32 - 6));
-        _mm256_storeu_si256((__m256i *)(tile + i * FC_TILE_LANES), _mm512_cvtepi64_epi32(code));
+        for (int g = 0; g < groups; g++) {
+            code[g] = next_code(r + g);
+            if (codes <= CODES_THAT_MAY_BE_LARGE)
+                r[g].over = _mm512_or_si512(r[g].over, _mm512_srli_epi64(code[g], 32 - 6));
+        }
+        store_codes(code, groups, tile + i * FC_TILE_LANES);
     }
     /* Bit 6 is 64; those above it are of codes that have more than 32 bits. */
-    over = _mm512_andnot_si512(_mm512_set1_epi64(63), over);
-    return _mm512_or_si512(used, _mm512_slli_epi64(over, 1));
+    for (int g = 0; g < groups; g++) {
+        __m512i over = _mm512_andnot_si512(_mm512_set1_epi64(63), r[g].over);
+        used[g] = _mm512_or_si512(r[g].used, _mm512_slli_epi64(over, 1));
+    }
 }
 
 /* How many windows may be read, each from no more than MOST_BITS after the last. */
@@ -136,10 +169,8 @@ LOOP int64_t read_ample(fc_tile_reader *r, int groups, int codes, int64_t window
     int64_t done = 0;
     int is_short = 0;
     for (; done < windows; done++, tile += codes * FC_TILE_LANES) {
-        for (int g = 0; g < groups; g++) {
-            used[g] = read_windows(at[g], parameter[g], codes, tile + g * LANES);
-            is_short |= _mm512_cmpgt_epu64_mask(used[g], most);
-        }
+        read_windows(at, parameter, groups, codes, tile, used);
+        for (int g = 0; g < groups; g++) is_short |= _mm512_cmpgt_epu64_mask(used[g], most);
         if (is_short) break;
         for (int g = 0; g < groups; g++)
             at[g] = _mm512_add_epi64(_mm512_andnot_si512(seven, at[g]), used[g]);
