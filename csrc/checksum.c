@@ -35,9 +35,9 @@ static uint16_t crc16_multiply(uint16_t a, uint16_t b) {
 /* (a * b) modulo CRC-32C's polynomial, the highest power in bit 0. */
 static uint32_t crc32c_multiply(uint32_t a, uint32_t b) {
     uint32_t product = 0;
-    for (int bit = 0; bit < 32; bit++) {
-        if (b >> (31 - bit) & 1) product ^= a;
-        a = a >> 1 ^ (a & 1 ? 0x82f63b78u : 0);
+    for (int bit = 31; bit >= 0; bit--) { /* without branches, which would be mispredicted */
+        product ^= a & -(b >> bit & 1);
+        a = a >> 1 ^ (0x82f63b78u & -(a & 1));
     }
     return product;
 }

@@ -25,6 +25,12 @@ typedef struct {
     int64_t span, frame;
 } start;
 
+/* Bytes of a job. */
+typedef struct {
+    uint32_t crc;
+    int64_t size;
+} checked;
+
 /* What a frame's samples go through on their way out. */
 typedef struct {
     int64_t stream, frame;
@@ -57,7 +63,7 @@ typedef struct {
     int64_t *marks; /* position of every MARK_EVERY-th frame, without stream headers */
     start *starts;
     int64_t n_starts;
-    uint32_t *crcs; /* of each job's bytes, where all streams are decoded whole */
+    checked *parts; /* each job's bytes, where all streams are decoded whole */
     worker *workers;
     int n_threads;
 } decoding;
@@ -346,7 +352,7 @@ static int take_checksum(const decoding *d, int64_t job, fc_error *error) {
     int64_t begin = begin_of_job(d, job), size = begin_of_job(d, job + 1) - begin;
     const uint8_t *bytes = find_bytes(d, begin, size);
     if (!bytes) return fc_fail(error, FC_ERR_MISSING_PIECE);
-    d->crcs[job] = fc_crc32c(0, bytes, size);
+    d->parts[job] = (checked){fc_crc32c(0, bytes, size), size};
     return FC_OK;
 }
 
@@ -426,9 +432,9 @@ static int make_workers(decoding *d) {
     int64_t useful = d->n_starts / JOBS_A_THREAD + 1;
     if (d->n_threads > useful) d->n_threads = (int)useful;
     d->starts = malloc((size_t)d->n_starts * sizeof *d->starts + 1);
-    d->crcs = malloc((size_t)d->n_starts * sizeof *d->crcs + 1);
+    d->parts = malloc((size_t)d->n_starts * sizeof *d->parts + 1);
     d->workers = calloc((size_t)d->n_threads + 1, sizeof *d->workers);
-    if (!d->starts || !d->crcs || !d->workers || mark_positions(d)) return FC_ERR_MEMORY;
+    if (!d->starts || !d->parts || !d->workers || mark_positions(d)) return FC_ERR_MEMORY;
     cut_jobs(d, d->starts);
     for (int i = 0; i < d->n_threads; i++)
         if (make_worker(d, d->workers + i)) return FC_ERR_MEMORY;
@@ -443,7 +449,7 @@ static void free_decoding(decoding *d) {
     }
     free(d->workers);
     free(d->starts);
-    free(d->crcs);
+    free(d->parts);
     free(d->marks);
 }
 
@@ -454,7 +460,7 @@ static int check_streams(const decoding *d, fc_error *error) {
     uint32_t crc = 0, want = d->header.streams_crc;
     if (d->spans) return FC_OK;
     for (int64_t i = 0; i < d->n_starts; i++)
-        crc = fc_crc32c_join(crc, d->crcs[i], begin_of_job(d, i + 1) - begin_of_job(d, i));
+        crc = fc_crc32c_join(crc, d->parts[i].crc, d->parts[i].size);
     return crc == want ? FC_OK : fc_fail_values(error, FC_ERR_STREAMS_CHECKSUM, crc, want);
 }
 
