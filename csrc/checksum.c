@@ -17,6 +17,7 @@ static uint8_t crc8_table[256];
 static uint16_t crc16_table[16][256]; /* [k]: with k zero bytes more */
 static uint16_t crc16_power[64];  /* x**(8 * 2**i) modulo the polynomial */
 static uint16_t crc16_fold[6];    /* x**n, n 128, 192, 512, 576, 2048, 2112, the same */
+static uint64_t crc16_last_fold[32]; /* x**n, n 1920, 1984, 1792, 1856 ... 0, 64, the same */
 static uint32_t crc32c_table[8][256];
 static uint32_t crc32c_power[64]; /* as crc16_power, the highest power in bit 0 */
 static uint64_t crc32c_fold[6];   /* x**n, n 191, 127, 575, 511, 2111, 2047, in the high half */
@@ -83,6 +84,9 @@ __attribute__((constructor)) static void make_tables(void) {
         crc32c_power[i] = crc32c_multiply(crc32c_power[i - 1], crc32c_power[i - 1]);
     static const uint16_t folds[6] = {16, 24, 64, 72, 256, 264};
     for (int i = 0; i < 6; i++) crc16_fold[i] = fc_crc16_shift(1, folds[i]);
+    for (size_t i = 0; i < 16; i++)
+        for (size_t half = 0; half < 2; half++)
+            crc16_last_fold[2 * i + half] = fc_crc16_shift(1, 16 * (15 - i) + 8 * half);
     static const uint16_t reflected_folds[6] = {23, 15, 71, 63, 263, 255};
     for (int i = 0; i < 6; i++)
         crc32c_fold[i] = (uint64_t)crc32c_shift(0x01000000, reflected_folds[i]) << 32;
@@ -131,12 +135,12 @@ FC_TARGET_MULTIPLY static inline __m128i fold(__m128i state, __m128i powers) {
 }
 
 /* Four polynomials in one. */
-FC_TARGET_WIDE_MULTIPLY static inline __m512i load_four(const uint8_t *at) {
+FC_TARGET_WIDE_MULTIPLY static inline __m512i reverse_four(__m512i bytes) {
     const __m512i reversed = _mm512_set_epi64(0x0001020304050607, 0x08090a0b0c0d0e0f,
                                               0x0001020304050607, 0x08090a0b0c0d0e0f,
                                               0x0001020304050607, 0x08090a0b0c0d0e0f,
                                               0x0001020304050607, 0x08090a0b0c0d0e0f);
-    return _mm512_shuffle_epi8(_mm512_loadu_si512(at), reversed);
+    return _mm512_shuffle_epi8(bytes, reversed);
 }
 
 FC_TARGET_WIDE_MULTIPLY static inline __m512i fold_four(__m512i state, __m512i powers,
@@ -145,25 +149,28 @@ FC_TARGET_WIDE_MULTIPLY static inline __m512i fold_four(__m512i state, __m512i p
                                      _mm512_clmulepi64_epi128(state, powers, 0x00), more, 0x96);
 }
 
-/* Takes in blocks of 256 bytes, and 64 at the end, into state, of 64 bytes. Returns
- * how many bytes; size is 256 or more. */
-FC_TARGET_WIDE_MULTIPLY static size_t fold_blocks(const uint8_t *bytes, size_t size,
-                                                  __m128i before, __m128i state[4]) {
+/* 64 bytes of which those before the first come from nowhere, and are zeros. */
+FC_TARGET_WIDE_MULTIPLY static inline __m512i load_from(const uint8_t *at, const uint8_t *first) {
+    ptrdiff_t before = first - at;
+    __mmask64 mask = before <= 0 ? ~UINT64_C(0) : before < 64 ? ~UINT64_C(0) << before : 0;
+    return reverse_four(_mm512_maskz_loadu_epi8(mask, at));
+}
+
+/* 16 bytes that leave the same remainder as all. What their length has beyond a multiple of 256
+ * comes first, behind zeros, which change nothing. */
+FC_TARGET_WIDE_MULTIPLY static __m128i fold_wide(const uint8_t *bytes, size_t size) {
     const __m512i by_256 = _mm512_set4_epi64(crc16_fold[5], crc16_fold[4], crc16_fold[5],
                                              crc16_fold[4]);
-    const __m512i by_64 = _mm512_set4_epi64(crc16_fold[3], crc16_fold[2], crc16_fold[3],
-                                            crc16_fold[2]);
-    __m512i wide[4];
-    size_t at = 256;
-    for (int i = 0; i < 4; i++) wide[i] = load_four(bytes + 64 * i);
-    wide[0] = _mm512_xor_si512(wide[0], _mm512_zextsi128_si512(before));
-    for (; size - at >= 256; at += 256)
+    const uint8_t *end = bytes + size, *at = bytes - (256 - size % 256) % 256;
+    __m512i wide[4], all = _mm512_setzero_si512();
+    for (int i = 0; i < 4; i++) wide[i] = load_from(at + 64 * i, bytes);
+    for (at += 256; at < end; at += 256)
         for (int i = 0; i < 4; i++)
-            wide[i] = fold_four(wide[i], by_256, load_four(bytes + at + 64 * i));
-    for (int i = 1; i < 4; i++) wide[0] = fold_four(wide[0], by_64, wide[i]);
-    for (; size - at >= 64; at += 64) wide[0] = fold_four(wide[0], by_64, load_four(bytes + at));
-    _mm512_storeu_si512(state, wide[0]);
-    return at;
+            wide[i] = fold_four(wide[i], by_256, reverse_four(_mm512_loadu_si512(at + 64 * i)));
+    for (int i = 0; i < 4; i++)
+        all = fold_four(wide[i], _mm512_loadu_si512(crc16_last_fold + 8 * i), all);
+    __m256i half = _mm256_xor_si256(_mm512_castsi512_si256(all), _mm512_extracti64x4_epi64(all, 1));
+    return _mm_xor_si128(_mm256_castsi256_si128(half), _mm256_extracti128_si256(half, 1));
 }
 
 FC_TARGET_MULTIPLY static size_t fold_narrow_blocks(const uint8_t *bytes, size_t size,
@@ -180,6 +187,17 @@ FC_TARGET_MULTIPLY static size_t fold_narrow_blocks(const uint8_t *bytes, size_t
 
 #define FEWEST_FOR_WIDE 512
 
+FC_TARGET_MULTIPLY static uint16_t crc16_of_folded(__m128i folded) {
+    const __m128i reversed = _mm_set_epi8(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+    uint8_t bytes[16];
+    _mm_storeu_si128((__m128i *)bytes, _mm_shuffle_epi8(folded, reversed));
+    return crc16_tables(0, bytes, 16);
+}
+
+FC_TARGET_WIDE_MULTIPLY static uint16_t crc16_wide(const uint8_t *bytes, size_t size) {
+    return crc16_of_folded(fold_wide(bytes, size));
+}
+
 /* Needs 16 bytes. The message becomes 16 bytes that leave the same remainder:
  * what its length has beyond a multiple of 16 comes first, behind zeros,
  * which change nothing. */
@@ -194,25 +212,21 @@ FC_TARGET_MULTIPLY static uint16_t crc16_multiplied(const uint8_t *bytes, size_t
     bytes += first, size -= first;
     if (size >= 128) {
         __m128i state[4], before = fold(all, by_16);
-        int wide = size >= FEWEST_FOR_WIDE && has_wide_multiply && fc_this_cpu() >= FC_CPU_AVX512;
-        size_t taken = wide
-            ? fold_blocks(bytes, size, before, state)
-            : fold_narrow_blocks(bytes, size, before, state);
+        size_t taken = fold_narrow_blocks(bytes, size, before, state);
         bytes += taken, size -= taken;
         all = state[0];
         for (int i = 1; i < 4; i++) all = _mm_xor_si128(fold(all, by_16), state[i]);
     }
     for (; size; bytes += 16, size -= 16)
         all = _mm_xor_si128(fold(all, by_16), load_polynomial(bytes));
-    uint8_t folded[16];
-    _mm_storeu_si128((__m128i *)folded,
-                     _mm_shuffle_epi8(all, _mm_loadu_si128((const __m128i *)order)));
-    return crc16_tables(0, folded, 16);
+    return crc16_of_folded(all);
 }
 #endif
 
 uint16_t fc_crc16(const uint8_t *bytes, size_t size) {
 #if FC_X86
+    if (size >= FEWEST_FOR_WIDE && has_wide_multiply && fc_this_cpu() >= FC_CPU_AVX512)
+        return crc16_wide(bytes, size);
     if (has_carryless_multiply && size >= 16) return crc16_multiplied(bytes, size);
 #endif
     return crc16_tables(0, bytes, size);
