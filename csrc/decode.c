@@ -16,6 +16,8 @@
 
 #define JOB_SAMPLES 65536
 #define JOBS_A_THREAD 16
+#define BATCH_SAMPLES 65536 /* what one thread has at hand, in the second-level cache */
+#define FEWEST_IN_BATCH 16  /* if it had more than that */
 #define CACHE_LINE 64
 #define IN_SECOND_LEVEL 2 /* of caches, for __builtin_prefetch */
 #define MARK_EVERY 256 /* frames between the positions that are remembered */
@@ -66,6 +68,7 @@ typedef struct {
     checked *parts; /* each job's bytes, where all streams are decoded whole */
     worker *workers;
     int n_threads;
+    int batch; /* frames */
 } decoding;
 
 /* -- finding bytes ------------------------------------------------------------ */
@@ -137,8 +140,8 @@ static int64_t last_frame(const decoding *d, const fc_span *span) {
 /* The frames of all spans, in order, cut into jobs; counts them where
  * starts is NULL. */
 static int64_t cut_jobs(const decoding *d, start *starts) {
-    int64_t n = 0, batches = JOB_SAMPLES / fc_frame_samples(&d->header, 0) / FC_MAX_BATCH;
-    int64_t frames_a_job = (batches ? batches : 1) * FC_MAX_BATCH, left = 0;
+    int64_t n = 0, batches = JOB_SAMPLES / fc_frame_samples(&d->header, 0) / d->batch;
+    int64_t frames_a_job = (batches ? batches : 1) * d->batch, left = 0;
     for (int64_t i = 0; i < d->n_spans; i++) {
         fc_span span = span_of(d, i);
         int64_t frame = span.start / d->header.frame_size, end = last_frame(d, &span) + 1;
@@ -277,8 +280,8 @@ static int64_t row_size(const decoding *d) {
 
 /* The bytes of the frame that is likely to be this one's turn in the next batch:
  * a processor does not see by itself that so many are read side by side. */
-static void prefetch(const uint8_t *bytes, int64_t size, int64_t loadable) {
-    int64_t at = FC_MAX_BATCH * size, end = at + size < loadable ? at + size : loadable;
+static void prefetch(int batch, const uint8_t *bytes, int64_t size, int64_t loadable) {
+    int64_t at = batch * size, end = at + size < loadable ? at + size : loadable;
     for (; at < end; at += CACHE_LINE) __builtin_prefetch(bytes + at, 0, IN_SECOND_LEVEL);
 }
 
@@ -291,7 +294,7 @@ static int add_frame(const decoding *d, worker *w, const fc_span *span, int64_t 
     int64_t loadable;
     const uint8_t *bytes = find_bytes_and_more(d, position, size, &loadable);
     if (!bytes) return fail_frame(d, error, FC_ERR_MISSING_PIECE, span->stream, number);
-    prefetch(bytes, size, loadable);
+    prefetch(d->batch, bytes, size, loadable);
     fc_frame_header frame;
     if (!check_frame_header(h, bytes, size, number, samples, &frame))
         return fail_frame(d, error, FC_ERR_FRAME_HEADER, span->stream, number);
@@ -318,7 +321,7 @@ static int decode_frame(const decoding *d, worker *w, const fc_span *span, int64
                         int64_t position, fc_error *error) {
     fc_error later;
     int code = add_frame(d, w, span, number, position, &later);
-    if ((code || w->n == FC_MAX_BATCH) && decode_waiting(d, w, error)) return error->code;
+    if ((code || w->n == d->batch) && decode_waiting(d, w, error)) return error->code;
     if (code) *error = later;
     return code;
 }
@@ -420,13 +423,20 @@ static int check_all(decoding *d, int64_t head_size, const fc_expect *expect, fc
 /* -- memory ------------------------------------------------------------------------------ */
 
 static int make_worker(const decoding *d, worker *w) {
-    size_t rows = (size_t)(FC_MAX_BATCH * max_channels(&d->header));
+    size_t rows = (size_t)(d->batch * max_channels(&d->header));
     w->samples = malloc(rows * (size_t)row_size(d) * sizeof *w->samples);
     w->block = malloc((size_t)fc_frame_samples(&d->header, 0) * 8);
     return w->samples && w->block ? FC_OK : FC_ERR_MEMORY;
 }
 
+static int choose_batch(const fc_header *h) {
+    int64_t frames = BATCH_SAMPLES / fc_frame_samples(h, 0);
+    if (frames < FEWEST_IN_BATCH) return FEWEST_IN_BATCH;
+    return frames < FC_MAX_BATCH ? (int)frames : FC_MAX_BATCH;
+}
+
 static int make_workers(decoding *d) {
+    d->batch = choose_batch(&d->header);
     d->n_starts = cut_jobs(d, NULL);
     /* A thread costs as much to wake as some jobs take, and more on a busy machine. */
     int64_t useful = d->n_starts / JOBS_A_THREAD + 1;

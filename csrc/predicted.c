@@ -1,20 +1,12 @@
 #include "predicted.h"
 
 #include "cpu.h"
+#include "residual_avx512.h"
 #include "restore_avx512.h"
 #include "subframe.h"
 
 /* Fewer take less time otherwise. */
 #define FEWEST_FOR_TILES 5
-
-static void swap(fc_residual *residuals, fc_restoring *blocks, int i, int j) {
-    fc_residual residual = residuals[i];
-    fc_restoring block = blocks[i];
-    residuals[i] = residuals[j];
-    blocks[i] = blocks[j];
-    residuals[j] = residual;
-    blocks[j] = block;
-}
 
 static int count_of_length(const fc_residual *residuals, int n, int64_t samples) {
     int count = 0;
@@ -22,34 +14,62 @@ static int count_of_length(const fc_residual *residuals, int n, int64_t samples)
     return count;
 }
 
-/* Puts those first that have the most frequent length; returns their number. */
-static int bring_forward(fc_residual *residuals, fc_restoring *blocks, int n) {
+static int64_t most_frequent_length(const fc_residual *residuals, int n) {
     int64_t samples = 0;
-    int most = 0, at = 0;
-    for (int i = 0; i < n && 2 * most <= n; i++) {
+    for (int i = 0, most = 0; i < n && 2 * most <= n; i++) {
         int count = count_of_length(residuals, n, residuals[i].samples);
         if (count <= most) continue;
         most = count;
         samples = residuals[i].samples;
     }
-    for (int i = 0; i < n; i++)
-        if (residuals[i].samples == samples) swap(residuals, blocks, at++, i);
-    return most;
+    return samples;
 }
 
-static int decode_in_tiles(fc_residual *residuals, fc_restoring *blocks, int n) {
-    if (fc_this_cpu() < FC_CPU_AVX512 || n < FEWEST_FOR_TILES) return 0;
-    int same = bring_forward(residuals, blocks, n);
-    if (same < FEWEST_FOR_TILES || !fc_decode_tiles(residuals, blocks, same)) return 0;
-    for (int i = 0; i < same; i++) residuals[i].good = 1;
+/* Puts those first that have the most frequent length, and sorts them by order: all
+ * lanes work as hard as that of the highest. Returns their number. */
+static int arrange(fc_residual *residuals, fc_restoring *blocks, int n) {
+    enum { OTHERS = FC_MAX_ORDER + 1 };
+    int64_t samples = most_frequent_length(residuals, n);
+    int key[FC_MAX_BATCH], at[OTHERS + 2] = {0};
+    fc_residual from[FC_MAX_BATCH];
+    fc_restoring from_blocks[FC_MAX_BATCH];
+    for (int i = 0; i < n; i++) {
+        key[i] = residuals[i].samples == samples ? residuals[i].order : OTHERS;
+        at[key[i] + 1]++;
+        from[i] = residuals[i];
+        from_blocks[i] = blocks[i];
+    }
+    for (int k = 1; k <= OTHERS; k++) at[k] += at[k - 1];
+    int same = at[OTHERS];
+    for (int i = 0; i < n; i++) {
+        residuals[at[key[i]]] = from[i];
+        blocks[at[key[i]]++] = from_blocks[i];
+    }
     return same;
 }
 
-void fc_decode_predicted(fc_residual *residuals, fc_restoring *blocks, int n) {
+static int decode_in_tiles(fc_residual *residuals, const fc_restoring *blocks, int n) {
+    if (!fc_decode_tiles(residuals, blocks, n)) return 0;
+    for (int i = 0; i < n; i++) residuals[i].good = 1;
+    return 1;
+}
+
+static void decode_otherwise(fc_residual *residuals, const fc_restoring *blocks, int n) {
     fc_restoring good[FC_MAX_BATCH];
-    int n_good = 0, done = decode_in_tiles(residuals, blocks, n);
-    fc_read_residuals(residuals + done, n - done);
-    for (int i = done; i < n; i++)
+    int n_good = 0;
+    fc_read_residuals(residuals, n);
+    for (int i = 0; i < n; i++)
         if (residuals[i].good) good[n_good++] = blocks[i];
     fc_restore_samples(good, n_good);
+}
+
+void fc_decode_predicted(fc_residual *residuals, fc_restoring *blocks, int n) {
+    int in_tiles = fc_this_cpu() < FC_CPU_AVX512 ? 0 : arrange(residuals, blocks, n);
+    for (int done = 0, some; done < n; done += some) {
+        int left = (done < in_tiles ? in_tiles : n) - done;
+        some = left < FC_TILE_LANES ? left : FC_TILE_LANES;
+        if (done >= in_tiles || some < FEWEST_FOR_TILES
+            || !decode_in_tiles(residuals + done, blocks + done, some))
+            decode_otherwise(residuals + done, blocks + done, some);
+    }
 }

@@ -199,6 +199,7 @@ LOOP void restore_fixed(const lanes *l, int order) {
 
 TARGET static void restore_same_fixed(const lanes *l) {
     switch (l->order) {
+    case 0: restore_fixed(l, 0); return;
     case 1: restore_fixed(l, 1); return;
     case 2: restore_fixed(l, 2); return;
     case 3: restore_fixed(l, 3); return;
@@ -231,8 +232,7 @@ static int highest_order(const fc_restoring *blocks, int n) {
 
 static int is_same_fixed(const fc_restoring *blocks, int n) {
     for (int k = 0; k < n; k++)
-        if (!blocks[k].predictor->fixed || !blocks[k].predictor->order
-            || blocks[k].predictor->order != blocks[0].predictor->order)
+        if (!blocks[k].predictor->fixed || blocks[k].predictor->order != blocks[0].predictor->order)
             return 0;
     return 1;
 }
@@ -270,8 +270,7 @@ static restoring_loop *choose_loop(const fc_restoring *blocks, int n) {
 /* Orders in twos where they may differ, for half as much code; 32 is even. */
 static int order_of_lanes(const fc_restoring *blocks, int n) {
     int order = highest_order(blocks, n);
-    if (is_same_fixed(blocks, n)) return order;
-    return order ? order + (order & 1) : 2;
+    return is_same_fixed(blocks, n) ? order : order + (order & 1);
 }
 
 TARGET static void fill_lanes(lanes *l, const fc_restoring *blocks, int n) {
@@ -292,6 +291,7 @@ TARGET static void fill_lanes(lanes *l, const fc_restoring *blocks, int n) {
         l->coefficient[j] = LOAD(coefficient);
         l->bias = OP(add_epi32)(l->bias, OP(slli_epi32)(l->coefficient[j], 15));
     }
+    if (!l->order) return;
     l->first = pair(l->coefficient[0], ZERO);
     l->first_high = pair(ZERO, l->coefficient[0]);
     for (int j = 1; j + 1 < l->order; j += 2)

@@ -8,7 +8,7 @@
 
 #define FC_NOT_OURS (-1) /* a frame that libFLAC must decode */
 
-#define FC_MAX_BATCH 16 /* frames that are decoded together */
+#define FC_MAX_BATCH 32 /* frames that are decoded together */
 
 /* A frame to decode: it must fill size bytes and hold so many samples of so
  * many channels (1 or 2). channel[c] has room for samples. Zero will do for

@@ -50,7 +50,8 @@ static size_t check_header(const coding *how, int kind, const coded_frame *f, in
 
 static void check_samples(const coding *how, int kind, const coded_frame *f,
                           int32_t *const *signal) {
-    taken ours, theirs, truth = {how->channels, f->samples, {signal[0], signal[1]}};
+    taken ours, theirs;
+    taken truth = {how->channels, f->samples, {signal[0], signal[1]}, {NULL, NULL}, 0};
     make_buffers(&ours, how->channels, f->samples, 0x55);
     make_buffers(&theirs, how->channels, f->samples, 0xaa);
     if (fc_decode_frame_fast(f->bytes, f->size, how->channels, f->samples, ours.channel)

@@ -98,7 +98,8 @@ static void check_frames(const coding *how, int kind, const coded_frames *frames
     int64_t at = 0;
     for (int i = 0; i < frames->n; i++) {
         const coded_frame *f = frames->items + i;
-        taken ours, theirs, truth = {how->channels, f->samples, {signal[0] + at, signal[1] + at}};
+        taken ours, theirs;
+        taken truth = {how->channels, f->samples, {signal[0] + at, signal[1] + at}, {NULL, NULL}, 0};
         make_buffers(&ours, how->channels, f->samples, 0x55);
         make_buffers(&theirs, how->channels, f->samples, 0xaa);
         if (decode_fast(f, &ours)) fail("refused", how, kind, i);
