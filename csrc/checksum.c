@@ -121,10 +121,14 @@ static uint16_t crc16_tables(uint16_t crc, const uint8_t *bytes, size_t size) {
 #define FC_TARGET_WIDE_MULTIPLY \
     __attribute__((target("pclmul,sse4.2,vpclmulqdq,avx512f,avx512bw")))
 
-/* 16 bytes as a polynomial, the first bit of the message its highest power. */
-FC_TARGET_MULTIPLY static inline __m128i load_polynomial(const uint8_t *at) {
+/* 16 bytes to a polynomial, the first bit of the message its highest power, or back. */
+FC_TARGET_MULTIPLY static inline __m128i reverse(__m128i bytes) {
     const __m128i reversed = _mm_set_epi8(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
-    return _mm_shuffle_epi8(_mm_loadu_si128((const __m128i *)at), reversed);
+    return _mm_shuffle_epi8(bytes, reversed);
+}
+
+FC_TARGET_MULTIPLY static inline __m128i load_polynomial(const uint8_t *at) {
+    return reverse(_mm_loadu_si128((const __m128i *)at));
 }
 
 /* What is congruent to state * x**n, by the remainders of x**(n + 64) and
@@ -188,9 +192,8 @@ FC_TARGET_MULTIPLY static size_t fold_narrow_blocks(const uint8_t *bytes, size_t
 #define FEWEST_FOR_WIDE 512
 
 FC_TARGET_MULTIPLY static uint16_t crc16_of_folded(__m128i folded) {
-    const __m128i reversed = _mm_set_epi8(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
     uint8_t bytes[16];
-    _mm_storeu_si128((__m128i *)bytes, _mm_shuffle_epi8(folded, reversed));
+    _mm_storeu_si128((__m128i *)bytes, reverse(folded));
     return crc16_tables(0, bytes, 16);
 }
 
