@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from flaccodec import core
+from flaccodec import core, memory
 from flaccodec.blocks import in_block, is_elsewhere, read_blocks
 from flaccodec.compress import check_level, choose_threads
 from flaccodec.core import QuantaRule
@@ -708,7 +708,7 @@ class FlacArray:
         plan = plan_streams(
             unique, samples, header.stream_size, header.frame_size, self.dtype.itemsize
         )
-        compact = np.empty(plan.compact_shape, dtype=self.dtype)
+        compact = memory.empty(plan.compact_shape, self.dtype)
         if compact.size:
             pieces: list[tuple[int, core.Buffer]] = [(0, self._chunk)]
             core.decode_spans(self._chunk, pieces, plan.spans, compact, num_threads=num_threads)

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from flaccodec import _native
+from flaccodec import _native, memory
 from flaccodec.exceptions import (
     ChecksumError,
     ChunkMismatchError,
@@ -587,7 +587,7 @@ def decode_chunk(
     if out is None:
         header = read_header(chunk)
         check_length(header, _bytes_of(chunk)[1])
-        out = np.empty((header.n_streams, header.stream_size), dtype=header.dtype)
+        out = memory.empty((header.n_streams, header.stream_size), header.dtype)
     if not out.flags.writeable:
         raise ConfigurationError("out must be writeable. Got a read-only array.")
     target = out.reshape(1) if out.ndim == 0 else out
@@ -720,7 +720,7 @@ def decode_streams(
     data, size = _bytes_of(compressed)
     starts = np.ascontiguousarray(starts, dtype=np.int64)
     nbytes = np.ascontiguousarray(nbytes, dtype=np.int64)
-    out = np.empty((len(starts), last - first), dtype=np.int64 if wide else np.int32)
+    out = memory.empty((len(starts), last - first), np.int64 if wide else np.int32)
     if out.size == 0:
         return out
     error = _ffi.new("fc_error *")

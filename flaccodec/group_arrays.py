@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from flaccodec import core
+from flaccodec import core, memory
 from flaccodec.array import FlacArray
 from flaccodec.blocks import in_block, is_elsewhere, read_blocks
 from flaccodec.compress import array_compress, choose_threads, compress_integers
@@ -205,7 +205,7 @@ def _decompress_blocks(
 ) -> npt.NDArray[Any]:
     """Restore some streams after the other, under a bar."""
     first, last = sample_range(streams, stream_slice)
-    values = np.empty((streams.n_streams, last - first), dtype=streams.dtype)
+    values = memory.empty((streams.n_streams, last - first), streams.dtype)
     sizes = streams.n_streams, streams.stream_size
     for block in stream_blocks(*sizes, "read_array", progress=True):
         values[block] = decompress_streams(streams, block, stream_slice, use_threads)

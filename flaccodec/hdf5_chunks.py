@@ -13,7 +13,7 @@ import h5py
 import numpy as np
 from h5py import h5d, h5fd, h5t
 
-from flaccodec import core
+from flaccodec import core, memory
 from flaccodec.exceptions import ConfigurationError, CorruptChunkError, FlacCodecError
 from flaccodec.hdf5_filter import FILTER_ID, options_of
 from flaccodec.index import ChunkIndex
@@ -236,7 +236,7 @@ class FlacChunks:
             head = stored.fetch(0, header.head_size)
         plan = plan_read(local, self.shape, header.frame_size, self.dtype.itemsize)
         pieces = self._pieces(stored, head, header.frame_size, plan)
-        compact = np.empty(plan.compact_shape, dtype=self.dtype)
+        compact = memory.empty(plan.compact_shape, self.dtype)
         core.decode_spans(head, pieces, plan.spans, compact, num_threads=num_threads)
         out[...] = plan.pick(compact)
 

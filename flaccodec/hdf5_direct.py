@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from flaccodec import memory
 from flaccodec.hdf5_chunks import FlacChunks
 from flaccodec.hdf5_lock import collection_waits
 from flaccodec.hdf5_selection import parse
@@ -70,7 +71,7 @@ def read(dataset: h5py.Dataset, selection: Any = (), num_threads: int | None = N
     wanted = None if chunks is None else parse(dataset, selection)
     if chunks is None or wanted is None:
         return dataset[selection]
-    out = np.empty(wanted.shape, dtype=chunks.dtype)
+    out = memory.empty(wanted.shape, chunks.dtype)
     parts = wanted.parts(chunks.shape)
     side_by_side, within = _share(resolve_threads(num_threads, available_processors()), len(parts))
 

@@ -15,7 +15,7 @@ try:
 except ImportError as error:
     raise ImportError("flaccodec.FlacCodec needs zarr: pip install 'flaccodec[zarr]'") from error
 
-from flaccodec import core
+from flaccodec import core, memory
 from flaccodec.exceptions import ConfigurationError, CorruptChunkError, FlacCodecError
 from flaccodec.options import CodecOptions
 from flaccodec.partial import ChunkReader
@@ -175,9 +175,8 @@ class FlacCodec(ArrayBytesCodec, ArrayBytesCodecPartialDecodeMixin, metaclass=_S
         return chunk_spec.prototype.buffer.from_bytes(chunk.data)
 
     def _decode_sync(self, chunk_data: Buffer, chunk_spec: ArraySpec) -> NDBuffer:
-        out = np.empty(
-            chunk_spec.shape, dtype=chunk_spec.dtype.to_native_dtype(), order=chunk_spec.order
-        )
+        dtype = chunk_spec.dtype.to_native_dtype()
+        out = memory.empty(chunk_spec.shape, dtype, chunk_spec.order)
         chunk = np.frombuffer(chunk_data.as_numpy_array(), dtype=np.uint8)
         _decode_whole(chunk, out)
         return chunk_spec.prototype.nd_buffer.from_numpy_array(out)
@@ -279,7 +278,7 @@ def _decode_plan(
 ) -> npt.NDArray[Any]:
     dtype = chunk_spec.dtype.to_native_dtype()
     core.check_expected(core.read_header(head), dtype, chunk_spec.shape)
-    compact = np.empty(plan.compact_shape, dtype=dtype)
+    compact = memory.empty(plan.compact_shape, dtype)
     core.decode_spans(head, pieces, plan.spans, compact, num_threads=resolve_threads(None, 1))
     return plan.pick(compact)
 
