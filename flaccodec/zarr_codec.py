@@ -292,3 +292,9 @@ def _located(reader: ChunkReader) -> Iterator[None]:
         message, *rest = error.args
         error.args = (f"chunk {reader}: {message}", *rest)
         raise
+
+
+with contextlib.suppress(ImportError):  # should zarr move its pipeline, it reads with its own
+    from flaccodec.zarr_pipeline import choose_pipeline
+
+    choose_pipeline()

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import numpy as np
 
 try:
+    import zarr
     from zarr.core.codec_pipeline import BatchedCodecPipeline
     from zarr.registry import register_pipeline
 except ImportError as error:
@@ -16,12 +18,11 @@ except ImportError as error:
         "flaccodec.zarr_pipeline needs zarr: pip install 'flaccodec[zarr]'"
     ) from error
 
-from flaccodec.zarr_codec import FlacCodec
-
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     import numpy.typing as npt
+    from zarr.abc.codec import Codec
     from zarr.abc.store import ByteGetter
     from zarr.core.array_spec import ArraySpec
     from zarr.core.buffer import NDBuffer
@@ -31,6 +32,22 @@ if TYPE_CHECKING:
 
 __all__ = ["FlacCodecPipeline"]
 
+SETTING = "codec_pipeline.path"
+VARIABLE = "ZARR_CODEC_PIPELINE__PATH"
+"""What sets it from outside of the program."""
+
+PATH = f"{__name__}.FlacCodecPipeline"
+
+
+@runtime_checkable
+class DecodesInto(Protocol):
+    """An array-to-bytes codec that decodes whole chunks to where they are wanted."""
+
+    async def decode_into(
+        self, byte_getter: ByteGetter, chunk_spec: ArraySpec, out: npt.NDArray[Any]
+    ) -> bool:
+        """Fetch and decode all of a chunk; return whether there is such a chunk."""
+
 
 @dataclass(frozen=True)
 class FlacCodecPipeline(BatchedCodecPipeline):
@@ -38,24 +55,33 @@ class FlacCodecPipeline(BatchedCodecPipeline):
 
     zarr's own pipeline decodes each chunk to memory of its own, and copies it to its place on
     one thread. This one decodes a chunk that is read whole right there, in as many threads as
-    zarr has chunks under way. All else, other codecs and writing included, is left to zarr's.
+    zarr has chunks under way. Parts of chunks, and writing, are left to zarr's; so are arrays
+    of other codecs, which get zarr's own pipeline from here.
 
-    It is chosen for all arrays that are opened from then on, as zarr's configuration is global:
-    import this module, and set ``codec_pipeline.path``.
+    zarr reads with it once `FlacCodec` is imported, which it does by itself where an array has
+    one, unless another is chosen by ``codec_pipeline.path`` in zarr's configuration.
 
     Examples
     --------
-    >>> import numpy as np, zarr
-    >>> import flaccodec, flaccodec.zarr_pipeline
-    >>> store = {}
+    >>> import numpy as np, zarr, flaccodec
     >>> data = np.arange(4000, dtype="int32").reshape(4, 1000)
-    >>> array = flaccodec.create_array(store, data=data, chunks=(2, 1000))
-    >>> path = "flaccodec.zarr_pipeline.FlacCodecPipeline"
-    >>> with zarr.config.set({"codec_pipeline.path": path}):
-    ...     array = zarr.open_array(store)
-    >>> bool((array[:] == data).all())
-    True
+    >>> array = flaccodec.create_array({}, data=data, chunks=(2, 1000))
+    >>> type(array.async_array.codec_pipeline).__name__
+    'FlacCodecPipeline'
+    >>> zarrs_own = "zarr.core.codec_pipeline.BatchedCodecPipeline"
+    >>> with zarr.config.set({"codec_pipeline.path": zarrs_own}):
+    ...     array = flaccodec.create_array({}, data=data, chunks=(2, 1000))
+    >>> type(array.async_array.codec_pipeline).__name__
+    'BatchedCodecPipeline'
     """
+
+    @classmethod
+    def from_codecs(cls, codecs: Iterable[Codec], *, batch_size: int | None = None) -> Any:
+        """Make a pipeline: this one where it makes a difference, else zarr's own."""
+        own = BatchedCodecPipeline.from_codecs(codecs, batch_size=batch_size)
+        if not (own.supports_partial_decode and isinstance(own.array_bytes_codec, DecodesInto)):
+            return own
+        return cls((), own.array_bytes_codec, (), own.batch_size)
 
     async def read_batch(
         self,
@@ -73,10 +99,8 @@ class FlacCodecPipeline(BatchedCodecPipeline):
     async def _read_in_place(self, entry: Entry, out: NDBuffer) -> bool:
         """Decode a chunk where it belongs, where that can be; return whether it was."""
         byte_getter, chunk_spec, selection, out_selection, *_ = entry
-        if not (self.supports_partial_decode and isinstance(self.array_bytes_codec, FlacCodec)):
-            return False
         place = _place(chunk_spec, selection, out.as_ndarray_like(), out_selection)
-        if place is None:
+        if place is None or not isinstance(self.array_bytes_codec, DecodesInto):
             return False
         return await self.array_bytes_codec.decode_into(byte_getter, chunk_spec, place)
 
@@ -102,6 +126,13 @@ def _slices(selection: SelectorTuple) -> tuple[slice, ...] | None:
         return None
     slices = tuple(s for s in selection if isinstance(s, slice))
     return slices if len(slices) == len(selection) else None
+
+
+def choose_pipeline() -> None:
+    """Have zarr read with `FlacCodecPipeline`, where nobody has chosen another pipeline."""
+    zarrs_own = f"{BatchedCodecPipeline.__module__}.{BatchedCodecPipeline.__qualname__}"
+    if zarr.config.get(SETTING) == zarrs_own and VARIABLE not in os.environ:
+        zarr.config.set({SETTING: PATH})
 
 
 register_pipeline(FlacCodecPipeline)

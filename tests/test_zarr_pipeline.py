@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import zarr
 from zarr.core.buffer import default_buffer_prototype
+from zarr.core.codec_pipeline import BatchedCodecPipeline
 
 import flaccodec
 from flaccodec import FlacCodec, core
@@ -107,13 +108,17 @@ def test_missing_chunks_hold_the_fill_value(batch_size):
         np.testing.assert_array_equal(array[:], wanted)
 
 
-def test_arrays_of_other_codecs_are_read_as_ever(outputs):
-    for options in ({}, {"shards": (6, 9, 900)}, {"zarr_format": 2}):
-        array = zarr.create_array({}, data=DATA, chunks=CHUNKS, **options)
+def test_arrays_of_other_codecs_get_zarrs_own_pipeline(outputs):
+    transposed = [zarr.codecs.TransposeCodec(order=(1, 0, 2)), FlacCodec()]
+    compressed = [FlacCodec(), zarr.codecs.ZstdCodec()]
+    arrays = [
+        zarr.create_array({}, data=DATA, chunks=CHUNKS, **options)
+        for options in ({}, {"shards": (6, 9, 900)}, {"zarr_format": 2})
+    ]
+    for array in [*arrays, make(codecs=transposed), make(codecs=compressed)]:
+        assert type(array.async_array.codec_pipeline) is BatchedCodecPipeline
         np.testing.assert_array_equal(array[:], DATA)
-    filtered = make(codecs=[zarr.codecs.TransposeCodec(order=(1, 0, 2)), FlacCodec()])
-    np.testing.assert_array_equal(filtered[:], DATA)
-    assert len(outputs) == 27
+    assert len(outputs) == 54
 
 
 def test_a_damaged_chunk_is_named(tmp_path):
@@ -126,18 +131,52 @@ def test_a_damaged_chunk_is_named(tmp_path):
         array[:]
 
 
-def test_the_name_is_known_once_the_module_is_imported(tmp_path):
-    make(tmp_path / "a")
-    code = (
-        "import sys, zarr, flaccodec.zarr_pipeline\n"
-        "array = zarr.open_array(sys.argv[1])\n"
-        "print(type(array.async_array.codec_pipeline).__name__, int(array[:].sum()))"
-    )
+SHOW = """
+import sys, zarr
+array = zarr.open_array(sys.argv[1])
+print(type(array.async_array.codec_pipeline).__name__, int(array[:].sum()))
+"""
+
+
+def in_new_process(code, path, **environment):
+    """What a program prints that says nothing of flaccodec but what the code does."""
     result = subprocess.run(
-        [sys.executable, "-c", code, tmp_path / "a"],
-        env={"ZARR_CODEC_PIPELINE__PATH": PATH},
+        [sys.executable, "-c", code, path],
+        env=environment,
         capture_output=True,
         text=True,
         check=True,
     )
-    assert result.stdout.split() == ["FlacCodecPipeline", str(DATA.sum())]
+    return result.stdout.split()
+
+
+def test_plain_zarr_reads_with_it(tmp_path):
+    make(tmp_path / "a")
+    assert in_new_process(SHOW, tmp_path / "a") == ["FlacCodecPipeline", str(DATA.sum())]
+
+
+def test_another_choice_stands(tmp_path):
+    make(tmp_path / "a")
+    zarrs_own = f"{BatchedCodecPipeline.__module__}.BatchedCodecPipeline"
+    wanted = ["BatchedCodecPipeline", str(DATA.sum())]
+    chosen = in_new_process(SHOW, tmp_path / "a", ZARR_CODEC_PIPELINE__PATH=zarrs_own)
+    assert chosen == wanted
+    code = (
+        "import flaccodec.zarr, zarr\n"
+        f"zarr.config.set({{'codec_pipeline.path': {zarrs_own!r}}})\n{SHOW}"
+    )
+    assert in_new_process(code, tmp_path / "a") == wanted
+    code = (
+        "import zarr\nfrom zarr.core.codec_pipeline import BatchedCodecPipeline as Own\n"
+        "class Another(Own): pass\n"
+        "zarr.registry.register_pipeline(Another)\n"
+        f"zarr.config.set({{'codec_pipeline.path': '__main__.Another'}})\n{SHOW}"
+    )
+    assert in_new_process(code, tmp_path / "a") == ["Another", str(DATA.sum())]
+
+
+def test_programs_without_flac_keep_their_configuration(tmp_path):
+    zarr.create_array(tmp_path / "a", data=DATA)
+    code = f"{SHOW}\nprint(zarr.config.get('codec_pipeline.path'), 'flaccodec' in sys.modules)"
+    shown = in_new_process(code, tmp_path / "a")
+    assert shown[2:] == ["zarr.core.codec_pipeline.BatchedCodecPipeline", "False"]
