@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
+from collections import deque
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -27,7 +28,7 @@ from flaccodec.hdf5_zarr import create_like
 from flaccodec.options import CodecOptions
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from benchmarks.contestants import Contestant
     from benchmarks.data import Array
@@ -42,6 +43,8 @@ BLOCK_STREAMS = 50
 FILTER = "flaccodec"
 DIRECT = "flaccodec.hdf5.read, write"
 CODEC = "flaccodec, chunks in memory"
+CODEC_AND_FILE = "flaccodec, chunks in a plain file"
+PLAIN = "plain.flac"
 COPIED, AGAIN = "copied.zarr", "again.zarr"
 PAST_FILTERS = "flaccodec.hdf5, the same file"
 
@@ -49,6 +52,8 @@ NOTES = [
     "Each writing makes a file where there is none, and the operating system has files in memory; "
     "opening and closing them is in the times.",
     "h5py writes and reads on one thread.",
+    "Chunks in a plain file are coded on one thread and written and read one after the other, past "
+    "HDF5: the codec alone, with a file as h5py has one.",
     "SZ3 and ZFP are given half of the quanta as the largest error; lossless filters are given "
     "the data already rounded to the quanta. SZ3 is timed once, since it takes long.",
 ]
@@ -204,7 +209,7 @@ class Stored:
             largest_error(block, as_contestant, got[rows]) for rows, block in _blocks(self.case)
         )
 
-    # -- the codec alone ------------------------------------------------------------------
+    # -- the codec alone, for arrays that have no part of a chunk at their edges -------------
 
     def _places(self) -> list[tuple[slice, ...]]:
         (n, size), (rows, width) = self.case.array.shape, self.chunks
@@ -214,27 +219,45 @@ class Stored:
             for j in range(0, size, width)
         ]
 
-    def codec_tasks(self) -> list[Task]:
-        """Encode, and decode, the chunks that h5py's file has, on one thread.
-
-        For arrays that have no part of a chunk at their edges. A new array is made each time,
-        as h5py does.
-        """
+    def _encoded(self) -> Iterator[Array]:
         options = CodecOptions(self.case.level, self.case.quanta)
-        places = self._places()
-        chunks = [options.encode(self.case.array[at]) for at in places]
+        return (options.encode(self.case.array[at]) for at in self._places())
 
-        def encode() -> None:
-            for at in places:
-                options.encode(self.case.array[at])
+    def _decoded(self, chunks: Iterable[Array]) -> Array:
+        """Decode to a new array, as h5py does."""
+        out = np.empty_like(self.case.array)
+        for at, chunk in zip(self._places(), chunks, strict=True):
+            core.decode_chunk(chunk, out[at])
+        return out
 
-        def decode() -> Array:
-            out = np.empty_like(self.case.array)
-            for at, chunk in zip(places, chunks, strict=True):
-                core.decode_chunk(chunk, out[at])
-            return out
+    def codec_tasks(self) -> list[Task]:
+        """Encode, and decode, the chunks that h5py's file has, on one thread."""
+        chunks = list(self._encoded())
+        return [Task(lambda: deque(self._encoded(), 0)), Task(lambda: self._decoded(chunks))]
 
-        return [Task(encode), Task(decode)]
+    def file_tasks(self) -> list[Task]:
+        """Do it to and from a file that has the chunks, and nothing else."""
+        path = self.folder / PLAIN
+        sizes = [len(chunk) for chunk in self._encoded()]
+
+        def write() -> None:
+            with path.open("wb", buffering=0) as file:
+                for chunk in self._encoded():
+                    file.write(chunk.data)
+
+        def chunks() -> Iterator[Array]:
+            room = np.empty(max(sizes), dtype=np.uint8)
+            with path.open("rb", buffering=0) as file:
+                for size in sizes:
+                    if file.readinto(room[:size].data) != size:
+                        raise WrongDataError(f"{path.name} of {self.case.name}: cut short")
+                    yield room[:size]
+
+        write()
+        return [
+            Task(write, partial(path.unlink, missing_ok=True)),
+            Task(lambda: self._decoded(chunks())),
+        ]
 
     # -- to Zarr ----------------------------------------------------------------------------
 
@@ -297,15 +320,16 @@ def _times(what: str, ours: str, theirs: str, seconds: list[list[float]]) -> Tim
 
 
 def _comparisons(stored: Stored, entries: list[Filter], rounds: int) -> list[TimesResult]:
-    """Compare h5py with the codec alone, in memory and past HDF5's filters, and copying with
-    coding again.
-    """
+    """Compare h5py with the codec alone and past HDF5's filters, and copying with coding again."""
     through_h5py, touched = entries[0], 2 * stored.case.array.nbytes
     direct = next(entry for entry in entries if entry.is_direct and entry.threads == 1)
     encode, decode = stored.codec_tasks()
+    to_file, from_file = stored.file_tasks()
     name = stored.case.name
     write, read = stored.write_task(through_h5py), stored.read_task(through_h5py)
     pairs = [
+        ("write", CODEC_AND_FILE, to_file, write),
+        ("read", CODEC_AND_FILE, from_file, read),
         ("write", CODEC, encode, write),
         ("read", CODEC, decode, read),
         ("write", PAST_FILTERS, stored.write_task(direct), write),
