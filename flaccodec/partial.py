@@ -108,16 +108,11 @@ class ChunkReader:
         The chunk's place in a store, or in a shard.
     prototype : zarr BufferPrototype
         What the store is to return.
-    head_bound : int
-        The most bytes that header and index can take.
     """
 
-    def __init__(
-        self, byte_getter: ByteGetter, prototype: BufferPrototype, head_bound: int
-    ) -> None:
+    def __init__(self, byte_getter: ByteGetter, prototype: BufferPrototype) -> None:
         self._byte_getter = byte_getter
         self._prototype = prototype
-        self._head_bound = head_bound
 
     @property
     def in_memory(self) -> bool:
@@ -133,8 +128,14 @@ class ChunkReader:
         """Fetch all of the chunk; None where there is none."""
         return await self._get(None)
 
-    async def parts(self, plan: ReadPlan) -> Parts | None:
+    async def parts(self, plan: ReadPlan, head_bound: int) -> Parts | None:
         """Fetch what a plan needs.
+
+        Parameters
+        ----------
+        plan : ReadPlan
+        head_bound : int
+            The most bytes that header and index can take.
 
         Returns
         -------
@@ -142,7 +143,7 @@ class ChunkReader:
             Header and index, and pieces of the chunk; None where there is no chunk.
         """
         try:
-            return await self._remembered_parts(plan) or await self._unknown_parts(plan)
+            return await self._remembered_parts(plan) or await self._unknown_parts(plan, head_bound)
         except NotImplementedError:
             # A store without ranged reads.
             return await self._whole_parts()
@@ -159,8 +160,8 @@ class ChunkReader:
             return None
         return index.head, pieces
 
-    async def _unknown_parts(self, plan: ReadPlan) -> Parts | None:
-        head = await self._get((0, self._head_bound))
+    async def _unknown_parts(self, plan: ReadPlan, head_bound: int) -> Parts | None:
+        head = await self._get((0, head_bound))
         if head is None:
             return None
         header = core.read_header(head)

@@ -203,7 +203,7 @@ class FlacCodec(ArrayBytesCodec, ArrayBytesCodecPartialDecodeMixin, metaclass=_S
         CorruptChunkError, ChunkMismatchError
             With the place of the chunk; some of ``out`` may have been written.
         """
-        reader = ChunkReader(byte_getter, chunk_spec.prototype, head_bound=0)
+        reader = ChunkReader(byte_getter, chunk_spec.prototype)
         chunk = await reader.whole()
         if chunk is None:
             return False
@@ -222,13 +222,11 @@ class FlacCodec(ArrayBytesCodec, ArrayBytesCodecPartialDecodeMixin, metaclass=_S
     async def _decode_partial_single(
         self, byte_getter: ByteGetter, selection: Any, chunk_spec: ArraySpec
     ) -> NDBuffer | None:
-        dtype = chunk_spec.dtype.to_native_dtype()
-        shape = chunk_spec.shape
-        bound = core.head_bound(dtype, shape, self.frame_size)
-        reader = ChunkReader(byte_getter, chunk_spec.prototype, bound)
+        shape, itemsize = chunk_spec.shape, chunk_spec.dtype.to_native_dtype().itemsize
+        reader = ChunkReader(byte_getter, chunk_spec.prototype)
         if len(shape) == 0 or is_empty(selection, shape):
             return await self._read_whole(reader, selection, chunk_spec)
-        plan = plan_read(selection, shape, self.frame_size, dtype.itemsize)
+        plan = plan_read(selection, shape, self.frame_size, itemsize)
         if plan.is_whole and plan.samples is None and plan.selection == ():
             return await self._read_whole(reader, (), chunk_spec)
         with _located(reader):
@@ -259,7 +257,9 @@ class FlacCodec(ArrayBytesCodec, ArrayBytesCodecPartialDecodeMixin, metaclass=_S
             chunk = await reader.whole()
             parts = None if chunk is None else (chunk, [(0, chunk)])
         else:
-            parts = await reader.parts(plan)
+            dtype, shape = chunk_spec.dtype.to_native_dtype(), chunk_spec.shape
+            bound = core.head_bound(dtype, shape, self.frame_size)
+            parts = await reader.parts(plan, bound)
         if parts is None:
             return None
         picked = await asyncio.to_thread(_decode_plan, *parts, plan, chunk_spec)
