@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from zarr.core.indexing import SelectorTuple
 
     Entry = tuple[ByteGetter, ArraySpec, SelectorTuple, SelectorTuple, bool]
+    Status = dict[str, str]
 
 __all__ = ["FlacCodecPipeline"]
 
@@ -37,6 +38,9 @@ VARIABLE = "ZARR_CODEC_PIPELINE__PATH"
 """What sets it from outside of the program."""
 
 PATH = f"{__name__}.FlacCodecPipeline"
+
+PRESENT, MISSING = {"status": "present"}, {"status": "missing"}
+"""Of a chunk, as zarr has them."""
 
 
 @runtime_checkable
@@ -81,28 +85,46 @@ class FlacCodecPipeline(BatchedCodecPipeline):
         own = BatchedCodecPipeline.from_codecs(codecs, batch_size=batch_size)
         if not (own.supports_partial_decode and isinstance(own.array_bytes_codec, DecodesInto)):
             return own
-        return cls((), own.array_bytes_codec, (), own.batch_size)
+        return cls(
+            array_array_codecs=(),
+            array_bytes_codec=own.array_bytes_codec,
+            bytes_bytes_codecs=(),
+            batch_size=own.batch_size,
+        )
 
     async def read_batch(
         self,
         batch_info: Iterable[Entry],
         out: NDBuffer,
         drop_axes: tuple[int, ...] = (),
-    ) -> None:
-        """Read chunks into an array; zarr's documentation explains."""
-        batch = list(batch_info)
-        is_done = await asyncio.gather(*(self._read_in_place(entry, out) for entry in batch))
-        left = [entry for entry, done in zip(batch, is_done, strict=True) if not done]
-        if left:
-            await super().read_batch(left, out, drop_axes)
+    ) -> Any:
+        """Read chunks into an array; zarr's documentation explains.
 
-    async def _read_in_place(self, entry: Entry, out: NDBuffer) -> bool:
-        """Decode a chunk where it belongs, where that can be; return whether it was."""
+        Returns
+        -------
+        tuple of dict
+            For each chunk, whether there was one: zarr 3.2 and later ask for it.
+        """
+        batch = list(batch_info)
+        statuses = await asyncio.gather(*(self._read_in_place(entry, out) for entry in batch))
+        left = [entry for entry, status in zip(batch, statuses, strict=True) if status is None]
+        if left:
+            # Earlier zarrs return None, and look at nothing that is returned.
+            read: Any = super().read_batch
+            rest = iter(await read(left, out, drop_axes) or len(left) * [PRESENT])
+            statuses = [next(rest) if status is None else status for status in statuses]
+        return tuple(statuses)
+
+    async def _read_in_place(self, entry: Entry, out: NDBuffer) -> Status | None:
+        """Read a chunk to where it belongs, where that can be; None where it cannot."""
         byte_getter, chunk_spec, selection, out_selection, *_ = entry
         place = _place(chunk_spec, selection, out.as_ndarray_like(), out_selection)
         if place is None or not isinstance(self.array_bytes_codec, DecodesInto):
-            return False
-        return await self.array_bytes_codec.decode_into(byte_getter, chunk_spec, place)
+            return None
+        if await self.array_bytes_codec.decode_into(byte_getter, chunk_spec, place):
+            return PRESENT
+        place[...] = chunk_spec.fill_value
+        return MISSING
 
 
 def _place(

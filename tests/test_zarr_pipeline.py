@@ -108,6 +108,25 @@ def test_missing_chunks_hold_the_fill_value(batch_size):
         np.testing.assert_array_equal(array[:], wanted)
 
 
+def test_zarr_is_told_what_is_missing(monkeypatch):
+    """zarr 3.2 and later ask for it; parts of chunks are zarr's to tell."""
+    told, read_batch = [], FlacCodecPipeline.read_batch
+
+    async def watched(*args):
+        told.extend(await read_batch(*args))
+        return told[-1:]
+
+    monkeypatch.setattr(FlacCodecPipeline, "read_batch", watched)
+    array = make(data=None, shape=DATA.shape, dtype="int32", fill_value=-5)
+    array[2:4, :3, :300] = 1
+    array[:, :6]  # 3 x 2 x 3 chunks
+    assert sorted(status["status"] for status in told) == 17 * ["missing"] + ["present"]
+    told.clear()
+    array[:, :6, :301]
+    assert len(told) == 12
+    assert {"status": "missing"} in told
+
+
 def test_arrays_of_other_codecs_get_zarrs_own_pipeline(outputs):
     transposed = [zarr.codecs.TransposeCodec(order=(1, 0, 2)), FlacCodec()]
     compressed = [FlacCodec(), zarr.codecs.ZstdCodec()]
