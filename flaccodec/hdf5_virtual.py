@@ -34,6 +34,7 @@ from flaccodec.exceptions import ConfigurationError
 from flaccodec.hdf5_attributes import dimension_names
 from flaccodec.hdf5_chunks import FlacChunks
 from flaccodec.hdf5_filter import FILTER_ID, options_of
+from flaccodec.hdf5_kerchunk import teach_writer
 from flaccodec.hdf5_zarr import create_like
 
 if TYPE_CHECKING:
@@ -44,6 +45,8 @@ if TYPE_CHECKING:
 
 FLETCHER32_SIZE = 4
 """Bytes that fletcher32 puts behind a chunk."""
+
+teach_writer()
 
 
 def virtual_zarr(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 
+import fsspec
 import h5py
 import icechunk
 import numpy as np
@@ -15,7 +16,7 @@ import zarr
 from obspec_utils.registry import ObjectStoreRegistry
 from strategies import same_bits
 
-from flaccodec import FlacCodec, core, hdf5
+from flaccodec import FlacCodec, core, hdf5, numcodecs
 from flaccodec.exceptions import ConfigurationError, FrameError
 from flaccodec.hdf5 import Flac, VirtualParser, virtual_zarr
 
@@ -225,6 +226,39 @@ def test_the_parser_in_virtualizarr_and_icechunk(tmp_path):
     with h5py.File(tmp_path / "x.nc") as file:
         assert same_bits(x[3, 20_000:20_100], file["x"][3, 20_000:20_100])
         assert same_bits(x[...], file["x"][...])
+
+
+@pytest.mark.parametrize("dtype", [">i2", "u4", "i8", "f4", ">f8"])
+def test_kerchunks_references_keep_the_codec(tmp_path, dtype):
+    array, path = make(dtype), tmp_path / "x.h5"
+    write(path, array, fillvalue=3, compression=Flac(level=3, frame_size=64))
+    with virtualizarr.open_virtual_dataset(path.as_uri(), registry(), VirtualParser()) as virtual:
+        joined = xarray.concat([virtual, virtual], "phony_dim_0", coords="minimal", compat="equals")
+        joined.vz.to_kerchunk(tmp_path / "x.json", format="json")
+    x = open_kerchunk(tmp_path / "x.json")["x"]
+    assert x.metadata.compressor == numcodecs.Flac(level=3, frame_size=64)
+    assert (x.shape, x.fill_value) == ((32, 30_000), 3)
+    for rows in (x[:16], x[16:]):
+        assert same_bits(rows, array.astype(x.dtype))
+
+
+def test_kerchunks_references_with_quanta_beside_others(tmp_path):
+    netcdf(tmp_path / "x.nc")
+    url = (tmp_path / "x.nc").as_uri()
+    with virtualizarr.open_virtual_dataset(url, registry(), VirtualParser()) as virtual:
+        virtual.vz.to_kerchunk(tmp_path / "x.json", format="json")
+    group = open_kerchunk(tmp_path / "x.json")
+    assert group["x"].metadata.compressor == numcodecs.Flac(quanta=0.5)
+    assert group["time"].metadata.compressor is None
+    with h5py.File(tmp_path / "x.nc") as file:
+        for name in ("x", "time"):
+            assert same_bits(group[name][...], file[name][...])
+
+
+def open_kerchunk(path):
+    files = fsspec.filesystem("reference", fo=str(path), remote_protocol="file", asynchronous=True)
+    store = zarr.storage.FsspecStore(files, path="", read_only=True)
+    return zarr.open_group(store, mode="r", zarr_format=2)
 
 
 def test_the_parser_can_be_pickled(tmp_path):
