@@ -80,12 +80,21 @@ def _normalize_one(selector: Any, size: int) -> Any:
     return np.where(array < 0, array + size, array)
 
 
+def _bounds(selector: slice, size: int) -> tuple[int, int, int]:
+    """Return start, stop and step of a slice, each within the size.
+
+    A step beyond it is as good as one of it, but may be more than an int64 holds.
+    """
+    start, stop, step = selector.indices(size)
+    return start, stop, max(-size, min(step, size))
+
+
 def _needed(selector: Any, size: int) -> tuple[npt.NDArray[np.int64], Any]:
     """Return the sorted indices that a selector needs, and the selector among those."""
     if isinstance(selector, int):
         return np.array([selector]), 0
     if isinstance(selector, slice):
-        indices = np.arange(*selector.indices(size))
+        indices = np.arange(*_bounds(selector, size), dtype=np.int64)
         if selector.step is not None and selector.step < 0:
             return indices[::-1], slice(None, None, -1)
         return indices, slice(None)

@@ -289,6 +289,45 @@ def test_masks_of_the_leading_axes(data):
 
 
 @given(st.data())
+def test_masks_of_any_shape(data):
+    """Most do not fit, each of which is an IndexError of numpy's."""
+    fa = FlacArray.from_array(WALK)
+    sides = st.sampled_from([0, 1, 2, 3, 4, 5, 6])
+    shape = data.draw(st.lists(sides, min_size=1, max_size=2))
+    mask = np.random.default_rng(data.draw(st.integers(0, 99))).random(shape) < 0.5
+    keys = [mask, (mask, ...), (mask, 3), (..., mask, slice(7))]
+    if mask.ndim == 1:
+        keys += [(slice(None), mask), (0, mask), (mask, mask), (mask, slice(2), 7)]
+    check_index(fa, WALK, data.draw(st.sampled_from(keys)))
+
+
+@pytest.mark.parametrize(
+    ("key", "message"),
+    [
+        (np.array([True, False]), r"axis 0 on .* \(4,\), in .* \(4, 3, 500\)\. Got .* \(2,\)"),
+        (np.ones((3, 3), bool), r"axis 0 on .* \(4, 3\), .* Got .* \(3, 3\)"),
+        ([True] * 4 + [False], r"axis 0 on .* Got .* \(5,\)"),
+        ((slice(None), np.array([True, False])), r"axis 1 on .* \(3,\), .* Got .* \(2,\)"),
+        ((..., np.ones(4, bool), 0), r"axis 1 on .* \(3,\), .* Got .* \(4,\)"),
+        (np.zeros((5, 0), bool), r"axis 0 on .* Got .* \(5, 0\)"),
+    ],
+)
+def test_masks_that_do_not_fit_are_refused(key, message):
+    check_index(FlacArray.from_array(WALK), WALK, key)
+    with pytest.raises(IndexError, match=message):
+        FlacArray.from_array(WALK)[key]
+
+
+@pytest.mark.parametrize("step", [2**63, -(2**63), 2**63 - 1, -(2**63) - 1, 10**30])
+def test_steps_of_any_size(step):
+    fa = FlacArray.from_array(WALK)
+    keys = [slice(None, None, step), slice(3, None, step), slice(2**70, -(2**70), step)]
+    for key in keys:
+        check_index(fa, WALK, key)
+        check_index(fa, WALK, (..., key))
+
+
+@given(st.data())
 def test_samples_far_apart_in_several_frames(data):
     long = np.cumsum(np.random.default_rng(1).integers(-9, 9, (3, 30_000)), axis=-1)
     fa = FlacArray.from_array(long)
@@ -306,6 +345,8 @@ def test_samples_far_apart_in_several_frames(data):
         ((..., [1, 2]), "last axis"),
         ((..., np.zeros(500, bool)), "last axis"),
         (True, "mask"),
+        (np.True_, "mask"),
+        (np.array(True), "mask"),
         ("a", "integers, slices"),
         (1.5, "integers, slices"),
         ((0, 0, 0, 0), "too many indices"),
