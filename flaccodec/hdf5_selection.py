@@ -172,18 +172,22 @@ def parse(dataset: h5py.Dataset, selection: Any) -> Wanted | None:
     Returns
     -------
     Wanted or None
-        None for what else h5py knows: field names, region references, masks of all axes.
+        None for what else h5py knows: field names, region references, masks of all axes; and
+        for what h5py is to refuse itself.
 
     Raises
     ------
-    TypeError, ValueError, IndexError
+    ValueError, IndexError
         h5py's, where it refuses the selection.
     """
     parts = selection if isinstance(selection, tuple) else (selection,)
     for part in parts:
         if not (part is Ellipsis or isinstance(part, slice) or _is_index(part) or _is_list(part)):
             return None
-    checked = select(dataset.shape, parts, dataset)
+    try:
+        checked = select(dataset.shape, parts, dataset)
+    except TypeError:  # an older h5py has it for masks too that ``dataset[mask]`` reads
+        return None
     expanded = _expand(parts, dataset.ndim)
     selectors = tuple(_selector(p, n) for p, n in zip(expanded, dataset.shape, strict=True))
     if not all(_is_within(s, n) for s, n in zip(selectors, dataset.shape, strict=True)):

@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from strategies import same_bits
 
-from flaccodec import core, hdf5, hdf5_chunks, hdf5_direct
+from flaccodec import core, hdf5, hdf5_chunks, hdf5_direct, hdf5_selection
 from flaccodec.exceptions import (
     ChunkMismatchError,
     CorruptChunkError,
@@ -205,6 +205,18 @@ def test_odd_selections_are_those_of_h5py(selected, selection):
         )
 
 
+def test_what_only_h5py_itself_takes_is_left_to_it(selected, monkeypatch):
+    """An older h5py checks some masks more strictly than it reads them."""
+
+    def refuse(*_):
+        raise TypeError("Boolean indexing array has incompatible shape")
+
+    monkeypatch.setattr(hdf5_selection, "select", refuse)
+    mask = np.arange(SHAPE[0]) % 2 == 0
+    for x in selected:
+        same_outcome(hdf5.read(x, mask), x[mask])
+
+
 # -- reading --------------------------------------------------------------------------------
 
 
@@ -374,7 +386,7 @@ def test_a_wrong_checksum_of_fletcher32_is_noticed(tmp_path):
         x = file["x"]
         _, chunk = x.id.read_direct_chunk((0, 0, 0))
         x.id.write_direct_chunk((0, 0, 0), chunk[:-1] + bytes([chunk[-1] ^ 1]))
-        with pytest.raises(OSError, match="filter returned failure"):
+        with pytest.raises(OSError, match="filter returned failure|detected by Fletcher32"):
             hdf5.read(x)
 
 

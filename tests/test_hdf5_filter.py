@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import io
 import pickle
 import re
 import struct
@@ -51,8 +52,9 @@ def in_memory(array, **options):
     """Write an array to a file in memory, and read it from its chunks."""
     with h5py.File("x.h5", "w", driver="core", backing_store=False) as file:
         file.create_dataset("x", data=array, **options)
-        image = file.id.get_file_image() if file.flush() is None else None
-    with h5py.File.in_memory(image) as file:
+        file.flush()
+        image = file.id.get_file_image()
+    with h5py.File(io.BytesIO(image)) as file:
         return file["x"][...]
 
 
