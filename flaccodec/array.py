@@ -21,10 +21,11 @@ from flaccodec.exceptions import (
 from flaccodec.index import ChunkIndex, empty_index
 from flaccodec.mpi_distribution import is_comm
 from flaccodec.selection import plan_streams
-from flaccodec.utils import check_keep, check_quanta, kept_indices, per_stream
+from flaccodec.utils import check_keep, check_precision, check_quanta, kept_indices, per_stream
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from typing import Self
 
     import numpy.typing as npt
 
@@ -65,13 +66,20 @@ class FlacArray:
                 "FlacArray(other) copies a FlacArray; make one with FlacArray.from_array(array) "
                 f"or FlacArray.from_chunk(chunk). Got {type(other).__name__}."
             )
-        self._set(other._index, other._chunk.copy(), other._shape)
+        self._set(other._index, other._chunk.copy(), other._shape, other._level)
         self._mpi = other._mpi
 
-    def _set(self, index: ChunkIndex, chunk: npt.NDArray[np.uint8], shape: tuple[int, ...]) -> None:
+    def _set(
+        self,
+        index: ChunkIndex,
+        chunk: npt.NDArray[np.uint8],
+        shape: tuple[int, ...],
+        level: int = core.DEFAULT_LEVEL,
+    ) -> None:
         self._index = index
         self._chunk = chunk
         self._shape = shape
+        self._level = level
         self._mpi = None
 
     # -- making --------------------------------------------------------------------
@@ -152,7 +160,7 @@ class FlacArray:
             chunk = _encode_blocks(array, parameters, options)
         else:
             chunk = core.encode_chunk(np.asarray(array), parameters=parameters, **options)
-        return cls.from_chunk(chunk, shape=array.shape)
+        return cls._own(chunk, array.shape, level)
 
     @classmethod
     def from_chunk(cls, chunk: core.Buffer, shape: tuple[int, ...] | None = None) -> FlacArray:
@@ -161,7 +169,8 @@ class FlacArray:
         Parameters
         ----------
         chunk : bytes-like
-            All of it. It is kept, not copied, where it cannot change.
+            All of it. It is kept, not copied, where it is read-only, as bytes are; what can be
+            written to, such as an array or a memory map open for writing, is copied.
         shape : tuple of int, optional
             The array's; by default (number of streams, samples of each).
 
@@ -178,8 +187,19 @@ class FlacArray:
             The chunk is not of this shape.
         """
         data = np.frombuffer(chunk, dtype=np.uint8)
-        if isinstance(chunk, bytearray | memoryview):
+        # A memoryview may be read-only and yet one of memory that changes.
+        if data.flags.writeable or isinstance(chunk, memoryview):
             data = data.copy()
+        return cls._own(data, shape)
+
+    @classmethod
+    def _own(
+        cls,
+        data: npt.NDArray[np.uint8],
+        shape: tuple[int, ...] | None = None,
+        level: int = core.DEFAULT_LEVEL,
+    ) -> Self:
+        """Take in a chunk that nobody else writes to, without a copy; as `from_chunk`."""
         index = ChunkIndex.from_head(data)
         header = index.header
         core.check_length(header, len(data))
@@ -191,8 +211,13 @@ class FlacArray:
                 f"streams of {streams[1]:,} samples."
             )
         new = cls.__new__(cls)
-        new._set(index, data, shape)
+        new._set(index, data, shape, level)
         return new
+
+    @classmethod
+    def _restore(cls, chunk: bytes, shape: tuple[int, ...], level: int) -> Self:
+        """Make what was pickled."""
+        return cls._own(np.frombuffer(chunk, dtype=np.uint8), shape, level)
 
     @classmethod
     def _without_streams(
@@ -217,22 +242,26 @@ class FlacArray:
             raise EmptyArrayError("this rank has no streams, and so no chunk.")
         return self._chunk.tobytes()
 
-    def __reduce__(self) -> tuple[Any, tuple[bytes, tuple[int, ...]]]:
-        if self._mpi is not None:
+    def __reduce__(self) -> tuple[Any, tuple[bytes, tuple[int, ...], int]]:
+        """Pickle the streams; a communicator of one rank is left out, as it adds nothing."""
+        if self._mpi is not None and self._mpi.comm.size > 1:
             raise TypeError(
-                "a FlacArray over MPI ranks does not pickle, as its communicator does not. Pickle "
-                "this rank's streams by themselves: FlacArray.from_chunk(fa.to_chunk(), fa.shape)."
+                "a FlacArray over several MPI ranks does not pickle, as no rank has all of it. "
+                "Pickle this rank's streams by themselves: "
+                "FlacArray.from_chunk(fa.to_chunk(), fa.shape)."
             )
-        return type(self).from_chunk, (self.to_chunk(), self._shape)
+        return type(self)._restore, (self.to_chunk(), self._shape, self._level)
 
     def __dask_tokenize__(self) -> tuple[str, tuple[int, ...], npt.NDArray[np.uint8]]:
         return "FlacArray", self._shape, self._chunk
 
-    def __copy__(self) -> FlacArray:
-        return FlacArray(self)
+    def __copy__(self) -> Self:
+        new = type(self).__new__(type(self))
+        FlacArray.__init__(new, self)  # a subclass's may want other arguments
+        return new
 
-    def __deepcopy__(self, memo: dict[int, Any]) -> FlacArray:
-        return FlacArray(self)
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        return self.__copy__()
 
     # -- Zarr ----------------------------------------------------------------------------
 
@@ -294,6 +323,9 @@ class FlacArray:
         progress: bool = False,
     ) -> None:
         """Write to an HDF5 group.
+
+        Streams that the layout cannot take as they are, those of 64 bits, of floats and of
+        integers less an offset, are encoded anew with `level`.
 
         Parameters
         ----------
@@ -423,6 +455,9 @@ class FlacArray:
     def write_zarr(self, zgrp: Any, *, progress: bool = False) -> None:
         """Write to a Zarr group in the flacarray package's layout.
 
+        Streams that it cannot take as they are, those of 64 bits, of floats and of integers less
+        an offset, are encoded anew with `level`.
+
         Parameters
         ----------
         zgrp : zarr.Group
@@ -541,6 +576,14 @@ class FlacArray:
     def leading_shape(self) -> tuple[int, ...]:
         """Shape of the leading axes, (1,) for one stream without any."""
         return self._shape[:-1] or (1,)
+
+    @property
+    def level(self) -> int:
+        """FLAC's level, with which streams are encoded where they are written anew.
+
+        That given to `from_array`; 5 where it is not known, as of a chunk.
+        """
+        return self._level
 
     # -- compressed data ---------------------------------------------------------------
 
@@ -678,16 +721,12 @@ class FlacArray:
         Raises
         ------
         ConfigurationError
-            `keep` has another shape, or `stream_slice` a step.
+            `keep` has another shape, or `stream_slice` is no slice or has a step.
         CorruptChunkError
             A frame that is needed is damaged.
         """
         threads = choose_threads(use_threads)
-        if stream_slice is not None and stream_slice.step not in (None, 1):
-            raise ConfigurationError(
-                f"stream_slice must have no step. Got {stream_slice}: index the result instead."
-            )
-        samples = slice(None) if stream_slice is None else stream_slice
+        samples = _check_samples(stream_slice)
         if keep is None:
             shape = self._shape[:-1]
             numbers = np.arange(self.nstreams).reshape(shape)
@@ -805,7 +844,9 @@ def _choose_rule(
         check_quanta(values)
         return QuantaRule.GIVEN, values
     if precision is not None:
-        return QuantaRule.PRECISION, per_stream("precision", precision, leading)
+        digits = per_stream("precision", precision, leading)
+        check_precision(digits)
+        return QuantaRule.PRECISION, digits
     return (QuantaRule.NONE if lossless else QuantaRule.RANGE), None
 
 
@@ -826,6 +867,21 @@ def _encode_blocks(
         picks[numbers, 0], picks[numbers, 1] = len(chunks), np.arange(len(rows))
         chunks.append(chunk)
     return core.gather_streams(chunks, picks)
+
+
+def _check_samples(stream_slice: Any) -> slice:
+    """Check a slice of streams that was given, None for all."""
+    if stream_slice is None:
+        return slice(None)
+    if not isinstance(stream_slice, slice):
+        raise ConfigurationError(
+            f"stream_slice must be a slice, such as slice(100, 200), or None. Got {stream_slice!r}."
+        )
+    if stream_slice.step not in (None, 1):
+        raise ConfigurationError(
+            f"stream_slice must have no step. Got {stream_slice}: index the result instead."
+        )
+    return stream_slice
 
 
 def _has_ellipsis(key: Any) -> bool:

@@ -14,12 +14,13 @@ from flaccodec.compress import array_compress, choose_threads, compress_integers
 from flaccodec.exceptions import (
     ConfigurationError,
     CorruptStreamError,
+    EmptyArrayError,
     FlacCodecError,
     UnsupportedDtypeError,
 )
 from flaccodec.group_layout import GroupStreams, check_dtype, stack_tables, table_shape
 from flaccodec.progress import stream_blocks
-from flaccodec.utils import per_stream
+from flaccodec.utils import per_stream, whole_offset
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -174,10 +175,21 @@ def decompress_streams(
     CorruptStreamError
         A stream is damaged; the message names group and stream.
     """
+    samples = _decode_samples(streams, block, stream_slice, use_threads)
+    return _restore(streams, block, samples)
+
+
+def _decode_samples(
+    streams: GroupStreams,
+    block: slice,
+    stream_slice: slice | None = None,
+    use_threads: bool | None = None,
+) -> npt.NDArray[Any]:
+    """Decode the integers of streams; as `decompress_streams`."""
     first, last = sample_range(streams, stream_slice)
     numbers = np.arange(streams.n_streams) if streams.numbers is None else streams.numbers
     try:
-        values = core.decode_streams(
+        return core.decode_streams(
             streams.compressed,
             streams.stream_starts.ravel()[block],
             streams.stream_nbytes.ravel()[block],
@@ -190,10 +202,16 @@ def decompress_streams(
         )
     except CorruptStreamError as error:
         raise CorruptStreamError(f"group {streams.place}: {error}") from error
+
+
+def _restore(
+    streams: GroupStreams, block: slice, samples: npt.NDArray[Any]
+) -> npt.NDArray[Any]:
+    """Return the values of integers, as the flacarray that wrote them does."""
     if streams.stream_offsets is None:
-        return values
+        return samples
     # Format 0 has 32-bit samples for 64-bit dtypes, and int64 with offsets alone.
-    restored = values.astype(streams.dtype)
+    restored = samples.astype(streams.dtype)
     if streams.stream_gains is not None:
         restored *= (streams.dtype.type(1) / streams.stream_gains.ravel()[block])[:, np.newaxis]
     restored += streams.stream_offsets.ravel()[block, np.newaxis]
@@ -284,10 +302,10 @@ def _encode_anew(fa: FlacArray, quanta: npt.NDArray[Any] | None, block: slice) -
     threads = choose_threads(None)
     values = fa._decode(np.arange(block.start, block.stop), slice(None), threads)
     if quanta is None:
-        return (*compress_integers(values, core.DEFAULT_LEVEL, threads), None, None)
+        return (*compress_integers(values, fa.level, threads), None, None)
     integers, middle = _grid(values, quanta)
     offsets, gains = (middle * quanta).astype(fa.dtype), (1 / quanta).astype(fa.dtype)
-    return (*compress_integers(integers, core.DEFAULT_LEVEL, threads), offsets, gains)
+    return (*compress_integers(integers, fa.level, threads), offsets, gains)
 
 
 def _grid(
@@ -299,7 +317,7 @@ def _grid(
             f"flacarray's group layout cannot hold samples that are not finite: {ADVICE}"
         )
     grid = np.rint(values / quanta[:, np.newaxis])
-    middle = np.rint(grid.min(axis=-1) / 2 + grid.max(axis=-1) / 2)
+    middle = whole_offset(grid.min(axis=-1) / 2 + grid.max(axis=-1) / 2, values.dtype)
     grid -= middle[:, np.newaxis]
     integers = np.dtype(f"int{8 * values.dtype.itemsize}")
     if np.abs(grid).max() >= 2.0 ** (8 * integers.itemsize - 1):
@@ -309,58 +327,155 @@ def _grid(
     return grid.astype(integers), middle
 
 
-OFF_GRID = 1e-2
-"""Quanta that an offset may be off the grid; float32 offsets and gains are rounded."""
+ROUNDINGS = 2
+"""Of a dtype: what offsets, gains and 1 / gain are rounded by, and a little more."""
 
 
 def flacarray_of(streams: GroupStreams, no_flatten: bool, what: str, progress: bool) -> FlacArray:
-    """Make a FlacArray of a group's streams.
+    """Make a FlacArray of a group's streams; floats as `grid_values` puts them on a grid.
 
-    Floats are put on the grid of their quanta again; those whose offsets do not lie on it
-    (flacarray 0.2's) are kept bit for bit as that version restores them.
+    Raises
+    ------
+    EmptyArrayError
+        There are none.
     """
-    return encode_streams(streams, quanta_of(streams), no_flatten, what, progress)
+    if not streams.n_streams:
+        raise EmptyArrayError(
+            f"group {streams.place}: a FlacArray must have at least 1 stream. Got a keep without "
+            "any: flaccodec's read_array returns an empty array for it."
+        )
+    return encode_streams(streams, no_flatten, what, progress)
 
 
 def encode_streams(
-    streams: GroupStreams,
-    quanta: npt.NDArray[np.float64] | None,
-    no_flatten: bool,
-    what: str,
-    progress: bool,
+    streams: GroupStreams, no_flatten: bool, what: str, progress: bool
 ) -> FlacArray:
-    """Make a FlacArray of a group's streams, on the grid of given quanta; None for no grid."""
+    """Make a FlacArray of a group's streams, of which there is one at least."""
     chunks: list[core.Buffer] = []
     picks: list[tuple[int, int]] = []
     sizes = streams.n_streams, streams.stream_size
     for block in stream_blocks(*sizes, what, progress):
-        values = decompress_streams(streams, block)
-        picks += [(len(chunks), i) for i in range(len(values))]
-        chunks.append(_encode_values(values, quanta, block))
+        chunk = _encode_block(streams, block)
+        picks += [(len(chunks), i) for i in range(len(range(streams.n_streams)[block]))]
+        chunks.append(chunk)
     chunk = chunks[0] if len(chunks) == 1 else core.gather_streams(chunks, np.array(picks))
     shape = (*streams.table_shape, streams.stream_size) if no_flatten else streams.shape
-    return FlacArray.from_chunk(chunk, shape=shape)
+    return FlacArray._own(np.frombuffer(chunk, dtype=np.uint8), shape)
 
 
-def quanta_of(streams: GroupStreams) -> npt.NDArray[np.float64] | None:
-    """Return the quanta of each stream; None for integers, and for floats off their grid."""
-    if streams.stream_gains is None or streams.stream_offsets is None:
-        return None
-    gains = streams.stream_gains.ravel().astype(np.float64)
-    quanta = np.full(gains.shape, streams.extras.get(QUANTA, np.nan), dtype=np.float64)
-    quanta = np.where(np.isnan(quanta), 1 / gains, quanta)
-    steps = streams.stream_offsets.ravel().astype(np.float64) / quanta
-    if streams.format_version == 0 or (np.abs(steps - np.rint(steps)) > OFF_GRID).any():
-        return None
-    return quanta
-
-
-def _encode_values(
-    values: npt.NDArray[Any], quanta: npt.NDArray[np.float64] | None, block: slice
-) -> core.Buffer:
-    if quanta is None:
-        return FlacArray.from_array(values, lossless=values.dtype.kind == "f")._chunk
-    steps = quanta[block, np.newaxis]
-    on_grid = (np.rint(values / steps) * steps).astype(values.dtype)
+def _encode_block(streams: GroupStreams, block: slice) -> core.Buffer:
+    samples = _decode_samples(streams, block)
+    if streams.dtype.kind != "f":
+        return FlacArray.from_array(_restore(streams, block, samples))._chunk
+    values, quanta = grid_values(streams, block, samples)
     uniform = (quanta == quanta[0]).all()
-    return FlacArray.from_array(on_grid, quanta=quanta[0] if uniform else quanta[block])._chunk
+    return FlacArray.from_array(values, quanta=quanta[0] if uniform else quanta)._chunk
+
+
+def grid_values(
+    streams: GroupStreams, block: slice, samples: npt.NDArray[Any]
+) -> tuple[npt.NDArray[Any], npt.NDArray[np.float64]]:
+    """Return the values of a group's floats, and quanta of a grid anchored at zero for each.
+
+    A group has values that are whole steps, 1 / gain, from an offset, and both are rounded to
+    the dtype; a FlacArray has whole quanta from zero.
+
+    - Where flaccodec's attribute has the exact quanta, offsets are taken for the whole numbers
+      of quanta that they were rounded from. Values are those of the FlacArray that was written,
+      bit for bit: what `read_array` returns without its roundings.
+    - Else quanta are those of `fit_quanta`, and a FlacArray of them keeps the values that
+      `read_array` returns within half of the quanta, and within ROUNDINGS of the dtype at the
+      largest value or the offset of the stream.
+
+    Parameters
+    ----------
+    streams : GroupStreams
+        Of floats.
+    block : slice
+        Which streams, by number.
+    samples : ndarray of int, shape (streams, n)
+        What they hold.
+
+    Returns
+    -------
+    values : ndarray of the streams' dtype, shape (streams, n)
+    quanta : ndarray of float64, shape (streams,)
+    """
+    offsets, steps = _offsets_and_steps(streams, block)
+    quanta = _exact_quanta(streams, offsets, steps)
+    if quanta is not None:
+        values = samples.astype(np.float64)
+        values += whole_offset(offsets / quanta, streams.dtype)[:, np.newaxis]
+        values *= quanta
+        return values.astype(streams.dtype), np.full(len(steps), quanta)
+    values = _restore(streams, block, samples)
+    largest = np.maximum(values.max(axis=-1), -values.min(axis=-1)).astype(np.float64)
+    quanta = fit_quanta(offsets, steps, largest, streams.dtype)
+    # Values that were rounded could be nearest to neighbours of the multiples that they are.
+    for i in np.flatnonzero(quanta < steps / 1.5):
+        multiples = samples[i] * np.rint(steps[i] / quanta[i]) + np.rint(offsets[i] / quanta[i])
+        values[i] = multiples * quanta[i]
+    return values, quanta
+
+
+def _offsets_and_steps(
+    streams: GroupStreams, block: slice
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """Return what streams of floats are restored with, as float64."""
+    assert streams.stream_offsets is not None
+    assert streams.stream_gains is not None
+    steps = streams.dtype.type(1) / streams.stream_gains.ravel()[block]
+    return streams.stream_offsets.ravel()[block].astype(np.float64), steps.astype(np.float64)
+
+
+def _exact_quanta(
+    streams: GroupStreams, offsets: npt.NDArray[np.float64], steps: npt.NDArray[np.float64]
+) -> float | None:
+    """Return the quanta of flaccodec's attribute; None where the tables are not of them."""
+    quanta = streams.extras.get(QUANTA)
+    if not isinstance(quanta, float | int) or not 0 < quanta < np.inf:
+        return None
+    rounding = ROUNDINGS * np.finfo(streams.dtype).eps
+    off_grid = offsets - whole_offset(offsets / quanta, streams.dtype) * quanta
+    if (np.abs(steps - quanta) > rounding * quanta).any():
+        return None
+    return None if (np.abs(off_grid) > rounding * np.abs(offsets)).any() else float(quanta)
+
+
+def fit_quanta(
+    offsets: npt.NDArray[np.float64],
+    steps: npt.NDArray[np.float64],
+    largest: npt.NDArray[np.float64],
+    dtype: np.dtype[Any],
+) -> npt.NDArray[np.float64]:
+    """Choose quanta of a grid anchored at zero, on which ``offset + whole number * step`` lie.
+
+    Offsets of flacarray 0.3 and later are whole numbers of steps, and miss the grid by roundings
+    of the dtype alone; such a grid is stretched, by as little, to pass through the offset, so
+    that values near it stay as they are. Those of flacarray 0.2 lie anywhere: there the step
+    is halved until the grid passes the offset within a rounding. Values of the stream are then a
+    power of two of the quanta apart: FLAC leaves out the bits that this adds, or all but one.
+
+    Parameters
+    ----------
+    offsets, steps : ndarray, shape (streams,)
+    largest : ndarray, shape (streams,)
+        The largest magnitude of each stream's values.
+    dtype : numpy.dtype
+        What these were rounded to.
+
+    Returns
+    -------
+    ndarray, shape (streams,)
+    """
+    rounding = ROUNDINGS * np.finfo(dtype).eps
+    tolerance = rounding * np.maximum(largest, np.abs(offsets))
+    quanta = steps
+    while True:
+        whole = np.rint(offsets / quanta)
+        missed = np.abs(offsets - whole * quanta)
+        if (missed <= tolerance).all():
+            break
+        quanta = np.where(missed > tolerance, quanta / 2, quanta)
+    stretched = (whole != 0) & (missed <= rounding * np.abs(offsets))
+    return np.where(stretched, offsets / np.where(whole == 0, 1, whole), quanta)

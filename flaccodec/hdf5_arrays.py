@@ -10,9 +10,11 @@ import numpy as np
 from flaccodec import core, stream_chunks
 from flaccodec.array import FlacArray
 from flaccodec.exceptions import ConfigurationError
-from flaccodec.hdf5_chunks import FlacChunks, name_of
+from flaccodec.hdf5_chunks import FlacChunks
 from flaccodec.hdf5_direct import read, write
-from flaccodec.hdf5_filter import Flac
+from flaccodec.hdf5_filter import Flac, name_of
+from flaccodec.options import CodecOptions
+from flaccodec.progress import check_progress
 from flaccodec.stream_chunks import hold_whole_streams, options_for, whole_stream_chunks
 from flaccodec.utils import check_keep
 
@@ -28,6 +30,7 @@ def write_dataset(
     progress: bool = False,
 ) -> h5py.Dataset:
     """Make a dataset of a FlacArray; `FlacArray.write_hdf5` explains."""
+    check_progress(progress)
     if fa.ndim == 0:
         raise ConfigurationError("a FlacArray without axes has no chunks: use create_dataset.")
     dataset = group.create_dataset(
@@ -65,9 +68,9 @@ def read_dataset(
         if len(streams) == 0:
             raise ConfigurationError("keep must have a stream at least. Got none.")
         picks = np.stack([np.zeros_like(streams), streams], axis=-1)
-        return FlacArray.from_chunk(core.gather_streams([fa._chunk], picks))
+        return FlacArray._own(core.gather_streams([fa._chunk], picks), level=fa.level)
     if no_flatten and fa.ndim == 1:
-        return FlacArray.from_chunk(fa._chunk)
+        return FlacArray._own(fa._chunk, level=fa.level)
     return fa
 
 
@@ -82,9 +85,13 @@ def _read_whole(dataset: h5py.Dataset, progress: bool) -> FlacArray:
         moved = _move_in(chunks, progress)
         if moved is not None:
             return moved
-    quanta = None if chunks is None else chunks.options.quanta
+    options = CodecOptions() if chunks is None else chunks.options
     return stream_chunks.encode(
-        dataset.shape, lambda block: np.asarray(read(dataset, block)), quanta, "read_hdf5", progress
+        dataset.shape,
+        lambda block: np.asarray(read(dataset, block)),
+        options,
+        "read_hdf5",
+        progress,
     )
 
 
@@ -94,4 +101,6 @@ def _move_in(chunks: FlacChunks, progress: bool) -> FlacArray | None:
         return None if source is None else np.frombuffer(source(), dtype=np.uint8)
 
     shape = chunks.dataset.shape
-    return stream_chunks.join(chunks.dtype, shape, chunks.shape, fetch, "read_hdf5", progress)
+    return stream_chunks.join(
+        chunks.dtype, shape, chunks.shape, fetch, chunks.options, "read_hdf5", progress
+    )

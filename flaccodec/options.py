@@ -12,6 +12,7 @@ import numpy as np
 
 from flaccodec import core
 from flaccodec.exceptions import ConfigurationError, QuantaError
+from flaccodec.utils import MAX_PRECISION
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -46,9 +47,10 @@ def _check_quanta(value: Any) -> float:
 
 def _check_precision(value: Any) -> int | float:
     number = _as_float(value)
-    if not math.isfinite(number):
+    if not abs(number) <= MAX_PRECISION:  # nor where it is NaN
         raise ConfigurationError(
-            f"precision must be a finite number of decimal digits. Got {value!r}."
+            f"precision must be a number of decimal digits from -{MAX_PRECISION} to "
+            f"{MAX_PRECISION}. Got {value!r}."
         )
     return int(number) if number.is_integer() else number
 

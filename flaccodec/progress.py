@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -13,21 +13,37 @@ BLOCK_SAMPLES = 2**22
 """Samples of a step of a bar: some ten milliseconds of encoding or decoding."""
 
 
-def track(items: Iterable[Item], total: int, what: str, progress: bool) -> Iterable[Item]:
-    """Show a bar while items are gone through, if asked to.
+def check_progress(progress: bool) -> None:
+    """Check, before anything is made, that there is a bar if one is asked for.
 
     Raises
     ------
     ImportError
         Asked to, and without tqdm.
     """
-    if not progress:
-        return items
+    if progress:
+        _tqdm()
+
+
+def _tqdm() -> Any:
     try:
         from tqdm.auto import tqdm
     except ImportError as error:
         raise ImportError("progress=True needs tqdm: pip install 'flaccodec[progress]'") from error
-    bar: Iterable[Item] = tqdm(items, total=total, desc=what, unit="block")
+    return tqdm
+
+
+def track(items: Iterable[Item], total: int, what: str, progress: bool) -> Iterable[Item]:
+    """Show a bar while items are gone through, if asked to.
+
+    Raises
+    ------
+    ImportError
+        As `check_progress`.
+    """
+    if not progress:
+        return items
+    bar: Iterable[Item] = _tqdm()(items, total=total, desc=what, unit="block")
     return bar
 
 

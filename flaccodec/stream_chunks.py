@@ -80,7 +80,7 @@ def _stream_numbers(shape: Sequence[int], block: Block) -> npt.NDArray[np.int64]
 
 
 def options_for(fa: FlacArray) -> CodecOptions:
-    """Choose options under which what is written later keeps to the same grid.
+    """Choose options under which what is written later keeps to the same level and grid.
 
     Streams with quanta of their own have no such options; without quanta, later writes keep
     every bit.
@@ -88,8 +88,8 @@ def options_for(fa: FlacArray) -> CodecOptions:
     frame_size = core.read_header(fa._chunk).frame_size
     _, quanta = core.stream_tables(fa._chunk)
     if quanta is None or (quanta != quanta[0]).any():
-        return CodecOptions(frame_size=frame_size)
-    return CodecOptions(frame_size=frame_size, quanta=float(quanta[0]))
+        return CodecOptions(level=fa.level, frame_size=frame_size)
+    return CodecOptions(level=fa.level, frame_size=frame_size, quanta=float(quanta[0]))
 
 
 def split(
@@ -107,10 +107,11 @@ def join(
     shape: Sequence[int],
     chunks: Sequence[int],
     fetch: Callable[[Number], npt.NDArray[np.uint8] | None],
+    options: CodecOptions,
     what: str,
     progress: bool,
 ) -> FlacArray | None:
-    """Join chunks of whole streams, without decoding.
+    """Join chunks of whole streams, without decoding; `options` are those they came with.
 
     Returns
     -------
@@ -131,18 +132,18 @@ def join(
         header = core.read_header(chunk)
         if (header.frame_size, header.lossless) != (first.frame_size, first.lossless):
             return None
-    return FlacArray.from_chunk(core.gather_streams(fetched, picks), shape=tuple(shape))
+    return FlacArray._own(core.gather_streams(fetched, picks), tuple(shape), options.level)
 
 
 def encode(
     shape: Sequence[int],
     read: Callable[[Block], npt.NDArray[Any]],
-    quanta: float | None,
+    options: CodecOptions,
     what: str,
     progress: bool,
 ) -> FlacArray:
     """Read whole streams, some at a time, and encode them: with quanta, or bit for bit."""
-    rule = QuantaRule.NONE if quanta is None else QuantaRule.GIVEN
+    rule = QuantaRule.NONE if options.quanta is None else QuantaRule.GIVEN
     step = whole_stream_chunks(shape, BLOCK_SAMPLES)
     encoded: list[npt.NDArray[np.uint8]] = []
     picks = np.empty((math.prod(shape[:-1]), 2), dtype=np.int64)
@@ -151,10 +152,14 @@ def encode(
         samples = np.asarray(read(block))
         encoded.append(
             core.encode_chunk(
-                samples, rule=rule, parameters=quanta, num_threads=choose_threads(None)
+                samples,
+                level=options.level,
+                rule=rule,
+                parameters=options.quanta,
+                num_threads=choose_threads(None),
             )
         )
-    return FlacArray.from_chunk(core.gather_streams(encoded, picks), shape=tuple(shape))
+    return FlacArray._own(core.gather_streams(encoded, picks), tuple(shape), options.level)
 
 
 def _pick(picks: npt.NDArray[np.int64], streams: npt.NDArray[np.int64], chunk: int) -> None:

@@ -27,6 +27,7 @@ __all__ = [
 Indices = list[tuple[int, ...]]
 
 RANGE_BITS = 30
+MAX_PRECISION = 308
 _INTEGERS: dict[np.dtype[Any], np.dtype[Any]] = {
     np.dtype(np.float32): np.dtype(np.int32),
     np.dtype(np.float64): np.dtype(np.int64),
@@ -71,6 +72,22 @@ def check_quanta(quanta: npt.NDArray[Any]) -> None:
         )
 
 
+def check_precision(digits: npt.NDArray[Any]) -> None:
+    """Check that all precisions are such that 10**precision is a float64.
+
+    Raises
+    ------
+    ConfigurationError
+        Where one is not; the message names the stream.
+    """
+    bad = np.flatnonzero(~(np.abs(digits) <= MAX_PRECISION))
+    if bad.size:
+        raise ConfigurationError(
+            f"precision must be decimal digits from -{MAX_PRECISION} to {MAX_PRECISION} "
+            f"(at stream {bad[0]:,}). Got {float(digits.flat[bad[0]])!r}."
+        )
+
+
 def _choose_quanta(
     data: npt.NDArray[Any], quanta: npt.ArrayLike | None, precision: npt.ArrayLike | None
 ) -> npt.NDArray[Any]:
@@ -80,6 +97,7 @@ def _choose_quanta(
         chosen = np.broadcast_to(per_stream("quanta", quanta, leading), leading)
     elif precision is not None:
         digits = per_stream("precision", precision, leading)
+        check_precision(digits)
         chosen = np.std(data, axis=-1, dtype=np.float64) / 10.0**digits
     else:
         chosen = np.ptp(data.astype(np.float64, copy=False), axis=-1) / 2**RANGE_BITS
@@ -108,6 +126,26 @@ def _check_fit(scaled: npt.NDArray[Any], quanta: npt.NDArray[Any], bits: int) ->
     )
 
 
+def whole_offset(
+    offsets: npt.NDArray[np.float64], dtype: npt.DTypeLike
+) -> npt.NDArray[np.float64]:
+    """Round offsets in quanta to whole numbers that are known again once they are of a dtype.
+
+    Those of 2**22 and more are multiples of a power of two for float32: its spacing there is
+    up to a quarter of that, so that the product with the quanta, rounded, tells the number.
+
+    Parameters
+    ----------
+    offsets : ndarray
+        In quanta.
+    dtype : dtype
+        float32 or float64.
+    """
+    _, exponents = np.frexp(offsets)
+    units = np.ldexp(1.0, np.maximum(0, exponents - (np.finfo(dtype).nmant - 1)))
+    return np.asarray(np.rint(offsets / units) * units)
+
+
 def float_to_int(
     data: npt.NDArray[Any],
     quanta: npt.ArrayLike | None = None,
@@ -129,7 +167,8 @@ def float_to_int(
     -------
     integers : ndarray of int32 (for float32) or int64, shape (..., n)
     offsets : ndarray of the data's dtype, shape of the leading axes, (1,) for one stream
-        The middle of each stream's range, rounded to whole quanta; what was subtracted.
+        The middle of each stream's range, rounded to whole quanta (see `whole_offset`); what
+        was subtracted.
     gains : ndarray like offsets
         1 / quanta.
 
@@ -152,7 +191,7 @@ def float_to_int(
         )
     steps = _choose_quanta(data, quanta, precision)
     middle = data.min(axis=-1) / 2.0 + data.max(axis=-1) / 2.0
-    offsets = np.rint(middle / steps) * steps
+    offsets = whole_offset(middle / steps, data.dtype) * steps
     scaled = np.rint((data - offsets[..., np.newaxis]) / steps[..., np.newaxis])
     dtype = _INTEGERS[data.dtype]
     _check_fit(scaled, steps, 8 * dtype.itemsize)
@@ -207,9 +246,11 @@ def check_keep(keep: npt.ArrayLike, leading: tuple[int, ...]) -> npt.NDArray[np.
     """
     mask = np.asarray(keep)
     if mask.dtype != bool or mask.shape != leading:
+        is_numbers = mask.dtype.kind in "iu" and mask.shape == leading
         raise ConfigurationError(
             f"keep must be a boolean array of the shape of the leading axes, {leading}. "
-            f"Got {mask.dtype} of shape {mask.shape}."
+            f"Got {mask.dtype} of shape {mask.shape}"
+            + (": use keep.astype(bool)." if is_numbers else ".")
         )
     return mask
 

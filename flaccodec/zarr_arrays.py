@@ -12,6 +12,8 @@ from zarr.core.sync import sync
 from flaccodec import core, stream_chunks
 from flaccodec.array import FlacArray
 from flaccodec.exceptions import ConfigurationError
+from flaccodec.options import CodecOptions
+from flaccodec.progress import check_progress
 from flaccodec.stream_chunks import hold_whole_streams, options_for, whole_stream_chunks
 from flaccodec.zarr_codec import FlacCodec
 
@@ -43,6 +45,7 @@ def to_zarr(
     fa: FlacArray, store: StoreLike, *, progress: bool = False, **kwargs: Any
 ) -> zarr.Array[Any]:
     """Make a Zarr array of a FlacArray; `FlacArray.to_zarr` explains."""
+    check_progress(progress)
     if fa.ndim == 0:
         raise ConfigurationError("a FlacArray without axes has no chunks: use zarr.create_array.")
     if fa.mpi_comm is not None:
@@ -84,21 +87,24 @@ def from_zarr(array: zarr.Array[Any] | StoreLike, *, progress: bool = False) -> 
         return FlacArray.from_array(array[()], lossless=True)
     if 0 in array.shape:
         raise ConfigurationError(f"the Zarr array has no samples. Its shape is {array.shape}.")
+    codec = array.serializer
+    options = codec.options if isinstance(codec, FlacCodec) else CodecOptions()
     if is_plain(array) and hold_whole_streams(array.shape, array.chunks):
-        moved = _move_in(array, progress)
+        moved = _move_in(array, options, progress)
         if moved is not None:
             return moved
-    quanta = array.serializer.quanta if isinstance(array.serializer, FlacCodec) else None
     return stream_chunks.encode(
-        array.shape, lambda block: np.asarray(array[block]), quanta, "from_zarr", progress
+        array.shape, lambda block: np.asarray(array[block]), options, "from_zarr", progress
     )
 
 
-def _move_in(array: zarr.Array[Any], progress: bool) -> FlacArray | None:
+def _move_in(array: zarr.Array[Any], options: CodecOptions, progress: bool) -> FlacArray | None:
     prototype = default_buffer_prototype()
 
     def fetch(number: tuple[int, ...]) -> npt.NDArray[np.uint8] | None:
         buffer = sync(chunk_key(array, number).get(prototype))
         return None if buffer is None else np.frombuffer(buffer.as_numpy_array(), dtype=np.uint8)
 
-    return stream_chunks.join(array.dtype, array.shape, array.chunks, fetch, "from_zarr", progress)
+    return stream_chunks.join(
+        array.dtype, array.shape, array.chunks, fetch, options, "from_zarr", progress
+    )

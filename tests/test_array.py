@@ -2,8 +2,11 @@
 
 import copy
 import itertools
+import mmap
 import pickle
+from array import array as array_of_bytes
 
+import h5py
 import hypothesis.extra.numpy as npst
 import hypothesis.strategies as st
 import numpy as np
@@ -14,6 +17,7 @@ from strategies import FLOATS, INTEGERS, float_arrays, integer_arrays, layouts, 
 
 import flaccodec
 from flaccodec import FlacArray, FlacCodec
+from flaccodec.compress import array_compress
 from flaccodec.exceptions import (
     ChunkMismatchError,
     ConfigurationError,
@@ -92,6 +96,10 @@ def test_quanta_of_each_stream_bound_its_error():
         (np.zeros(3, int), {"precision": 1}, ConfigurationError, "stored exactly"),
         (np.zeros((2, 3)), {"quanta": [1, 0]}, QuantaError, "stream 1"),
         (np.zeros(3), {"quanta": np.nan}, QuantaError, "positive"),
+        (np.zeros(3), {"precision": np.inf}, ConfigurationError, "precision must .* Got inf"),
+        (np.zeros(3), {"precision": 400}, ConfigurationError, "precision must .* 308"),
+        (np.ones((2, 3)), {"precision": [1, -400]}, ConfigurationError, "precision .* stream 1"),
+        (np.zeros(3), {"precision": np.nan}, ConfigurationError, "precision must"),
         (np.zeros(3), {"level": 9}, ConfigurationError, "from 0 to 8"),
         (np.zeros(3), {"mpi_comm": object()}, ConfigurationError, "mpi_comm"),
         (np.zeros(3, "float16"), {}, UnsupportedDtypeError, "float32"),
@@ -130,11 +138,82 @@ def test_copies_are_equal_and_independent():
         FlacArray(WALK)
 
 
-def test_a_chunk_in_memory_that_may_change_is_copied():
-    raw = bytearray(FlacArray.from_array(WALK).to_chunk())
-    fa = FlacArray.from_chunk(raw, shape=WALK.shape)
-    raw[:] = bytes(len(raw))
+class Named(FlacArray):
+    def __init__(self, name):
+        raise AssertionError("made by other means")
+
+
+def test_copies_keep_their_class():
+    fa = Named.from_array(WALK)
+    for other in (fa, copy.copy(fa), copy.deepcopy(fa), pickle.loads(pickle.dumps(fa))):
+        assert type(other) is Named
+        assert other == fa
+
+
+def mapped(path, raw, mode):
+    path.write_bytes(raw)
+    return np.memmap(path, dtype=np.uint8, mode=mode)
+
+
+def anonymous(raw):
+    memory = mmap.mmap(-1, len(raw))
+    memory[:] = raw
+    return memory
+
+
+def test_a_chunk_in_memory_that_may_change_is_copied(tmp_path):
+    chunk = FlacArray.from_array(WALK).to_chunk()
+    below = bytearray(chunk)
+    for raw in (
+        bytearray(chunk),
+        memoryview(bytearray(chunk)),
+        np.frombuffer(chunk, np.uint8).copy(),
+        mapped(tmp_path / "chunk", chunk, "r+"),
+        array_of_bytes("B", chunk),
+        anonymous(chunk),
+    ):
+        fa = FlacArray.from_chunk(raw, shape=WALK.shape)
+        memoryview(raw)[:] = bytes(len(chunk))
+        np.testing.assert_array_equal(fa.to_array(), WALK)
+    fa = FlacArray.from_chunk(memoryview(below).toreadonly(), shape=WALK.shape)
+    below[:] = bytes(len(chunk))
     np.testing.assert_array_equal(fa.to_array(), WALK)
+
+
+def test_a_chunk_that_is_read_only_is_kept(tmp_path):
+    chunk = FlacArray.from_array(WALK).to_chunk()
+    for raw in (chunk, np.frombuffer(chunk, np.uint8), mapped(tmp_path / "chunk", chunk, "r")):
+        assert np.shares_memory(FlacArray.from_chunk(raw)._chunk, np.frombuffer(raw, np.uint8))
+
+
+# -- levels ----------------------------------------------------------------------
+
+
+def test_the_level_is_remembered():
+    fa = FlacArray.from_array(WALK, level=8)
+    for other in (fa, FlacArray(fa), copy.copy(fa), copy.deepcopy(fa)):
+        assert other.level == 8
+    assert pickle.loads(pickle.dumps(fa)).level == 8
+    assert FlacArray.from_chunk(fa.to_chunk()).level == 5
+    assert FlacArray.from_array(WALK).level == 5
+    assert fa == FlacArray.from_chunk(fa.to_chunk(), fa.shape)
+
+
+@pytest.mark.parametrize("level", [0, 8])
+@pytest.mark.parametrize(
+    ("array", "quanta"),
+    [(WALK, None), ((WALK + 2**28).astype("int32"), None), (WALK / 3, 0.25)],
+    ids=["int64", "narrowed", "float64"],
+)
+def test_streams_that_are_written_anew_have_the_level(level, array, quanta, tmp_path):
+    fa = FlacArray.from_array(array, level=level, quanta=quanta)
+    expected = array_compress(fa.to_array(), level=level, quanta=quanta)[0]
+    with h5py.File(tmp_path / "x.h5", "w") as file:
+        fa.write_hdf5(file)
+        np.testing.assert_array_equal(file["compressed"][...], expected)
+    group = zarr.open_group(tmp_path / "x.zarr", mode="w")
+    fa.write_zarr(group)
+    np.testing.assert_array_equal(group["compressed"][...], expected)
 
 
 def test_a_zarr_chunk_is_a_flacarray():
@@ -406,8 +485,10 @@ def test_keep_and_stream_slice():
     ("options", "message"),
     [
         ({"keep": np.ones((3, 4), bool)}, r"shape of the leading axes, \(4, 3\)"),
-        ({"keep": np.ones((4, 3), int)}, "boolean"),
+        ({"keep": np.ones((4, 3), int)}, r"boolean .* Got int64 .*: use keep.astype\(bool\)"),
         ({"stream_slice": slice(0, 10, 2)}, "no step"),
+        ({"stream_slice": 5}, "must be a slice, .* Got 5"),
+        ({"stream_slice": (3, 5)}, r"must be a slice, .* Got \(3, 5\)"),
     ],
 )
 def test_selections_that_do_not_fit_are_refused(options, message):

@@ -22,6 +22,7 @@ from flaccodec.options import CodecOptions
         ({"quanta": 10**400}, QuantaError, "positive finite"),
         ({"precision": np.nan}, ConfigurationError, "decimal digits"),
         ({"precision": "3"}, ConfigurationError, "decimal digits"),
+        ({"precision": 400}, ConfigurationError, "from -308 to 308"),
         ({"quanta": 1, "precision": 1}, ConfigurationError, "not both"),
         ({"frame_size": 15}, ConfigurationError, "from 16 to 65535"),
         ({"frame_size": 65536}, ConfigurationError, "from 16 to 65535"),

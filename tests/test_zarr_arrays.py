@@ -1,11 +1,14 @@
 """FlacArray to Zarr and back, moved where it can be."""
 
+import sys
 import tracemalloc
+from functools import partial
 
+import h5py
 import numpy as np
 import pytest
 import zarr
-from flacarrays import ARRAYS, FLOATS, RNG
+from flacarrays import ARRAYS, FLOATS, RNG, WALK
 from strategies import same_bits
 from zarr.codecs import BytesCodec, ZstdCodec
 
@@ -147,6 +150,34 @@ def test_what_cannot_be_is_refused(tmp_path):
         FlacArray.from_zarr(zarr.create_array({}, shape=(3,), dtype="bool"))
     with pytest.raises(ConfigurationError, match="no samples"):
         FlacArray.from_zarr(zarr.create_array({}, shape=(0, 3), chunks=(1, 3), dtype="int8"))
+
+
+def test_levels_go_along(tmp_path):
+    walk = ARRAYS["integers"].to_array()
+    fa = FlacArray.from_array(walk, level=8)
+    moved = fa.to_zarr(tmp_path / "moved")
+    coded = fa.to_zarr(tmp_path / "coded", chunks=(2, 6, 300))
+    assert moved.serializer.level == coded.serializer.level == 8
+    for array in (moved, coded):
+        assert FlacArray.from_zarr(array).level == 8
+    assert FlacArray.from_zarr(coded) == fa
+
+
+def test_without_tqdm_nothing_is_made(monkeypatch, tmp_path):
+    monkeypatch.setitem(sys.modules, "tqdm.auto", None)
+    with pytest.raises(ImportError, match="progress=True needs tqdm"):
+        ARRAYS["integers"].to_zarr(tmp_path / "a", progress=True)
+    assert not (tmp_path / "a").exists()
+    group = zarr.open_group(tmp_path / "g", mode="w")
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        for call in (
+            partial(ARRAYS["integers"].write_hdf5, file, name="x", layout="chunks"),
+            partial(FlacArray.from_array(WALK.astype("i8")).write_hdf5, file),
+            partial(FlacArray.from_array(WALK.astype("i8")).write_zarr, group),
+        ):
+            with pytest.raises(ImportError, match="progress=True needs tqdm"):
+                call(progress=True)
+        assert list(file) == list(group) == []
 
 
 def test_progress_is_shown_where_it_is_asked_for(capsys):
