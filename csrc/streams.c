@@ -14,10 +14,12 @@ typedef struct {
     int64_t size, at;
     int32_t channels;
     int64_t stream_size;
-    int64_t wanted, end; /* the next sample that is wanted; the one after the last */
-    uint8_t *out;        /* where the next wanted sample goes */
-    int frames;          /* that libFLAC has given since it was last called */
-    int failed;          /* an fc_code */
+    int64_t block;              /* samples of each frame but the last; 0 where not known */
+    int64_t first, wanted, end; /* samples: of wanted ones the first, the next, one after the last */
+    uint8_t *out;               /* where the next wanted sample goes */
+    int64_t frames;             /* that libFLAC has given */
+    int64_t frame;              /* that it is asked for; -1 for none, or where not known */
+    int failed;                 /* an fc_code */
 } reader;
 
 typedef struct {
@@ -91,7 +93,8 @@ static FLAC__StreamDecoderWriteStatus take_frame(const FLAC__StreamDecoder *flac
     r->frames++;
     if (frame->header.channels != (uint32_t)r->channels || end > r->stream_size)
         r->failed = FC_ERR_STREAM_SHAPE;
-    else if (begin > r->wanted)
+    /* libFLAC before 1.4.3 takes blocks of 65536 samples, which no STREAMINFO can have. */
+    else if (begin > r->wanted || frame->header.blocksize > FC_MAX_FRAME_SIZE)
         r->failed = FC_ERR_STREAM;
     if (r->failed) return FLAC__STREAM_DECODER_WRITE_STATUS_ABORT;
     if (end > r->end) end = r->end;
@@ -111,6 +114,7 @@ static void take_metadata(const FLAC__StreamDecoder *flac, const FLAC__StreamMet
     if (info->channels != (uint32_t)r->channels
         || (info->total_samples && info->total_samples != (FLAC__uint64)r->stream_size))
         r->failed = FC_ERR_STREAM_SHAPE;
+    r->block = info->min_blocksize == info->max_blocksize ? info->max_blocksize : 0;
 }
 
 static void note_error(const FLAC__StreamDecoder *flac, FLAC__StreamDecoderErrorStatus status,
@@ -130,22 +134,31 @@ static int open_reader(reader *r) {
         : FC_ERR_MEMORY;
 }
 
+/* The frame of the next wanted sample; -1 where blocks differ and a seek has passed some. */
+static int64_t next_frame(const reader *r) {
+    if (r->block) return r->wanted / r->block;
+    return r->first ? -1 : r->frames;
+}
+
 /* Decodes on from the start, or from a seek, until nothing more is wanted; a
  * whole stream must end there too. */
-static int decode_wanted(reader *r, int64_t first) {
+static int decode_wanted(reader *r) {
     if (!FLAC__stream_decoder_process_until_end_of_metadata(r->flac) || r->failed)
         return r->failed ? r->failed : FC_ERR_STREAM;
-    if (first && !FLAC__stream_decoder_seek_absolute(r->flac, (FLAC__uint64)first))
+    r->frame = next_frame(r);
+    if (r->first && !FLAC__stream_decoder_seek_absolute(r->flac, (FLAC__uint64)r->first))
         return r->failed ? r->failed : FC_ERR_STREAM;
     int to_the_end = r->end == r->stream_size;
     while (!r->failed && (to_the_end || r->wanted < r->end)) {
-        r->frames = 0;
+        int64_t before = r->frames;
+        r->frame = next_frame(r);
         if (!FLAC__stream_decoder_process_single(r->flac)) break;
         /* More than one at a time: libFLAC fills frames that are missing with silence. */
-        if (r->frames > 1) return FC_ERR_STREAM;
+        if (r->frames > before + 1) return FC_ERR_STREAM;
         if (FLAC__stream_decoder_get_state(r->flac) == FLAC__STREAM_DECODER_END_OF_STREAM) break;
     }
     if (r->failed) return r->failed;
+    r->frame = -1;
     return r->wanted == r->end ? FC_OK : FC_ERR_STREAM_SHAPE;
 }
 
@@ -159,11 +172,11 @@ static int decode_stream(void *context, int thread, int64_t stream, fc_error *er
     if (code) return fc_fail_at(error, code, stream, -1, -1);
     uint8_t *out = s->out + stream * (s->last - s->first) * 4 * s->channels;
     *r = (reader){.flac = r->flac, .bytes = s->bytes + start, .size = nbytes,
-                  .channels = s->channels, .stream_size = s->stream_size, .wanted = s->first,
-                  .end = s->last, .out = out};
+                  .channels = s->channels, .stream_size = s->stream_size, .first = s->first,
+                  .wanted = s->first, .end = s->last, .out = out, .frame = -1};
     if (!FLAC__stream_decoder_reset(r->flac)) return fc_fail_at(error, FC_ERR_MEMORY, stream, -1, -1);
-    code = decode_wanted(r, s->first);
-    return code ? fc_fail_at(error, code, stream, -1, -1) : FC_OK;
+    code = decode_wanted(r);
+    return code ? fc_fail_at(error, code, stream, r->frame, -1) : FC_OK;
 }
 
 int fc_decode_streams(const uint8_t *bytes, int64_t size, const int64_t *starts,

@@ -170,10 +170,13 @@ _SIMPLE: dict[int, type[FlacCodecError]] = {
     _lib.FC_ERR_EXCEPTIONS: ChecksumError,
     _lib.FC_ERR_MISSING_PIECE: TruncatedChunkError,
     _lib.FC_ERR_UNLIKE: ChunkMismatchError,
-    _lib.FC_ERR_STREAM: CorruptStreamError,
-    _lib.FC_ERR_STREAM_RANGE: CorruptStreamError,
-    _lib.FC_ERR_STREAM_SHAPE: CorruptStreamError,
 }
+
+_STREAMS = (
+    _lib.FC_ERR_STREAM,
+    _lib.FC_ERR_STREAM_RANGE,
+    _lib.FC_ERR_STREAM_SHAPE,
+)
 
 _CHECKSUMS = (
     _lib.FC_ERR_HEAD_CHECKSUM,
@@ -210,6 +213,8 @@ def _exception(error: Any, expect: Any = None) -> Exception:
         return QuantaTooFineError(message, error.stream, error.sample, error.value)
     if code in (_lib.FC_ERR_FRAME, _lib.FC_ERR_FRAME_HEADER):
         return FrameError(message, error.stream, error.frame)
+    if code in _STREAMS:
+        return CorruptStreamError(message, error.stream, None if error.frame < 0 else error.frame)
     return _SIMPLE[code](message)
 
 

@@ -95,7 +95,24 @@ class FrameError(CorruptChunkError):
 
 
 class CorruptStreamError(FlacCodecError):
-    """A FLAC stream is damaged, or not of the size and place that was declared."""
+    """A FLAC stream is damaged, or not of the size and place that was declared.
+
+    Attributes
+    ----------
+    stream : int or None
+        Which one, from 0.
+    frame : int or None
+        The first of its frames that could not be decoded, from 0; None where no frame is
+        to blame, or its number cannot be told.
+    """
+
+    def __init__(self, message: str, stream: int | None = None, frame: int | None = None) -> None:
+        super().__init__(message)
+        self.stream = stream
+        self.frame = frame
+
+    def __reduce__(self) -> tuple[type, tuple[str, int | None, int | None]]:
+        return type(self), (self.args[0], self.stream, self.frame)
 
 
 class EncoderError(FlacCodecError):

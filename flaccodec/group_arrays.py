@@ -201,7 +201,8 @@ def _decode_samples(
             numbers=numbers[block],
         )
     except CorruptStreamError as error:
-        raise CorruptStreamError(f"group {streams.place}: {error}") from error
+        message = f"group {streams.place}: {error}"
+        raise CorruptStreamError(message, error.stream, error.frame) from error
 
 
 def _restore(

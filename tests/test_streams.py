@@ -1,7 +1,10 @@
 """array_compress and array_decompress, both ways with the real flacarray package."""
 
+import pickle
+
 import numpy as np
 import pytest
+from flac_writer import Subframe, frame, stream, stream_info
 
 from flaccodec.compress import array_compress
 from flaccodec.core import decode_streams
@@ -191,8 +194,79 @@ def test_a_damaged_stream_is_named_by_its_place_among_all(streams):
     damaged = compressed.copy()
     damaged[starts[2] + 300] ^= 0x41
     keep = np.array([False, False, True])
-    with pytest.raises(CorruptStreamError, match="stream 2"):
+    with pytest.raises(CorruptStreamError, match="stream 2, frame 0") as caught:
         array_decompress_slice(damaged, 20_000, starts, nbytes, keep=keep)
+    for error in (caught.value, pickle.loads(pickle.dumps(caught.value))):
+        assert (error.stream, error.frame) == (2, 0)
+        assert str(error) == str(caught.value)
+
+
+BLOCKS = {"equal": [1000] * 4 + [500], "different": [1000, 16, 2000, 984, 500]}
+BLOCK = Subframe(order=1)
+
+
+def write_stream(sizes, *, variable):
+    """Return 4500 samples, and the stream's metadata and frames."""
+    x = np.random.default_rng(4).integers(-9999, 9999, 4500)
+    begins = np.cumsum([0, *sizes[:-1]])
+    frames = [
+        frame([x[b : b + n]], 16, b if variable else i, [BLOCK], variable=variable)
+        for i, (b, n) in enumerate(zip(begins, sizes, strict=True))
+    ]
+    blocks = (min(sizes), max(sizes)) if variable else (sizes[0],) * 2
+    return x, stream(stream_info(channels=1, bits=16, total=4500, blocks=blocks), []), frames
+
+
+def decode_part(data, first, last):
+    places = np.array([0]), np.array([len(data)])
+    return decode_streams(data, *places, 4500, first, last, wide=False)[0]
+
+
+@pytest.mark.parametrize("damaged_byte", [1, 2, 4, 30, -1])
+@pytest.mark.parametrize("blocks", BLOCKS)
+def test_a_damaged_frame_is_named(blocks, damaged_byte):
+    """Every frame in turn, damaged in its header, its samples or its CRC-16."""
+    x, head, frames = write_stream(BLOCKS[blocks], variable=blocks == "different")
+    np.testing.assert_array_equal(decode_part(head + b"".join(frames), 0, 4500), x)
+    for number, whole in enumerate(frames):
+        bad = bytearray(whole)
+        bad[damaged_byte] ^= 0x11
+        data = head + b"".join([*frames[:number], bytes(bad), *frames[number + 1 :]])
+        with pytest.raises(CorruptStreamError, match=f"stream 0, frame {number}") as caught:
+            decode_part(data, 0, 4500)
+        assert (caught.value.stream, caught.value.frame) == (0, number)
+
+
+@pytest.mark.parametrize("damaged_byte", [1, 2, 4, 30, -1])
+def test_a_damaged_frame_is_named_to_those_alone_who_want_it(damaged_byte):
+    x, head, frames = write_stream(BLOCKS["equal"], variable=False)
+    bad = bytearray(frames[2])
+    bad[damaged_byte] ^= 0x11
+    data = head + b"".join([*frames[:2], bytes(bad), *frames[3:]])
+    for first in range(0, 4500, 130):
+        last = min(first + 300, 4500)
+        if last <= 2000 or first >= 3000:
+            np.testing.assert_array_equal(decode_part(data, first, last), x[first:last])
+            continue
+        with pytest.raises(CorruptStreamError, match="stream 0, frame 2"):
+            decode_part(data, first, last)
+
+
+def test_after_a_seek_among_blocks_that_differ_no_frame_is_named():
+    _, head, frames = write_stream(BLOCKS["different"], variable=True)
+    bad = frames[2][:-1] + bytes([frames[2][-1] ^ 1])
+    data = head + b"".join([*frames[:2], bad, *frames[3:]])
+    with pytest.raises(CorruptStreamError, match=r"\(at stream 0\)") as caught:
+        decode_part(data, 1100, 1200)
+    assert caught.value.frame is None
+
+
+def test_no_frame_is_named_where_none_is_to_blame():
+    _, head, frames = write_stream(BLOCKS["equal"], variable=False)
+    for data in (head[:30], head + b"".join(frames[:4])):
+        with pytest.raises(CorruptStreamError, match=r"\(at stream 0\)") as caught:
+            decode_part(data, 0, 4500)
+        assert (caught.value.stream, caught.value.frame) == (0, None)
 
 
 def test_a_frame_that_is_missing_is_noticed(streams):
@@ -203,7 +277,7 @@ def test_a_frame_that_is_missing_is_noticed(streams):
     assert len(frames) >= 4
     cut = raw[: frames[1]] + raw[frames[2] :]
     for first, last in ((0, 20_000), (5000, 6000)):
-        with pytest.raises(CorruptStreamError, match="stream 0"):
+        with pytest.raises(CorruptStreamError, match="stream 0, frame 1"):
             decode_streams(
                 cut, np.array([0]), np.array([len(cut)]), 20_000, first, last, wide=False
             )
