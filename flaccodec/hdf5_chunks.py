@@ -15,7 +15,7 @@ from h5py import h5d, h5fd, h5t
 
 from flaccodec import core, memory
 from flaccodec.exceptions import ConfigurationError, CorruptChunkError, FlacCodecError
-from flaccodec.hdf5_filter import FILTER_ID, options_of
+from flaccodec.hdf5_filter import FILTER_ID, has_numbers, name_of, options_of
 from flaccodec.index import ChunkIndex
 from flaccodec.ranges import needed_ranges
 from flaccodec.selection import plan_read, total_frames
@@ -87,10 +87,15 @@ class FlacChunks:
     def of(cls, dataset: h5py.Dataset) -> FlacChunks | None:
         """Return the chunks of a dataset; None where it is without the filter.
 
+        None too for strings and other objects of variable length, which HDF5 keeps beside the
+        filter.
+
         Raises
         ------
         TypeError
             It is no dataset.
+        ConfigurationError
+            Its client data are not what the filter writes.
         """
         if not isinstance(dataset, h5py.Dataset):
             raise TypeError(f"dataset must be an h5py.Dataset. Got {type(dataset).__name__}.")
@@ -104,9 +109,14 @@ class FlacChunks:
         Raises
         ------
         ConfigurationError
-            It is without the filter.
+            It is without the filter, or its samples are no numbers.
         """
         chunks = cls.of(dataset)
+        if chunks is None and not has_numbers(dataset):
+            raise ConfigurationError(
+                f"{name_of(dataset)} must be of numbers, to have FLAC chunks. Its dtype is "
+                f"{dataset.dtype}: read and write it with h5py."
+            )
         if chunks is None:
             raise ConfigurationError(
                 f"{name_of(dataset)} must have the flaccodec filter (create_dataset(..., "
@@ -171,7 +181,7 @@ class FlacChunks:
             start = info.byte_offset
 
             def fetch(first: int, stop: int) -> core.Buffer:
-                return os.pread(descriptor, stop - first, start + first)
+                return _read_file(descriptor, stop - first, start + first)
 
             return StoredChunk(self.place(number), info.filter_mask == 0, info.size, fetch)
         mask, chunk = self.dataset.id.read_direct_chunk(offset)
@@ -296,11 +306,17 @@ def located(place: str) -> Iterator[None]:
         raise
 
 
-def name_of(dataset: h5py.Dataset) -> str:
-    """Return what to call a dataset in messages."""
-    if dataset.file.driver == "fileobj":
-        return str(dataset.name)
-    return f"{dataset.name} of {dataset.file.filename}"
+def _read_file(descriptor: int, nbytes: int, offset: int) -> bytes:
+    """Read all of a range of a file, of which the system may give only some at a time.
+
+    Linux gives no more than 2 GiB at once.
+    """
+    parts = [os.pread(descriptor, nbytes, offset)]
+    missing = nbytes - len(parts[0])
+    while missing and parts[-1]:
+        parts.append(os.pread(descriptor, missing, offset + nbytes - missing))
+        missing -= len(parts[-1])
+    return b"".join(parts) if len(parts) > 1 else parts[0]
 
 
 def check_chunk(chunk: core.Buffer, dtype: np.dtype[Any], shape: Sequence[int]) -> None:

@@ -11,7 +11,7 @@ import h5py
 import h5py.h5z
 
 from flaccodec import core
-from flaccodec.exceptions import ConfigurationError
+from flaccodec.exceptions import ConfigurationError, FlacCodecError
 from flaccodec.options import CodecOptions
 
 if TYPE_CHECKING:
@@ -69,11 +69,7 @@ def read_client_data(values: Sequence[int]) -> CodecOptions:
     ConfigurationError
         They are of another layout, or too few.
     """
-    if len(values) < _USER_VALUES or values[0] != _LAYOUT or values[2] > _PRECISION:
-        raise ConfigurationError(
-            f"the client data of filter {FILTER_ID} must be of layout {_LAYOUT}. "
-            f"Got {tuple(values)}; a later flaccodec may know it."
-        )
+    _check_client_data(values)
     _, level, rule, low, high, frame_size = values[:_USER_VALUES]
     (parameter,) = struct.unpack("<d", struct.pack("<II", low, high))
     return CodecOptions(
@@ -84,14 +80,63 @@ def read_client_data(values: Sequence[int]) -> CodecOptions:
     )
 
 
+def _check_client_data(values: Sequence[int]) -> None:
+    name = f"the client data of filter {FILTER_ID}"
+    if values and values[0] != _LAYOUT:
+        raise ConfigurationError(
+            f"{name} must be of layout {_LAYOUT}. Got layout {values[0]}, in {tuple(values)}: "
+            "a later flaccodec may know it."
+        )
+    if len(values) < _USER_VALUES:
+        raise ConfigurationError(
+            f"{name} must be {_USER_VALUES} values or more, as the filter writes them when a "
+            f"dataset is created. Got {len(values)}, {tuple(values)}: HDF5 did not ask the filter, "
+            "so write the dataset anew, such as with h5repack."
+        )
+    if values[2] > _PRECISION:
+        raise ConfigurationError(
+            f"{name} must have 0 to {_PRECISION} as value 3, how quanta are given. "
+            f"Got {values[2]}, in {tuple(values)}: a later flaccodec may know it."
+        )
+
+
 def options_of(dataset: h5py.Dataset) -> CodecOptions | None:
-    """Return the options that a dataset was made with; None where it is without the filter."""
+    """Return the options that a dataset was made with; None where it is without the filter.
+
+    None too where it is no numbers: HDF5 lets a filter be named for strings of variable length,
+    asks it nothing, and keeps them beside it.
+
+    Raises
+    ------
+    ConfigurationError
+        The options cannot be read; the message names the dataset.
+    """
     plist = dataset.id.get_create_plist()
     for index in range(plist.get_nfilters()):
         number, _, values, _ = plist.get_filter(index)
-        if number == FILTER_ID:
-            return read_client_data(values)
+        if number == FILTER_ID and has_numbers(dataset):
+            return _read_options(dataset, values)
     return None
+
+
+def _read_options(dataset: h5py.Dataset, values: Sequence[int]) -> CodecOptions:
+    try:
+        return read_client_data(values)
+    except FlacCodecError as error:
+        error.args = (f"{name_of(dataset)}: {error.args[0]}", *error.args[1:])
+        raise
+
+
+def has_numbers(dataset: h5py.Dataset) -> bool:
+    """Whether a dataset's samples are integers or floats."""
+    return dataset.dtype.kind in "iuf"
+
+
+def name_of(dataset: h5py.Dataset) -> str:
+    """Return what to call a dataset in messages."""
+    if dataset.file.driver == "fileobj":
+        return str(dataset.name)
+    return f"{dataset.name} of {dataset.file.filename}"
 
 
 class Flac(h5py.filters.FilterRefBase):  # type: ignore[misc]

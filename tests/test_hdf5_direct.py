@@ -301,6 +301,24 @@ def test_kinds_of_files(tmp_path, options):
         same_outcome(hdf5.read(file["x"], np.s_[2, 3, 95:105]), make()[2, 3, 95:105])
 
 
+def test_a_system_that_gives_less_than_was_asked_for(tmp_path, monkeypatch):
+    """As Linux does with 2 GiB and more."""
+    write_file(tmp_path / "x.h5", make())
+    pread = os.pread
+    monkeypatch.setattr(os, "pread", lambda file, n, at: pread(file, min(n, 100), at))
+    with h5py.File(tmp_path / "x.h5") as file:
+        same_outcome(hdf5.read(file["x"]), make())
+        same_outcome(hdf5.read(file["x"], np.s_[2, 3, 95:105]), make()[2, 3, 95:105])
+
+
+def test_a_file_that_ends_too_early(tmp_path, monkeypatch):
+    write_file(tmp_path / "x.h5", make())
+    with h5py.File(tmp_path / "x.h5") as file:
+        monkeypatch.setattr(os, "pread", lambda *_: b"")
+        with pytest.raises(TruncatedChunkError, match=r"^/x of .*, chunk at \(0, 0, 0\): "):
+            hdf5.read(file["x"])
+
+
 def test_python_files_and_external_links(tmp_path):
     write_file(tmp_path / "x.h5", make())
     with (tmp_path / "x.h5").open("rb") as opened, h5py.File(opened) as file:
@@ -386,7 +404,7 @@ def test_a_wrong_checksum_of_fletcher32_is_noticed(tmp_path):
         x = file["x"]
         _, chunk = x.id.read_direct_chunk((0, 0, 0))
         x.id.write_direct_chunk((0, 0, 0), chunk[:-1] + bytes([chunk[-1] ^ 1]))
-        with pytest.raises(OSError, match="filter returned failure|detected by Fletcher32"):
+        with pytest.raises(OSError, match=r"filter returned failure|detected by Fletcher32"):
             hdf5.read(x)
 
 

@@ -375,10 +375,27 @@ def test_a_dataset_without_the_filter_has_no_options(file):
     assert hdf5_filter.options_of(file.create_dataset("y", data=[1, 2], compression=1)) is None
 
 
-@pytest.mark.parametrize("values", [(), (1, 5), (2, 5, 0, 0, 0, 4096), (1, 5, 7, 0, 0, 4096)])
-def test_client_data_of_another_layout_are_refused(values):
-    with pytest.raises(ConfigurationError, match="must be of layout 1"):
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ((2, 5, 0, 0, 0, 4096), r"must be of layout 1\. Got layout 2, in \(2, 5, .*: a later"),
+        ((2,), r"must be of layout 1\. Got layout 2, in \(2,\): a later"),
+        ((), r"must be 6 values or more.* Got 0, \(\): HDF5 did not ask"),
+        ((1, 8, 3, 1, 2), r"must be 6 values or more.* Got 5, \(1, 8, 3, 1, 2\): .* anew"),
+        ((1, 5, 7, 0, 0, 4096), r"must have 0 to 2 as value 3.* Got 7, in \(1, 5, 7"),
+    ],
+    ids=str,
+)
+def test_client_data_that_are_not_the_filters_are_refused(values, message):
+    with pytest.raises(ConfigurationError, match=f"^the client data of filter 61868 {message}"):
         hdf5_filter.read_client_data(values)
+
+
+def test_the_dataset_whose_client_data_are_refused_is_named(file, monkeypatch):
+    x = file.create_dataset("x", (9,), "i4", compression=Flac())
+    monkeypatch.setattr(hdf5_filter, "_LAYOUT", 2)
+    with pytest.raises(ConfigurationError, match=r"^/x of .*x\.h5: the client data .* layout 2"):
+        hdf5_filter.options_of(x)
 
 
 def test_options_that_cannot_be():
@@ -592,6 +609,22 @@ def test_strings_of_variable_length_lie_beside_the_filter(tmp_path):
     with h5py.File(tmp_path / "x.h5") as file:
         assert list(file["x"].asstr()) == ["a", "bb"]
         assert file["x"].id.get_chunk_info(0).filter_mask == 1
+        assert hdf5_filter.options_of(file["x"]) is None
+        assert list(hdf5.read(file["x"])) == [b"a", b"bb"]
+        with pytest.raises(
+            ConfigurationError, match=r"/x of .* must be of numbers.*dtype is object"
+        ):
+            hdf5.to_zarr(file["x"], {})
+
+
+def test_strings_of_variable_length_are_refused_where_the_filter_is_mandatory(file):
+    """As C programs have it, and h5py does not let us."""
+    plist = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
+    plist.set_chunk((2,))
+    plist.set_filter(FILTER_ID, h5py.h5z.FLAG_MANDATORY, (1, 5))
+    with pytest.raises(ValueError, match="not suitable for filters"):
+        file.create_dataset("x", (2,), h5py.string_dtype(), chunks=(2,), dcpl=plist)
+    assert "x" not in file
 
 
 # -- damage ------------------------------------------------------------------------------

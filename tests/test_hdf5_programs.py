@@ -14,6 +14,7 @@ import hdf5plugin
 import numpy as np
 import pytest
 import xarray
+import zarr
 from strategies import same_bits
 
 from flaccodec import hdf5, hdf5_filter
@@ -215,6 +216,22 @@ def test_h5repack_to_other_chunks(tmp_path):
         assert file["x"].chunks == (7, 130)
         assert file["x"].id.get_create_plist().get_filter(0)[2][8:] == (7, 130, 0)
     np.testing.assert_array_equal(read(other), array)
+
+
+def test_h5repack_of_a_file_with_strings(tmp_path):
+    """HDF5 does not ask the filter about them, so that their client data stay as given."""
+    plain, packed = tmp_path / "plain.h5", tmp_path / "packed.h5"
+    array, words = walk("f4"), ["a", "bc"]
+    with h5py.File(plain, "w") as file:
+        file.create_dataset("x", data=array, chunks=(4, 500))
+        file.create_dataset("words", data=words, dtype=h5py.string_dtype(), chunks=(2,))
+    run("h5repack", "-f", f"UD={FILTER_ID},1,5,1,8,3,1,2", plain, packed)
+    with h5py.File(packed) as file:
+        assert file["words"]._filters == {str(FILTER_ID): (1, 8, 3, 1, 2)}
+        assert [word.decode() for word in hdf5.read(file["words"])] == words
+        assert np.abs(hdf5.read(file["x"]) - array).max() <= 0.005 + 1e-5
+    group = zarr.open_group(hdf5.virtual_zarr(packed, drop_variables=["words"]), mode="r")
+    assert same_bits(group["x"][...], read(packed))
 
 
 def test_h5repack_says_why_not(tmp_path):
