@@ -20,6 +20,8 @@ from flaccodec.exceptions import ConfigurationError
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    import numpy.typing as npt
+
 _OF_HDF5 = {
     "CLASS",
     "NAME",
@@ -49,7 +51,8 @@ def to_json(attributes: Mapping[str, Any], place: str) -> dict[str, Any]:
     Raises
     ------
     ConfigurationError
-        One has no form in JSON, such as a reference; the message names it.
+        One has no form in JSON, such as a reference or text in another encoding than UTF-8; the
+        message names it.
     """
     return {
         name: _to_json(value, f"attribute {name!r} of {place}", name == _FILL)
@@ -71,29 +74,45 @@ def _to_json(value: Any, place: str, is_fill: bool) -> Any:
         return plain
     if array.dtype.kind in "SUO":
         return _text(plain, place)
-    raise _no_json(place, value)
+    raise _no_json(place, "numbers or text", type(value).__name__)
 
 
 def _text(value: Any, place: str) -> Any:
     if isinstance(value, list):
         return [_text(item, place) for item in value]
-    if isinstance(value, bytes):
-        return value.decode()
     if isinstance(value, str):
-        return value
-    raise _no_json(place, value)
+        value = value.encode(errors="surrogateescape")  # as h5py has bytes that are not UTF-8
+    if not isinstance(value, bytes):
+        raise _no_json(place, "numbers or text", type(value).__name__)
+    try:
+        return value.decode()
+    except UnicodeDecodeError as error:
+        raise _no_json(place, "text in UTF-8", repr(bytes(value))) from error
 
 
-def _no_json(place: str, value: Any) -> ConfigurationError:
+def _no_json(place: str, expected: str, got: str) -> ConfigurationError:
     return ConfigurationError(
-        f"{place} must be numbers or text, to be kept in JSON. Got {type(value).__name__}: "
-        "delete it from a copy of the dataset, or give attributes= yourself."
+        f"{place} must be {expected}, to be kept in JSON. Got {got}: change or delete it in a copy "
+        "of the file, or do without, by attributes= of to_zarr or drop_variables= of virtual_zarr."
     )
 
 
-def to_hdf5(attributes: Mapping[str, Any], dtype: np.dtype[Any]) -> dict[str, Any]:
-    """Return attributes from JSON as HDF5 has them; what it has no form for, as JSON text."""
-    return {name: _to_hdf5(name, value, dtype) for name, value in attributes.items()}
+def set_attributes(dataset: h5py.Dataset, attributes: Mapping[str, Any]) -> None:
+    """Give a dataset attributes from JSON; what HDF5 has no form for, as JSON text.
+
+    Raises
+    ------
+    ConfigurationError
+        HDF5 refuses one; the message names it.
+    """
+    for name, value in attributes.items():
+        try:
+            dataset.attrs[name] = _to_hdf5(name, value, dataset.dtype)
+        except (TypeError, ValueError, OverflowError, OSError, RuntimeError, struct.error) as error:
+            raise ConfigurationError(
+                f"attribute {name!r} cannot be kept in HDF5: {error}. Change or delete it before; "
+                "those of more than 64 KiB need a file opened with libver='latest'."
+            ) from error
 
 
 def _to_hdf5(name: str, value: Any, dtype: np.dtype[Any]) -> Any:
@@ -102,21 +121,30 @@ def _to_hdf5(name: str, value: Any, dtype: np.dtype[Any]) -> Any:
         return dtype.type(number)
     if name == _FILL and isinstance(value, int):
         return dtype.type(value)
-    if isinstance(value, list):
-        kinds = {type(item) for item in value}
-        if (
-            value
-            and (kinds <= {int, float} or len(kinds) == 1)
-            and kinds <= {bool, int, float, str}
-        ):
-            return value
-        return json.dumps(value)
-    return json.dumps(value) if value is None or isinstance(value, dict) else value
+    if isinstance(value, str | bool | float):
+        return value
+    array = None if value is None or isinstance(value, dict) else _to_array(value)
+    return json.dumps(value) if array is None else array
 
 
-def _has_one_kind(values: list[Any]) -> bool:
-    kinds = {type(value) for value in values}
-    return kinds in ({bool}, {str}, {int}, {float}, {int, float})
+def _to_array(value: Any) -> npt.NDArray[Any] | None:
+    """Return a number or lists of things of one kind; None where HDF5 has no such array."""
+    array = np.array(value, dtype=object)
+    kinds = {type(item) for item in array.flat}
+    if kinds == {int}:
+        return _integers(array)
+    if kinds <= {int, float} and all(float(item) == item for item in array.flat if item == item):
+        return array.astype(np.float64)
+    if kinds == {bool}:
+        return array.astype(bool)
+    return array.astype(h5py.string_dtype()) if kinds == {str} else None
+
+
+def _integers(array: npt.NDArray[Any]) -> npt.NDArray[Any] | None:
+    for dtype in (np.int64, np.uint64):
+        if np.iinfo(dtype).min <= array.min() and array.max() <= np.iinfo(dtype).max:
+            return array.astype(dtype)
+    return None
 
 
 # -- dimensions --------------------------------------------------------------------------

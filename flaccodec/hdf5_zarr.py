@@ -18,7 +18,7 @@ except ImportError as error:
     raise ImportError("flaccodec.hdf5.to_zarr needs zarr: pip install 'flaccodec[zarr]'") from error
 
 from flaccodec.exceptions import ConfigurationError
-from flaccodec.hdf5_attributes import dimension_names, name_dimensions, to_hdf5, to_json
+from flaccodec.hdf5_attributes import dimension_names, name_dimensions, set_attributes, to_json
 from flaccodec.hdf5_chunks import FlacChunks, check_chunk, located
 from flaccodec.hdf5_filter import Flac
 from flaccodec.hdf5_lock import collection_waits
@@ -171,7 +171,8 @@ def from_zarr(
     """Make an HDF5 dataset of a Zarr array, without decoding.
 
     Chunks, chunk shape, codec options, fill value, attributes and the names of dimensions
-    come along. Chunks that were never written stay missing. A dimension's name becomes a
+    come along; attributes that HDF5 has no form for, such as maps, as JSON text. Chunks that
+    were never written stay missing. A dimension's name becomes a
     dimension scale in the dataset's group: the dataset of that name where there is a fitting
     one, else one without coordinates, as netCDF4 makes them. So copy coordinates first. Where
     the name belongs to something else, it becomes the dimension's label.
@@ -195,7 +196,7 @@ def from_zarr(
     Raises
     ------
     ConfigurationError
-        The array is of another kind; the message says what to do instead.
+        The array is of another kind, or HDF5 refuses an attribute; the message says what to do.
     CorruptChunkError, ChunkMismatchError
         Header or index of a chunk is damaged, or it is not of the array's dtype and chunk
         shape; the message names it, and the group is as it was. Frames are not looked at.
@@ -219,7 +220,7 @@ def from_zarr(
     )
     try:
         _move_in(array, dataset)
-        dataset.attrs.update(to_hdf5(array.attrs.asdict(), dataset.dtype))
+        set_attributes(dataset, array.attrs.asdict())
     except BaseException:
         del group[name]
         raise

@@ -209,12 +209,71 @@ def test_attributes(file):
     assert back.attrs["float"].dtype == "f8"
 
 
+ARRAYS = {
+    "ids": np.array([1, 2**64 - 1], "u8"),
+    "signed": np.array([-1, 2**62]),
+    "matrix": np.eye(2),
+    "mixed": np.array([[1, 2.5], [np.nan, -0.0]]),
+    "cube": np.arange(8).reshape(2, 2, 2),
+    "empty": np.array([]),
+    "empties": np.zeros((2, 0)),
+    "flags": np.array([[True, False]]),
+    "large": np.uint64(2**64 - 1),
+    "number": np.int64(-3),
+}
+
+
+def test_attributes_are_arrays_again(file):
+    x = file.create_dataset("x", data=make(), chunks=CHUNKS, **Flac())
+    x.attrs.update(ARRAYS)
+    x.attrs["words"] = np.array([["a", "µ"], ["", "d"]], dtype=h5py.string_dtype())
+    back = hdf5.from_zarr(hdf5.to_zarr(x, {}), file, "back").attrs
+    for name, value in ARRAYS.items():
+        assert (back[name].dtype, back[name].shape) == (value.dtype, value.shape), name
+        assert same_bits(np.asarray(back[name]), np.asarray(value)), name
+    assert back["words"].tolist() == [["a", "µ"], ["", "d"]]
+
+
+JSON_TEXTS = {
+    "map": ({"a": [1, None]}, '{"a": [1, null]}'),
+    "none": (None, "null"),
+    "mixed": ([1, "a"], '[1, "a"]'),
+    "bools and numbers": ([True, 1], "[true, 1]"),
+    "several lengths": ([[1], [2, 3]], "[[1], [2, 3]]"),
+    "maps": ([{"a": 1}], '[{"a": 1}]'),
+    "huge": (2**64, "18446744073709551616"),
+    "too far apart": ([-1, 2**63], "[-1, 9223372036854775808]"),
+    "no float": ([0.5, 2**60 + 1], "[0.5, 1152921504606846977]"),
+}
+
+
 def test_attributes_that_hdf5_has_no_form_for_are_json_there(file):
     source = create_array({}, data=make(), chunks=CHUNKS)
-    source.attrs.update({"map": {"a": [1, None]}, "none": None, "mixed": [1, "a"], "nothing": []})
+    source.attrs.update({name: value for name, (value, _) in JSON_TEXTS.items()})
     x = hdf5.from_zarr(source, file, "x")
-    assert x.attrs["map"] == '{"a": [1, null]}'
-    assert (x.attrs["none"], x.attrs["mixed"], x.attrs["nothing"]) == ("null", '[1, "a"]', "[]")
+    assert dict(x.attrs) == {name: text for name, (_, text) in JSON_TEXTS.items()}
+
+
+REFUSED = {
+    "odd": "a\0b",
+    "long": list(range(20_000)),
+    "_FillValue": 2**40,
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_attributes_that_hdf5_refuses_are_named(file, name):
+    source = create_array({}, data=make(), chunks=CHUNKS, attributes={name: REFUSED[name]})
+    message = f"^attribute '{name}' cannot be kept in HDF5: .* Change or delete it"
+    with pytest.raises(ConfigurationError, match=message):
+        hdf5.from_zarr(source, file, "x")
+    assert "x" not in file
+
+
+def test_long_attributes_in_the_latest_format(tmp_path):
+    source = create_array({}, data=make(), chunks=CHUNKS, attributes={"long": REFUSED["long"]})
+    with h5py.File(tmp_path / "x.h5", "w", libver="latest") as file:
+        assert hdf5.from_zarr(source, file, "x").attrs["long"].tolist() == REFUSED["long"]
 
 
 @pytest.mark.parametrize("value", ["reference", 1 + 2j, np.zeros(1, [("a", "i4")])], ids=str)
@@ -224,6 +283,22 @@ def test_attributes_that_json_has_no_form_for_are_named(file, value):
     with pytest.raises(ConfigurationError, match=r"attribute 'odd' of /x of .* must be numbers"):
         hdf5.to_zarr(x, {})
     assert dict(hdf5.to_zarr(x, {}, attributes={}).attrs) == {}
+
+
+LATIN = "µV".encode("latin-1")
+
+
+@pytest.mark.parametrize("kind", ["fixed", "list", "variable", "variable list"])
+def test_text_in_other_encodings_is_named(file, kind):
+    x = file.create_dataset("x", data=make(), chunks=CHUNKS, **Flac())
+    value = np.array([LATIN] * (2 if "list" in kind else 1), dtype="S2")
+    value = value.astype(h5py.string_dtype()) if "variable" in kind else value
+    x.attrs["units"] = value if "list" in kind else value[0]
+    message = (
+        r"attribute 'units' of /x of .* must be text in UTF-8.*Got b'\\xb5V': change or delete"
+    )
+    with pytest.raises(ConfigurationError, match=message):
+        hdf5.to_zarr(x, {})
 
 
 def test_names_of_dimensions_are_scales(file):
