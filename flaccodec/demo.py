@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from flaccodec.exceptions import ConfigurationError
+from flaccodec.mpi_distribution import is_comm
 from flaccodec.utils import check_keep
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ def create_fake_data(
     Parameters
     ----------
     local_shape : sequence of int
-        The last axis is time.
+        The last axis is time. With `comm`, that of this rank's part.
     sigma : float or None
         Standard deviation of the white noise, in the units of the data; the slow waves
         have amplitudes of a few of it. None for uniform noise over all of the dtype's range.
@@ -44,8 +45,10 @@ def create_fake_data(
         Of the result. Integers are the rounded values.
     seed : int
         The same seed gives the same data.
-    comm : optional
-        None; there for the sake of the flacarray package's signature.
+    comm : mpi4py.MPI.Comm, optional
+        All its ranks call this, each for its rows, along the leading axis, of one array; a part
+        of one axis is one row, and one of no rows nothing. The array does not depend on how its
+        rows lie on the ranks. Each rank makes all of it for a moment.
     dc_sigma : float or None
         Levels are uniform over so many sigma about zero; None for none.
 
@@ -53,23 +56,37 @@ def create_fake_data(
     -------
     data : ndarray of `local_shape` and `dtype`
     mpi_dist : list of (int, int)
-        The range of the leading axis on each MPI rank, of which there is one.
+        The range of the leading axis on each MPI rank, of which there is one without `comm`.
 
     Raises
     ------
     ConfigurationError
-        `comm` is not None.
+        `comm` is no communicator, or the ranks' parts do not go together.
     """
-    if comm is not None:
-        raise ConfigurationError("comm must be None: made-up data are not spread over MPI yet.")
-    shape, rng = tuple(local_shape), np.random.default_rng(seed)
-    dtype = np.dtype(dtype)
+    shape, dtype = tuple(local_shape), np.dtype(dtype)
+    if not is_comm(comm, "comm"):
+        return _make(shape, sigma, dtype, seed, dc_sigma), [(0, shape[0] if len(shape) > 1 else 1)]
+    from flaccodec.mpi import global_array_properties
+
+    whole = global_array_properties(shape, dtype, comm)
+    first, stop = whole["dist"][comm.rank]
+    rows = _make(whole["shape"], sigma, dtype, seed, dc_sigma)[first:stop].copy()
+    return rows[0] if len(shape) == 1 and len(rows) else rows, whole["dist"]
+
+
+def _make(
+    shape: tuple[int, ...],
+    sigma: float | None,
+    dtype: np.dtype[Any],
+    seed: int,
+    dc_sigma: float | None,
+) -> npt.NDArray[Any]:
+    rng = np.random.default_rng(seed)
     if sigma is None:
-        data = _uniform(rng, shape, dtype)
-    else:
-        data = _detector(rng, shape, sigma, dc_sigma or 0)
-        data = (np.rint(data) if dtype.kind in "iu" else data).astype(dtype)
-    return data, [(0, shape[0] if len(shape) > 1 else 1)]
+        return _uniform(rng, shape, dtype)
+    data = _detector(rng, shape, sigma, dc_sigma or 0)
+    made: npt.NDArray[Any] = (np.rint(data) if dtype.kind in "iu" else data).astype(dtype)
+    return made
 
 
 def _uniform(
@@ -101,7 +118,7 @@ def _detector(
 
 
 def plot_data(
-    data: npt.NDArray[Any],
+    data: npt.ArrayLike,
     keep: npt.ArrayLike | None = None,
     stream_slc: slice = slice(None),
     file: str | Path | None = None,
@@ -110,14 +127,15 @@ def plot_data(
 
     Parameters
     ----------
-    data : ndarray of 1 to 3 axes
+    data : array_like or FlacArray, of 1 to 3 axes
         The last axis is time. Of three axes the first goes across, the second down.
     keep : array_like of bool, optional
         Which streams to draw, of the shape of the leading axes; the rest stay empty.
     stream_slc : slice
         Which samples.
     file : str or Path, optional
-        Where to save the picture; shown on the screen by default.
+        Where to save the picture, without regard to pyplot and its backend; by default pyplot
+        shows it on the screen.
 
     Raises
     ------
@@ -126,33 +144,31 @@ def plot_data(
     ImportError
         Without matplotlib.
     """
-    if not 1 <= data.ndim <= 3:
-        raise ConfigurationError(f"data must have 1 to 3 axes. Got {data.ndim}.")
-    leading = data.shape[:-1] or (1,)
+    array = np.asarray(data)
+    if not 1 <= array.ndim <= 3:
+        raise ConfigurationError(f"data must have 1 to 3 axes. Got {array.ndim}.")
+    leading = array.shape[:-1] or (1,)
     mask = np.ones(leading, dtype=bool) if keep is None else check_keep(keep, leading)
-    grid = data.reshape(*leading, data.shape[-1])
-    if data.ndim < 3:
+    grid = array.reshape(*leading, array.shape[-1])
+    if array.ndim < 3:
         grid, mask = grid[np.newaxis], mask[np.newaxis]
     columns, rows = mask.shape
-    plt = _pyplot(show=file is None)
-    figure, axes = plt.subplots(
-        rows, columns, sharex=True, squeeze=False, layout="constrained",
-        figsize=(6 * columns, 1 + 2 * rows),
-    )  # fmt: skip
-    samples = np.arange(data.shape[-1])[stream_slc]
+    figure = _figure(file, (6 * columns, 1 + 2 * rows))
+    axes = figure.subplots(rows, columns, sharex=True, squeeze=False)
+    samples = np.arange(array.shape[-1])[stream_slc]
     for column, row in np.argwhere(mask):
         axis = axes[row, column]
         axis.plot(samples, grid[column, row, stream_slc], color="C0", linewidth=0.8)
-        stream = row if data.ndim < 3 else (int(column), int(row))
+        stream = row if array.ndim < 3 else (int(column), int(row))
         axis.set_ylabel(f"stream {stream}")
     for axis in axes[-1]:
         axis.set_xlabel("sample")
-    _finish(plt, figure, file)
+    _finish(figure, file)
 
 
 def plot_residual(
-    original: npt.NDArray[Any],
-    restored: npt.NDArray[Any],
+    original: npt.ArrayLike,
+    restored: npt.ArrayLike,
     quanta: float | None = None,
     *,
     file: str | Path | None = None,
@@ -162,12 +178,13 @@ def plot_residual(
 
     Parameters
     ----------
-    original, restored : ndarray, shape (n,)
+    original, restored : array_like or FlacArray, shape (n,)
         A stream, and the same after encoding and decoding.
     quanta : float, optional
         In the units of the data; draws the bounds of the error, plus and minus half of it.
     file : str or Path, optional
-        Where to save the picture; shown on the screen by default.
+        Where to save the picture, without regard to pyplot and its backend; by default pyplot
+        shows it on the screen.
     title : str
         Above the picture.
 
@@ -176,42 +193,44 @@ def plot_residual(
     ImportError
         Without matplotlib.
     """
-    plt = _pyplot(show=file is None)
-    figure, (above, below) = plt.subplots(
-        2, 1, sharex=True, figsize=(9, 5), height_ratios=(2, 1), layout="constrained"
-    )
-    samples = np.arange(original.shape[-1])
-    above.plot(samples, original, color="0.6", linewidth=2.5, label="original")
-    above.plot(samples, restored, color="C0", linewidth=0.8, label="restored")
+    before, after = np.asarray(original), np.asarray(restored)
+    figure = _figure(file, (9, 5))
+    above, below = figure.subplots(2, 1, sharex=True, height_ratios=(2, 1))
+    samples = np.arange(before.shape[-1])
+    above.plot(samples, before, color="0.6", linewidth=2.5, label="original")
+    above.plot(samples, after, color="C0", linewidth=0.8, label="restored")
     above.set_ylabel("value")
     above.set_title(title)
     above.legend(loc="upper right")
-    residual = restored.astype(np.float64) - original.astype(np.float64)
+    residual = after.astype(np.float64) - before.astype(np.float64)
     below.plot(samples, residual, ".", color="C1", markersize=3)
     if quanta is not None:
         for bound in (-quanta / 2, quanta / 2):
             below.axhline(bound, color="0.3", linewidth=0.8, linestyle="--")
     below.set_ylabel("restored - original")
     below.set_xlabel("sample")
-    _finish(plt, figure, file)
+    _finish(figure, file)
 
 
-def _pyplot(*, show: bool) -> Any:
+def _figure(file: str | Path | None, size: tuple[float, float]) -> Any:
+    """Make a figure: of pyplot's to be shown, else one that pyplot knows nothing of."""
     try:
-        import matplotlib
+        from matplotlib.figure import Figure
     except ImportError as error:
         raise ImportError("pictures need matplotlib: pip install 'flaccodec[plot]'") from error
-    if not show:
-        matplotlib.use("Agg", force=False)
+    if file is not None:
+        return Figure(figsize=size, layout="constrained")
     import matplotlib.pyplot as plt
 
-    return plt
+    return plt.figure(figsize=size, layout="constrained")
 
 
-def _finish(plt: Any, figure: Any, file: str | Path | None) -> None:
+def _finish(figure: Any, file: str | Path | None) -> None:
     figure.align_ylabels()
-    if file is None:
-        plt.show()
-    else:
+    if file is not None:
         figure.savefig(file, dpi=120)
+        return
+    import matplotlib.pyplot as plt
+
+    plt.show()
     plt.close(figure)

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 Ranges = list[tuple[int, int]]
 
 
-def is_comm(mpi_comm: Any) -> bool:
-    """Tell whether a communicator is given.
+def is_comm(mpi_comm: Any, name: str = "mpi_comm") -> bool:
+    """Tell whether a communicator is given, as the argument of this name.
 
     Raises
     ------
@@ -34,7 +34,7 @@ def is_comm(mpi_comm: Any) -> bool:
         return False
     if not all(hasattr(mpi_comm, name) for name in ("allgather", "rank", "size")):
         raise ConfigurationError(
-            "mpi_comm must be an MPI communicator of mpi4py's, or None. "
+            f"{name} must be an MPI communicator of mpi4py's, or None. "
             f"Got {type(mpi_comm).__name__}."
         )
     return True

@@ -9,7 +9,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 
-from flaccodec import demo
+from flaccodec import FlacArray, demo
 from flaccodec.demo import create_fake_data, plot_data, plot_residual
 from flaccodec.exceptions import ConfigurationError
 
@@ -63,6 +63,17 @@ def test_fake_data_are_what_they_say():
     assert np.abs(level.mean()) < 0.1
 
 
+@pytest.mark.parametrize("shape", [(50,), (1, 50), (3, 50), (2, 3, 50)])
+@pytest.mark.parametrize("options", [{}, {"sigma": None, "dtype": "int32"}])
+def test_fake_data_over_one_rank_are_those_of_one_process(shape, options):
+    comm = pytest.importorskip("mpi4py.MPI").COMM_SELF
+    alone, ranges = create_fake_data(shape, comm=None, **options)
+    spread, ranges_of_ranks = create_fake_data(shape, comm=comm, **options)
+    np.testing.assert_array_equal(spread, alone)
+    assert spread.dtype == alone.dtype
+    assert ranges_of_ranks == ranges
+
+
 @pytest.mark.parametrize("dtype", ["int32", "int64", "float32", "float64"])
 def test_uniform_fake_data_fill_the_range(dtype):
     data, _ = create_fake_data((2, 5000), sigma=None, dtype=dtype)
@@ -91,7 +102,7 @@ def test_pictures_of_streams(tmp_path, shape):
 
 def test_axes_are_labelled(monkeypatch):
     figures = []
-    monkeypatch.setattr(demo, "_finish", lambda plt, figure, file: figures.append(figure))
+    monkeypatch.setattr(demo, "_finish", lambda figure, file: figures.append(figure))
     data, _ = create_fake_data((2, 3, 50))
     plot_data(data, keep=np.array([[1, 0, 1], [0, 1, 1]], bool), file="x")
     plot_data(data[0, 0], file="x")
@@ -104,8 +115,57 @@ def test_axes_are_labelled(monkeypatch):
     ]  # fmt: skip
     assert single == [("sample", "stream 0")]
     assert residual == [("", "value"), ("sample", "restored - original")]
-    for figure in figures:
-        plt.close(figure)
+
+
+PYPLOT_LEFT_ALONE = """
+import sys
+import matplotlib
+matplotlib.use("svg")
+from flaccodec.demo import plot_data, plot_residual
+
+plot_data([[1, 2, 4], [3, 3, 1]], file="a.png")
+plot_residual([1, 2, 4], [1, 2, 3], file="b.png")
+assert "matplotlib.pyplot" not in sys.modules
+import matplotlib.pyplot
+assert matplotlib.get_backend() == "svg", matplotlib.get_backend()
+"""
+
+
+def test_a_picture_for_a_file_leaves_pyplot_alone(tmp_path):
+    command = [sys.executable, "-c", PYPLOT_LEFT_ALONE]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    for name in ("a.png", "b.png"):
+        assert (tmp_path / name).read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_picture_without_a_file_is_shown_by_pyplot(monkeypatch):
+    monkeypatch.setattr(plt, "show", lambda: shown.extend(plt.get_fignums()))
+    with plt.rc_context({"backend": "Agg"}):
+        for call in (lambda: plot_data([1, 2]), lambda: plot_residual([1, 2], [1, 2], 0.5)):
+            shown = []
+            call()
+            assert len(shown) == 1
+            assert plt.get_fignums() == []
+
+
+def test_pictures_of_lists_and_flacarrays(tmp_path):
+    data = [[1.0, 2.0, 4.0, 3.0], [2.0, 0.0, 1.0, 1.0]]
+    compressed = FlacArray.from_array(np.array(data), lossless=True)
+    for i, kind in enumerate((data, np.array(data), compressed)):
+        plot_data(kind, keep=[True, False], stream_slc=slice(3), file=tmp_path / f"data {i}.png")
+        plot_residual(kind[0], kind[1], file=tmp_path / f"residual {i}.png")
+    for name in ("data", "residual"):
+        one, *others = ((tmp_path / f"{name} {i}.png").read_bytes() for i in range(3))
+        assert others == [one, one]
+
+
+def test_without_matplotlib_its_extra_is_named(monkeypatch):
+    for name in ("matplotlib", "matplotlib.pyplot", "matplotlib.figure"):
+        monkeypatch.setitem(sys.modules, name, None)
+    for file in (None, "x"):
+        with pytest.raises(ImportError, match=r"flaccodec\[plot\]"):
+            plot_data([1, 2], file=file)
 
 
 @pytest.mark.parametrize(

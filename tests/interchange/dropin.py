@@ -6,6 +6,7 @@ returned, or the exception that it raised. Names are noted there, not here.
 """
 
 import copy
+import pickle
 
 import flacarray
 import h5py
@@ -206,6 +207,8 @@ for shape in ((500,), (3, 500), (2, 3, 500)):
             create_fake_data,
             *(shape, None, np.dtype(dtype), 123, None, None),
         )
+        alone = {"dtype": np.dtype(dtype), "comm": None}
+        note(f"create_fake_data alone {case}", create_fake_data, shape, **alone)
     note(f"plot_data {len(shape)}d", plot_data, fake[0], None, slice(0, 100), f"{len(shape)}d.png")
 
 # -- MPI, with one process --------------------------------------------------------------------
@@ -228,6 +231,16 @@ for comm in (None, MPI.COMM_SELF):
         found = (shape, np.dtype("float64"), comm)
         note(f"global_array_properties {len(shape)}d {kind}", global_array_properties, *found)
     note(f"global_bytes {kind}", global_bytes, 9, np.array([0, 7]), comm)
+
+for shape in ((500,), (3, 500), (2, 3, 500)):
+    for dtype in ("int32", "int64", "float32", "float64"):
+        case = f"{dtype} {len(shape)}d"
+        spread = {"dtype": np.dtype(dtype), "comm": MPI.COMM_SELF}
+        note(f"create_fake_data self {case}", create_fake_data, shape, **spread)
+        data = waves(shape, dtype)
+        quanta = 0.25 if dtype.startswith("float") else None
+        fa = FlacArray.from_array(data, quanta=quanta, mpi_comm=MPI.COMM_SELF)
+        note(f"pickle self {case}", lambda fa=fa: pickle.loads(pickle.dumps(fa)).to_array())
 
 results["version"] = flacarray.__version__
 hdf5.close()

@@ -4,12 +4,14 @@ import copy
 import pickle
 
 import flacarray
+import flacarray.demo
 import numpy as np
 import pytest
 from ranks import COMM, RANK, ROWS, SIZE, part, ranges, run, waves
 
 import flaccodec
 from flaccodec import FlacArray
+from flaccodec.demo import create_fake_data
 from flaccodec.exceptions import ConfigurationError, EmptyArrayError, QuantaError
 
 SHAPES = {2: (700,), 3: (2, 300), 4: (2, 3, 100)}
@@ -117,6 +119,31 @@ def check_rank_without_rows_as_an_array():
         fa.to_chunk()
 
 
+def check_fake_data():
+    """One array, however its rows are spread; 0.4.1 gives parts of the same shapes."""
+    for rows in ROWS:
+        for rest in SHAPES.values():
+            local_shape = (rows[RANK], *rest)
+            local, dist = create_fake_data(local_shape, dtype=np.float32, comm=COMM)
+            whole, _ = create_fake_data((sum(rows), *rest), dtype=np.float32)
+            assert dist == ranges(rows)
+            assert local.dtype == np.float32
+            assert local.shape == local_shape
+            np.testing.assert_array_equal(local, part(whole, rows))
+            theirs, their_dist = flacarray.demo.create_fake_data(local_shape, comm=COMM)
+            assert dist == their_dist
+            assert theirs.shape == (rest if local_shape == (1, *rest[-1:]) else local_shape)
+    row, dist = create_fake_data((500,), comm=COMM)
+    theirs, their_dist = flacarray.demo.create_fake_data((500,), comm=COMM)
+    assert (row.shape, dist) == (theirs.shape, their_dist)
+    np.testing.assert_array_equal(row, create_fake_data((SIZE, 500))[0][RANK])
+    with pytest.raises(ConfigurationError, match=r"^comm must be an MPI communicator"):
+        create_fake_data((500,), comm="world")
+    if SIZE > 1:
+        with pytest.raises(ConfigurationError, match="must have one dtype, and one shape"):
+            create_fake_data((2, 500 + RANK), comm=COMM)
+
+
 def check_copies():
     rows = ROWS[-1]
     array = waves((sum(rows), 90), "int32")
@@ -170,6 +197,7 @@ if __name__ == "__main__":
         check_parts_of_one_axis,
         check_none_is_no_rows,
         check_rank_without_rows_as_an_array,
+        check_fake_data,
         check_copies,
         check_what_is_refused,
     )
