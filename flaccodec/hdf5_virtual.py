@@ -6,6 +6,7 @@ all that is not ours; datasets with the flaccodec filter are added to what it fi
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlparse
@@ -35,6 +36,7 @@ from flaccodec.hdf5_attributes import dimension_names
 from flaccodec.hdf5_chunks import FlacChunks
 from flaccodec.hdf5_filter import FILTER_ID, options_of
 from flaccodec.hdf5_kerchunk import teach_writer
+from flaccodec.hdf5_members import check_is_no_cycle, member_place, members_of
 from flaccodec.hdf5_zarr import create_like
 
 if TYPE_CHECKING:
@@ -45,6 +47,9 @@ if TYPE_CHECKING:
 
 FLETCHER32_SIZE = 4
 """Bytes that fletcher32 puts behind a chunk."""
+
+_VIRTUALIZARR_FAILS = (AttributeError, LookupError, NotImplementedError, TypeError, ValueError)
+"""What its parser raises for what it does not know."""
 
 teach_writer()
 
@@ -84,21 +89,40 @@ def virtual_zarr(
     Raises
     ------
     ConfigurationError
-        A dataset has chunks that are no FLAC chunks; the message names it.
+        A dataset has chunks that are no FLAC chunks, something cannot be read by VirtualiZarr
+        (strings of variable length, for instance), or a link leads nowhere, in a circle or to
+        another file; the message names it and says what to do.
     ImportError
         VirtualiZarr is missing: ``pip install 'flaccodec[virtual]'``.
     """
-    text = str(path)
-    if urlparse(text).scheme in ("", "file"):
-        # VirtualiZarr takes the path in a URL as it is, so nothing may be quoted.
-        local = unquote(urlparse(text).path) if text.startswith("file:") else text
-        url = f"file://{Path(local).resolve()}"
+    local = _local_path(path)
+    if local is not None:
+        url = _local_url(local)
         registry = ObjectStoreRegistry({"file://": obstore.store.LocalStore()})
     else:
-        url = text
+        url = str(path)
         root = f"{urlparse(url).scheme}://{urlparse(url).netloc}"
         registry = ObjectStoreRegistry({root: _open_root(root, options)})
     return VirtualParser(group=group, drop_variables=drop_variables)(url, registry)
+
+
+def _local_path(path: str | os.PathLike[str]) -> Path | None:
+    """Return the path of a file; None where it is a URL of another kind."""
+    if isinstance(path, str) and path.startswith("file:"):
+        return Path(unquote(urlparse(path).path))
+    return None if isinstance(path, str) and "://" in path else Path(path)
+
+
+def _local_url(path: Path) -> str:
+    """Return a URL as VirtualiZarr takes it: it looks for its path as it is, nothing quoted."""
+    absolute = str(path.resolve())
+    for character in "#?":
+        if character in absolute:
+            raise ConfigurationError(
+                f"path must be without {character!r}, at which VirtualiZarr ends it. "
+                f"Got {absolute}: rename the file or folder."
+            )
+    return f"file://{absolute}"
 
 
 def _open_root(root: str, options: dict[str, Any]) -> Any:
@@ -169,28 +193,74 @@ class VirtualParser:
         store, path = registry.resolve(url)
         reader = self.reader_factory(store, path)
         with h5py.File(reader, "r") as file:
-            root = file[self.group or "/"]
+            root = file.get(self.group or "/")
             if not isinstance(root, h5py.Group):
                 raise ConfigurationError(f"group must name a group of {url}. Got {self.group!r}.")
-            parsed = self._parse_group(root, url, registry, reader)
+            parsed = _Parsing(url, registry, reader, self.drop_variables).group(root)
             return VirtualStore(parsed, registry=registry, url=url)
 
-    def _parse_group(
-        self, group: h5py.Group, url: str, registry: ObjectStoreRegistry[Any], reader: Any
-    ) -> ManifestGroup:
-        members = {k: v for k, v in group.items() if k not in self.drop_variables}
+
+@dataclass(frozen=True)
+class _Parsing:
+    """One file on its way into references."""
+
+    url: str
+    registry: ObjectStoreRegistry[Any]
+    reader: Any
+    dropped: frozenset[str]
+
+    def group(self, group: h5py.Group, above: tuple[h5py.Group, ...] = ()) -> ManifestGroup:
+        """Make the references of a group, and of all below."""
+        members = members_of(group, self.url, self.dropped)
         ours = {k: v for k, v in members.items() if _has_filter(v)}
         groups = {k: v for k, v in members.items() if isinstance(v, h5py.Group)}
-        rest = parsers.HDFParser(
-            group=group.name,
-            drop_variables=[*self.drop_variables, *ours, *groups],
-            reader_factory=lambda *_: reader,
-        )(url, registry)._group
+        for name, member in groups.items():
+            place = member_place(group, name, self.url)
+            check_is_no_cycle(member, (*above, group), place)
+        rest = self._rest(group, [k for k in members if k not in ours and k not in groups])
         return ManifestGroup(
-            arrays={**rest.arrays, **{k: _reference(v, url) for k, v in ours.items()}},
-            groups={k: self._parse_group(v, url, registry, reader) for k, v in groups.items()},
+            arrays={**rest.arrays, **{k: _reference(v, self.url) for k, v in ours.items()}},
+            groups={k: self.group(v, (*above, group)) for k, v in groups.items()},
             attributes=rest.metadata.attributes,
         )
+
+    def _rest(self, group: h5py.Group, names: list[str]) -> ManifestGroup:
+        """Have VirtualiZarr read what is not ours; its own errors do not say what it is."""
+        try:
+            return self._read(group, names)
+        except _VIRTUALIZARR_FAILS as error:
+            name = self._culprit(group, names)
+            if name is None:
+                raise ConfigurationError(
+                    f"{group.name}, in {self.url}: VirtualiZarr must be able to read the group. It "
+                    f"raised {error!r}: change the group in a copy of the file."
+                ) from error
+            raise ConfigurationError(
+                f"{member_place(group, name, self.url)}: VirtualiZarr must be able to read what "
+                f"has no FLAC chunks. It raised {error!r}, for dtype {group[name].dtype}: leave it "
+                f"out with drop_variables=[{name!r}]."
+            ) from error
+
+    def _culprit(self, group: h5py.Group, names: list[str]) -> str | None:
+        """Return the first that cannot be read; None where it is the group."""
+        if not self._reads(group, []):
+            return None
+        return next((name for name in names if not self._reads(group, [name])), None)
+
+    def _reads(self, group: h5py.Group, names: list[str]) -> bool:
+        try:
+            self._read(group, names)
+        except _VIRTUALIZARR_FAILS:
+            return False
+        return True
+
+    def _read(self, group: h5py.Group, names: list[str]) -> ManifestGroup:
+        parser = parsers.HDFParser(
+            group=group.name,
+            drop_variables=[name for name in group if name not in names],
+            reader_factory=lambda *_: self.reader,
+        )
+        return parser(self.url, self.registry)._group
 
 
 def _has_filter(member: Any) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+from pathlib import Path
 
 import fsspec
 import h5py
@@ -54,11 +55,22 @@ def test_dtypes(tmp_path, dtype):
     assert same_bits(x.oindex[[1, 14], ::7000], array[[1, 14], ::7000].astype(x.dtype))
 
 
-def test_paths_and_urls(tmp_path, monkeypatch):
-    path = write(tmp_path / "a b.h5", make())
+@pytest.mark.parametrize("name", ["a b.h5", "a:b.h5", "a%20b.h5", "µ.h5"])
+def test_paths_and_urls(tmp_path, monkeypatch, name):
+    path = write(tmp_path / name, make())
     monkeypatch.chdir(tmp_path)
-    for name in (path, str(path), "a b.h5", path.as_uri()):
-        np.testing.assert_array_equal(open_x(virtual_zarr(name))[5, 9:12], make()[5, 9:12])
+    for given in (path, str(path), path.name, Path(path.name), path.as_uri()):
+        np.testing.assert_array_equal(open_x(virtual_zarr(given))[5, 9:12], make()[5, 9:12])
+
+
+@pytest.mark.parametrize("name", ["a#b.h5", "a?b.h5"])
+def test_names_that_virtualizarr_would_cut_are_refused(tmp_path, name):
+    path = write(tmp_path / name, make())
+    for given in (path, str(path), path.as_uri()):
+        with pytest.raises(
+            ConfigurationError, match=rf"without '\{name[1]}'.*{path.stem[2]}\.h5: ren"
+        ):
+            virtual_zarr(given)
 
 
 def test_chunks_that_are_not_there(tmp_path):
@@ -108,6 +120,78 @@ def test_groups_and_what_is_not_ours(tmp_path):
     assert list(zarr.open_group(deep, mode="r")) == ["plain"]
     with pytest.raises(ConfigurationError, match=r"group must name a group of file:.* Got 'x'"):
         virtual_zarr(tmp_path / "x.h5", group="x")
+
+
+def link_nowhere(group):
+    group["bad"] = h5py.SoftLink("/nowhere")
+
+
+def link_elsewhere(group):
+    """To a name that is in this file, too, where HDF5 would find it."""
+    group["bad"] = h5py.ExternalLink("other.h5", "/x")
+
+
+def put(value):
+    def put_there(group):
+        group["bad"] = value
+
+    return put_there
+
+
+def put_filtered_strings(group):
+    group.create_dataset("bad", data=["a", "b"], dtype=h5py.string_dtype(), compression=Flac())
+
+
+def put_latin(group):
+    group["bad"] = np.arange(3.0)
+    group["bad"].attrs["units"] = np.bytes_("µV".encode("latin-1"))
+
+
+ODD_MEMBERS = [
+    (put("text"), r"VirtualiZarr must be able to read .* dtype object: leave it out with drop_var"),
+    (put(["a", "b"]), r"VirtualiZarr must be able to read .* drop_variables=\['bad'\]"),
+    (put(h5py.Empty("f4")), r"VirtualiZarr must be able to read .* drop_variables=\['bad'\]"),
+    (put_filtered_strings, r"VirtualiZarr must be able .* dtype object: .* drop_variables"),
+    (
+        put_latin,
+        r"VirtualiZarr must be able to read .*UnicodeDecodeError.* drop_variables=\['bad'\]",
+    ),
+    (put(h5py.SoftLink("/")), r"must not lie in themselves\. Got a link to /: .* drop_variables"),
+    (lambda group: put(group)(group), r"must not lie in themselves\. Got a link to /in: .* drop_v"),
+    (
+        link_elsewhere,
+        r"all must lie in this file\. Got a link to /x of other\.h5: .* drop_variables",
+    ),
+]
+
+
+@pytest.mark.parametrize(("add", "message"), ODD_MEMBERS)
+def test_what_cannot_be_read_is_named(tmp_path, add, message):
+    path = write(tmp_path / "x.h5", make())
+    with h5py.File(path, "r+") as file:
+        file["in/plain"] = np.arange(5.0)
+        add(file["in"])
+    with pytest.raises(ConfigurationError, match=rf"^/in/bad, in file:///.*/x\.h5: .*{message}"):
+        virtual_zarr(path)
+    group = zarr.open_group(virtual_zarr(path, drop_variables=["bad"]), mode="r")
+    np.testing.assert_array_equal(group["in/plain"][...], np.arange(5.0))
+    np.testing.assert_array_equal(group["x"][...], make())
+
+
+def test_what_no_one_can_leave_out_is_named(tmp_path):
+    path = write(tmp_path / "x.h5", make())
+    with h5py.File(path, "r+") as file:
+        link_nowhere(file.create_group("in"))
+        file.create_group("latin").attrs["units"] = np.bytes_("µV".encode("latin-1"))
+    message = r"^/in/bad, in file:.* This one, to /nowhere, does not: delete it in a copy"
+    with pytest.raises(ConfigurationError, match=message):
+        virtual_zarr(path, drop_variables=["bad"])
+    with pytest.raises(
+        ConfigurationError, match=r"^/latin, in file:.*UnicodeDecodeError.*change the"
+    ):
+        virtual_zarr(path, drop_variables=["in"])
+    with pytest.raises(ConfigurationError, match=r"group must name a group of .* Got 'nowhere'"):
+        virtual_zarr(path, group="nowhere")
 
 
 def netcdf(path, quanta=0.5):

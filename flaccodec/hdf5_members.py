@@ -1,0 +1,67 @@
+"""What lies in an HDF5 group, where links may lead anywhere."""
+
+from __future__ import annotations
+
+import posixpath
+from typing import TYPE_CHECKING, Any
+
+import h5py
+
+from flaccodec.exceptions import ConfigurationError
+
+if TYPE_CHECKING:
+    from collections.abc import Container, Sequence
+
+
+def member_place(group: h5py.Group, name: str, url: str) -> str:
+    """Return what to call a member of a group in messages."""
+    return f"{posixpath.join(group.name, name)}, in {url}"
+
+
+def members_of(group: h5py.Group, url: str, dropped: Container[str]) -> dict[str, Any]:
+    """Return the members of a group by their names, but for those that are left out.
+
+    Raises
+    ------
+    ConfigurationError
+        A member lies in another file, or its link leads nowhere; the message names it.
+    """
+    found = {name: group.get(name) for name in group}
+    for name, member in found.items():
+        if member is None:  # VirtualiZarr stumbles over it even where it is left out
+            raise ConfigurationError(
+                f"{member_place(group, name, url)}: a link must lead to something. This one, to "
+                f"{group.get(name, getlink=True).path}, does not: delete it in a copy of the file."
+            )
+    kept = {name: member for name, member in found.items() if name not in dropped}
+    for name in kept:
+        _check_is_in_this_file(group, name, url)
+    return kept
+
+
+def _check_is_in_this_file(group: h5py.Group, name: str, url: str) -> None:
+    """Refuse links to other files, which HDF5 would follow into the one file that it was given."""
+    link = group.get(name, getlink=True)
+    if isinstance(link, h5py.ExternalLink):
+        raise ConfigurationError(
+            f"{member_place(group, name, url)}: all must lie in this file. Got a link to "
+            f"{link.path} of {link.filename}: make a store of that file, and leave the link out "
+            f"with drop_variables=[{name!r}]."
+        )
+
+
+def check_is_no_cycle(member: Any, above: Sequence[h5py.Group], place: str) -> None:
+    """Refuse a group that lies in itself.
+
+    Raises
+    ------
+    ConfigurationError
+        It is one of the groups above; the message names it.
+    """
+    for group in above:
+        if member == group:
+            name = posixpath.basename(member.name)
+            raise ConfigurationError(
+                f"{place}: groups must not lie in themselves. Got a link to {group.name}: leave "
+                f"it out with drop_variables=[{name!r}]."
+            )
