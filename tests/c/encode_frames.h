@@ -24,6 +24,7 @@ typedef struct {
 typedef struct {
     int channels, bits, level, exhaustive;
     int block_size;
+    int max_order; /* of predictors; 0 for that of the level */
 } coding;
 
 static FLAC__StreamEncoderWriteStatus keep_frame(const FLAC__StreamEncoder *encoder,
@@ -55,11 +56,9 @@ static coded_frames encode_frames(const coding *how, const int32_t *const *chann
     FLAC__stream_encoder_set_loose_mid_side_stereo(encoder, false);
     FLAC__stream_encoder_set_blocksize(encoder, (uint32_t)how->block_size);
     FLAC__stream_encoder_set_do_md5(encoder, false);
-    if (how->exhaustive) {
-        FLAC__stream_encoder_set_do_exhaustive_model_search(encoder, true);
-        FLAC__stream_encoder_set_max_lpc_order(
-            encoder, how->block_size > 32 ? 32 : (uint32_t)how->block_size - 1);
-    }
+    FLAC__stream_encoder_set_do_exhaustive_model_search(encoder, how->exhaustive);
+    if (how->max_order)
+        FLAC__stream_encoder_set_max_lpc_order(encoder, (uint32_t)how->max_order);
     if (FLAC__stream_encoder_init_stream(encoder, keep_frame, NULL, NULL, NULL, &frames)
         == FLAC__STREAM_ENCODER_INIT_STATUS_OK) {
         FLAC__stream_encoder_process(encoder, channel, (uint32_t)samples);

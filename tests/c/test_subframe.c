@@ -325,24 +325,58 @@ static void check_coding(const coding *how, int kind, int64_t samples, int damag
     free(signal[1]);
 }
 
+static void check_levels(int kind, int bits) {
+    for (int level = 0; level <= FC_MAX_LEVEL; level++) {
+        int block = random_block_size();
+        coding how = {1 + !random_below(3), bits, level, 0, block, 0};
+        int64_t samples = block + 1 + random_below(block < 4000 ? 2 * block : 100);
+        check_coding(&how, kind, samples, 20);
+    }
+}
+
+static void check_exhaustive(int kind, int bits) {
+    for (int level = 0; level <= FC_MAX_LEVEL; level++) {
+        int block = 16 + (int)random_below(1000);
+        coding how = {1 + !random_below(3), bits, level, 1, block, 0};
+        check_coding(&how, kind, block + 1 + random_below(block), 1);
+    }
+    coding all_orders = {1 + !random_below(3), bits, FC_MAX_LEVEL, 1, 640, 32};
+    check_coding(&all_orders, kind, 641 + random_below(1280), 20);
+}
+
+/* Each with frames of every level and width; not of every signal, since they are long. */
+static void check_block_sizes(void) {
+    static const int sizes[] = {16, 17, 192, 576, 1152, 4096, 4608, 65535};
+    static const int exhaustive[] = {4096, 16384, 65535};
+    int kind = (int)random_below(N_SIGNALS);
+    for (int level = 0; level <= FC_MAX_LEVEL; level++)
+        for (int w = 0; w < 6; w++) {
+            for (int i = 0; i < 8; i++) {
+                coding how = {1 + !random_below(3), sample_widths[w], level, 0, sizes[i], 0};
+                check_coding(&how, kind++ % N_SIGNALS, sizes[i] + 1 + random_below(sizes[i]), 0);
+            }
+            for (int i = 0; i < 3; i++) {
+                coding how = {1, sample_widths[w], level, 1, exhaustive[i], 0};
+                check_coding(&how, kind++ % N_SIGNALS, exhaustive[i] + 16, 0);
+            }
+        }
+}
+
 int main(int argc, char **argv) {
     int rounds = begin_rounds(argc, argv);
     reference = fc_new_decoder();
     for (int round = 0; round < rounds; round++)
         for (int kind = 0; kind < N_SIGNALS; kind++)
-            for (int w = 0; w < 6; w++)
-                for (int level = 0; level <= 9; level++) {
-                    int block = random_block_size();
-                    int exhaustive = level == 9;
-                    if (exhaustive && block > 2000) block = 640;
-                    coding how = {1 + !random_below(3), sample_widths[w], exhaustive ? 8 : level,
-                                  exhaustive, block};
-                    int64_t samples = block + 1 + random_below(block < 4000 ? 2 * block : 100);
-                    check_coding(&how, kind, samples, 20);
-                }
+            for (int w = 0; w < 6; w++) {
+                check_levels(kind, sample_widths[w]);
+                check_exhaustive(kind, sample_widths[w]);
+            }
     for (int i = 0; i < rounds * 20000; i++) check_hostile();
     int unusual = 0;
     for (int i = 0; i < rounds * 5000; i++) unusual += check_unusual();
+    /* Last, since batches of frames as long as these would take long. */
+    for (int round = 0; round < rounds; round++) check_block_sizes();
+    for (int i = 0; i < 20; i++) check_batch();
     for (int i = 0; i < POOLED; i++) {
         guarded_free(pool[i].frame.bytes, pool[i].frame.size);
         free_buffers(&pool[i].truth);
