@@ -269,7 +269,8 @@ class FlacArray:
         """Make an ordinary Zarr array, whose chunks are FLAC.
 
         Where chunks hold whole streams (as they do by default), the streams are moved as
-        they are; else chunk after chunk is decoded and written.
+        they are, to shards too. Where chunks divide streams, or are partly beyond the array and
+        so need streams of the fill value, chunk after chunk is decoded and encoded with `level`.
 
         Parameters
         ----------
@@ -293,9 +294,9 @@ class FlacArray:
     def from_zarr(cls, array: Any, *, progress: bool = False) -> FlacArray:
         """Take in a Zarr array.
 
-        Chunks that FlacCodec wrote, and that hold whole streams, are joined as they are. Of
-        any other array, whole streams are read and encoded some at a time: floats with the
-        codec's quanta where it has them, else bit for bit.
+        Chunks that FlacCodec wrote, and that hold whole streams, are joined as they are, those
+        in shards too. Of any other array, whole streams are read and encoded some at a time:
+        floats with the codec's quanta where it has them, else bit for bit.
 
         Parameters
         ----------
@@ -337,8 +338,9 @@ class FlacArray:
         layout : str
             "flacarray": the datasets of the flacarray package's layout. "chunks": one ordinary
             dataset, compressed by flaccodec's HDF5 filter. Where its chunks hold whole streams
-            (as they do by default), the streams are moved as they are; else chunk after chunk
-            is decoded and written.
+            (as they do by default), the streams are moved as they are. Where chunks divide
+            streams, or are partly beyond the array and so need streams of the fill value, chunk
+            after chunk is decoded and encoded with `level`.
         chunks : tuple of int, optional
             Shape of a chunk, for layout "chunks".
         progress : bool

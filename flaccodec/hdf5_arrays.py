@@ -15,7 +15,12 @@ from flaccodec.hdf5_direct import read, write
 from flaccodec.hdf5_filter import Flac, name_of
 from flaccodec.options import CodecOptions
 from flaccodec.progress import check_progress
-from flaccodec.stream_chunks import hold_whole_streams, options_for, whole_stream_chunks
+from flaccodec.stream_chunks import (
+    hold_whole_streams,
+    options_for,
+    span_streams,
+    whole_stream_chunks,
+)
 from flaccodec.utils import check_keep
 
 if TYPE_CHECKING:
@@ -42,8 +47,8 @@ def write_dataset(
     )
     chunks = FlacChunks.need(dataset)
     if hold_whole_streams(fa.shape, chunks.shape):
-        for number, chunk in stream_chunks.split(fa, chunks.shape, "write_hdf5", progress):
-            dataset.id.write_direct_chunk(chunks.offset(number), chunk)
+        for number, block in stream_chunks.blocks(fa.shape, chunks.shape, "write_hdf5", progress):
+            dataset.id.write_direct_chunk(chunks.offset(number), stream_chunks.take(fa, block))
     else:
         for _, block in stream_chunks.blocks(fa.shape, chunks.shape, "write_hdf5", progress):
             write(dataset, fa[block], block)
@@ -81,7 +86,7 @@ def _read_whole(dataset: h5py.Dataset, progress: bool) -> FlacArray:
             f"{name_of(dataset)} has no streams. Its shape is {dataset.shape}."
         )
     chunks = FlacChunks.of(dataset)
-    if chunks is not None and hold_whole_streams(dataset.shape, chunks.shape):
+    if chunks is not None and span_streams(dataset.shape, chunks.shape):
         moved = _move_in(chunks, progress)
         if moved is not None:
             return moved
@@ -101,6 +106,8 @@ def _move_in(chunks: FlacChunks, progress: bool) -> FlacArray | None:
         return None if source is None else np.frombuffer(source(), dtype=np.uint8)
 
     shape = chunks.dataset.shape
-    return stream_chunks.join(
-        chunks.dtype, shape, chunks.shape, fetch, chunks.options, "read_hdf5", progress
+    pieces = (
+        (block, fetch(number))
+        for number, block in stream_chunks.blocks(shape, chunks.shape, "read_hdf5", progress)
     )
+    return stream_chunks.join(chunks.dtype, shape, chunks.shape, pieces, chunks.options)

@@ -20,7 +20,7 @@ from flaccodec.options import CodecOptions
 from flaccodec.progress import track
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     import numpy.typing as npt
 
@@ -49,9 +49,16 @@ def whole_stream_chunks(shape: Sequence[int], samples: int = CHUNK_SAMPLES) -> t
     return (*chunks, shape[-1])
 
 
+def span_streams(shape: Sequence[int], chunks: Sequence[int]) -> bool:
+    """Whether every chunk holds whole streams, and perhaps some beyond the array."""
+    return chunks[-1] == shape[-1]
+
+
 def hold_whole_streams(shape: Sequence[int], chunks: Sequence[int]) -> bool:
     """Whether every chunk holds whole streams, and all of it is inside the array."""
-    return chunks[-1] == shape[-1] and all(n % c == 0 for n, c in zip(shape, chunks, strict=True))
+    return span_streams(shape, chunks) and all(
+        n % c == 0 for n, c in zip(shape, chunks, strict=True)
+    )
 
 
 def _blocks(shape: Sequence[int], chunks: Sequence[int]) -> Iterator[tuple[Number, Block]]:
@@ -92,26 +99,33 @@ def options_for(fa: FlacArray) -> CodecOptions:
     return CodecOptions(level=fa.level, frame_size=frame_size, quanta=float(quanta[0]))
 
 
-def split(
-    fa: FlacArray, chunks: Sequence[int], what: str, progress: bool
-) -> Iterator[tuple[Number, npt.NDArray[np.uint8]]]:
-    """Give every chunk of whole streams of a FlacArray, without decoding."""
-    for number, block in blocks(fa.shape, chunks, what, progress):
-        streams = _stream_numbers(fa.shape, block)
-        picks = np.stack([np.zeros_like(streams), streams], axis=-1)
-        yield number, core.gather_streams([fa._chunk], picks)
+def take(fa: FlacArray, block: Block) -> npt.NDArray[np.uint8]:
+    """Return a block of whole streams of a FlacArray as a chunk, without decoding."""
+    streams = _stream_numbers(fa.shape, block)
+    picks = np.stack([np.zeros_like(streams), streams], axis=-1)
+    return core.gather_streams([fa._chunk], picks)
 
 
 def join(
     dtype: np.dtype[Any],
     shape: Sequence[int],
     chunks: Sequence[int],
-    fetch: Callable[[Number], npt.NDArray[np.uint8] | None],
+    pieces: Iterable[tuple[Block, npt.NDArray[np.uint8] | None]],
     options: CodecOptions,
-    what: str,
-    progress: bool,
 ) -> FlacArray | None:
-    """Join chunks of whole streams, without decoding; `options` are those they came with.
+    """Join chunks of whole streams, without decoding.
+
+    Parameters
+    ----------
+    dtype, shape
+        The array's.
+    chunks : sequence of int
+        Shape of a chunk.
+    pieces : iterable of (Block, ndarray or None)
+        What each chunk holds of the array, less than all of it at the edges; and the chunk, or
+        None where it is missing.
+    options : CodecOptions
+        Those that the chunks came with.
 
     Returns
     -------
@@ -120,12 +134,12 @@ def join(
     """
     fetched: list[npt.NDArray[np.uint8]] = []
     picks = np.empty((math.prod(shape[:-1]), 2), dtype=np.int64)
-    for number, block in blocks(shape, chunks, what, progress):
-        chunk = fetch(number)
+    for block, chunk in pieces:
         if chunk is None:
             return None
         core.check_expected(core.read_header(chunk), dtype, chunks)
-        _pick(picks, _stream_numbers(shape, block), len(fetched))
+        held = tuple(slice(0, part.stop - part.start) for part in block)
+        _pick(picks, _stream_numbers(shape, block), len(fetched), _stream_numbers(chunks, held))
         fetched.append(chunk)
     first = core.read_header(fetched[0])
     for chunk in fetched:
@@ -148,7 +162,8 @@ def encode(
     encoded: list[npt.NDArray[np.uint8]] = []
     picks = np.empty((math.prod(shape[:-1]), 2), dtype=np.int64)
     for _, block in blocks(shape, step, what, progress):
-        _pick(picks, _stream_numbers(shape, block), len(encoded))
+        streams = _stream_numbers(shape, block)
+        _pick(picks, streams, len(encoded), np.arange(len(streams)))
         samples = np.asarray(read(block))
         encoded.append(
             core.encode_chunk(
@@ -162,5 +177,11 @@ def encode(
     return FlacArray._own(core.gather_streams(encoded, picks), tuple(shape), options.level)
 
 
-def _pick(picks: npt.NDArray[np.int64], streams: npt.NDArray[np.int64], chunk: int) -> None:
-    picks[streams] = np.stack([np.full(len(streams), chunk), np.arange(len(streams))], axis=-1)
+def _pick(
+    picks: npt.NDArray[np.int64],
+    streams: npt.NDArray[np.int64],
+    chunk: int,
+    held: npt.NDArray[np.int64],
+) -> None:
+    """Note that some streams of an array are those of these numbers in a chunk."""
+    picks[streams] = np.stack([np.full(len(streams), chunk), held], axis=-1)

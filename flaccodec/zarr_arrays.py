@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import zarr
+from zarr.codecs import ShardingCodec
 from zarr.core.buffer import default_buffer_prototype
 from zarr.core.sync import sync
 
@@ -14,12 +15,22 @@ from flaccodec.array import FlacArray
 from flaccodec.exceptions import ConfigurationError
 from flaccodec.options import CodecOptions
 from flaccodec.progress import check_progress
-from flaccodec.stream_chunks import hold_whole_streams, options_for, whole_stream_chunks
+from flaccodec.stream_chunks import (
+    hold_whole_streams,
+    options_for,
+    span_streams,
+    whole_stream_chunks,
+)
 from flaccodec.zarr_codec import FlacCodec
+from flaccodec.zarr_shards import has_usual_index, join_shard, parts, split_shard
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     import numpy.typing as npt
     from zarr.storage import StoreLike
+
+    from flaccodec.stream_chunks import Block
 
 
 def is_plain(array: zarr.Array[Any]) -> bool:
@@ -30,6 +41,18 @@ def is_plain(array: zarr.Array[Any]) -> bool:
         and not array.filters
         and not array.compressors
         and isinstance(array.serializer, FlacCodec)
+    )
+
+
+def is_sharded(array: zarr.Array[Any]) -> bool:
+    """Whether a shard of the store holds chunks of ours, and nothing else."""
+    codecs = array.metadata.codecs if array.metadata.zarr_format == 3 else ()
+    return (
+        len(codecs) == 1
+        and isinstance(codecs[0], ShardingCodec)
+        and len(codecs[0].codecs) == 1
+        and isinstance(codecs[0].codecs[0], FlacCodec)
+        and has_usual_index(codecs[0])
     )
 
 
@@ -60,7 +83,8 @@ def to_zarr(
     kwargs.setdefault("compressors", None)
     codec = FlacCodec(**options_for(fa).to_dict())
     array = zarr.create_array(store, shape=fa.shape, dtype=fa.dtype, serializer=codec, **kwargs)
-    if is_plain(array) and hold_whole_streams(fa.shape, array.chunks):
+    is_ours = is_plain(array) or is_sharded(array)
+    if is_ours and hold_whole_streams(fa.shape, array.chunks):
         _move_out(fa, array, progress)
     else:
         step = array.shards or array.chunks
@@ -71,7 +95,13 @@ def to_zarr(
 
 def _move_out(fa: FlacArray, array: zarr.Array[Any], progress: bool) -> None:
     buffer = default_buffer_prototype().buffer
-    for number, chunk in stream_chunks.split(fa, array.chunks, "to_zarr", progress):
+    step = array.shards or array.chunks
+    for number, block in stream_chunks.blocks(fa.shape, step, "to_zarr", progress):
+        if array.shards is None:
+            chunk = stream_chunks.take(fa, block)
+        else:
+            inner = parts(block, array.shards, array.chunks)
+            chunk = join_shard([None if p is None else stream_chunks.take(fa, p) for p in inner])
         sync(chunk_key(array, number).set(buffer.from_bytes(chunk.data)))
 
 
@@ -89,7 +119,8 @@ def from_zarr(array: zarr.Array[Any] | StoreLike, *, progress: bool = False) -> 
         raise ConfigurationError(f"the Zarr array has no samples. Its shape is {array.shape}.")
     codec = array.serializer
     options = codec.options if isinstance(codec, FlacCodec) else CodecOptions()
-    if is_plain(array) and hold_whole_streams(array.shape, array.chunks):
+    is_ours = is_plain(array) or is_sharded(array)
+    if is_ours and span_streams(array.shape, array.chunks):
         moved = _move_in(array, options, progress)
         if moved is not None:
             return moved
@@ -99,12 +130,31 @@ def from_zarr(array: zarr.Array[Any] | StoreLike, *, progress: bool = False) -> 
 
 
 def _move_in(array: zarr.Array[Any], options: CodecOptions, progress: bool) -> FlacArray | None:
-    prototype = default_buffer_prototype()
-
-    def fetch(number: tuple[int, ...]) -> npt.NDArray[np.uint8] | None:
-        buffer = sync(chunk_key(array, number).get(prototype))
-        return None if buffer is None else np.frombuffer(buffer.as_numpy_array(), dtype=np.uint8)
-
     return stream_chunks.join(
-        array.dtype, array.shape, array.chunks, fetch, options, "from_zarr", progress
+        array.dtype, array.shape, array.chunks, _pieces(array, progress), options
     )
+
+
+def _pieces(
+    array: zarr.Array[Any], progress: bool
+) -> Iterator[tuple[Block, npt.NDArray[np.uint8] | None]]:
+    """Give what each chunk holds of the array, and the chunk, None where it is missing."""
+    prototype = default_buffer_prototype()
+    step = array.shards or array.chunks
+    for number, block in stream_chunks.blocks(array.shape, step, "from_zarr", progress):
+        buffer = sync(chunk_key(array, number).get(prototype))
+        data = None if buffer is None else np.frombuffer(buffer.as_numpy_array(), dtype=np.uint8)
+        if array.shards is None:
+            yield block, data
+        else:
+            yield from _pieces_of_shard(array, block, data)
+
+
+def _pieces_of_shard(
+    array: zarr.Array[Any], block: Block, shard: npt.NDArray[np.uint8] | None
+) -> Iterator[tuple[Block, npt.NDArray[np.uint8] | None]]:
+    inner = list(parts(block, array.shards or (), array.chunks))
+    held = None if shard is None else split_shard(shard, len(inner))
+    for part, chunk in zip(inner, held or [None] * len(inner), strict=True):
+        if part is not None:
+            yield part, chunk

@@ -69,6 +69,13 @@ def test_other_chunks_are_decoded_and_written(name, file, chunks):
     assert same_bits(FlacArray.read_hdf5(file, name="x").to_array(), fa.to_array())
 
 
+def test_chunks_at_the_edges_are_read_without_decoding(file, monkeypatch):
+    file.create_dataset("x", data=WALK, chunks=(3, 4, 700), compression=Flac())
+    for name in ("encode_chunk", "decode_chunk", "decode_spans"):
+        monkeypatch.setattr(core, name, None)
+    assert FlacArray.read_hdf5(file["x"]) == ARRAYS["integers"]
+
+
 def test_options_keep_later_writes_to_the_grid(file):
     ARRAYS["uniform quanta"].write_hdf5(file, name="x", layout="chunks")
     ARRAYS["quanta of each stream"].write_hdf5(file, name="y", layout="chunks")

@@ -10,10 +10,10 @@ import pytest
 import zarr
 from flacarrays import ARRAYS, FLOATS, RNG, WALK
 from strategies import same_bits
-from zarr.codecs import BytesCodec, ZstdCodec
+from zarr.codecs import BytesCodec, ShardingCodec, ZstdCodec
 
 from flaccodec import FlacArray, FlacCodec, core, create_array, stream_chunks
-from flaccodec.exceptions import ConfigurationError, UnsupportedDtypeError
+from flaccodec.exceptions import ConfigurationError, CorruptChunkError, UnsupportedDtypeError
 from flaccodec.stream_chunks import whole_stream_chunks
 
 
@@ -59,6 +59,78 @@ def test_chunks_of_whole_streams_are_what_the_codec_would_write(chunks, tmp_path
                 assert path.read_bytes() == other.read_bytes()
         assert same_bits(moved[...], coded[...])
         assert FlacArray.from_zarr(moved) == fa
+
+
+SHARDS = [
+    {"chunks": (1, 6, 700), "shards": (2, 6, 700)},
+    {"chunks": (1, 3, 700), "shards": (4, 6, 700)},
+    {"chunks": (2, 2, 700), "shards": (2, 2, 700)},
+    {"chunks": (1, 2, 700), "shards": (3, 4, 700)},  # some lie partly beyond the array
+]
+
+
+@pytest.mark.parametrize("options", SHARDS, ids=str)
+@pytest.mark.parametrize("name", [name for name, fa in ARRAYS.items() if fa.ndim == 3])
+def test_shards_are_moved_too(name, options, no_coding, monkeypatch):
+    fa = ARRAYS[name]
+    array = fa.to_zarr({}, **options)
+    assert (array.chunks, array.shards) == tuple(options.values())
+    assert FlacArray.from_zarr(array) == fa
+    monkeypatch.undo()
+    assert same_bits(array[...], fa.to_array())
+    array[1, 2:5, 30:40] = 7
+    assert (array[1, 2:5, 30:40] == 7).all()
+    assert same_bits(array[2:], fa[2:])
+
+
+@pytest.mark.parametrize("options", [*SHARDS, {"chunks": (3, 4, 700)}], ids=str)
+def test_chunks_that_zarr_wrote_are_moved_even_at_the_edges(options, monkeypatch):
+    for name in ("integers", "uniform quanta", "lossless"):
+        fa = ARRAYS[name]
+        codec = fa.to_zarr({}).serializer
+        array = zarr.create_array(
+            {}, data=fa.to_array(), serializer=codec, compressors=None, **options
+        )
+        with monkeypatch.context() as patch:
+            for coding in ("encode_chunk", "decode_chunk", "decode_spans"):
+                patch.setattr(core, coding, None)
+            assert FlacArray.from_zarr(array) == fa
+
+
+def test_shards_without_all_of_their_chunks():
+    options = {"chunks": (1, 6, 700), "shards": (2, 6, 700)}
+    array = create_array({}, shape=WALK.shape, dtype="int32", fill_value=3, **options)
+    assert (FlacArray.from_zarr(array).to_array() == 3).all()
+    array[1] = WALK[1]
+    np.testing.assert_array_equal(FlacArray.from_zarr(array).to_array(), array[...])
+
+
+def test_shards_with_their_index_elsewhere_are_decoded():
+    codec = ShardingCodec(chunk_shape=(1, 6, 700), codecs=[FlacCodec()], index_location="start")
+    array = zarr.create_array(
+        {}, shape=WALK.shape, dtype="int32", chunks=(2, 6, 700), serializer=codec, compressors=None
+    )
+    array[...] = WALK
+    np.testing.assert_array_equal(FlacArray.from_zarr(array).to_array(), WALK)
+
+
+def test_a_shard_that_is_damaged_is_an_error():
+    store = {}
+    array = ARRAYS["integers"].to_zarr(store, chunks=(1, 6, 700), shards=(2, 6, 700))
+    shard = store["c/1/0/0"]
+    for damaged in (flipped(shard.to_bytes(), -1), flipped(shard.to_bytes(), -9), b"short"):
+        store["c/1/0/0"] = type(shard).from_bytes(damaged)
+        with pytest.raises(ValueError, match=r"checksum|buffer|size"):
+            FlacArray.from_zarr(array)
+    store["c/1/0/0"] = type(shard).from_bytes(flipped(shard.to_bytes(), 3))
+    with pytest.raises(CorruptChunkError):
+        FlacArray.from_zarr(array)
+
+
+def flipped(data, at):
+    damaged = bytearray(data)
+    damaged[at] ^= 1
+    return bytes(damaged)
 
 
 @pytest.mark.parametrize(
