@@ -24,7 +24,7 @@ def flac_arrays(draw):
     data = draw(zst.numpy_arrays(shapes=zst.array_shapes, dtype=draw(dtypes)))
     chunks = draw(zst.chunk_shapes(shape=data.shape))
     shards = None
-    if all(chunks):
+    if all(n >= chunk > 0 for n, chunk in zip(data.shape, chunks, strict=True)):
         shards = draw(st.none() | zst.shard_shapes(shape=data.shape, chunk_shape=chunks))
     array = zarr.create_array(
         MemoryStore(),

@@ -6,6 +6,7 @@ import asyncio
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from zarr.abc.store import Store
 from zarr.storage import WrapperStore
 
 if TYPE_CHECKING:
@@ -74,6 +75,9 @@ class WatchedStore(WrapperStore):
         self.gets.append(Get(key, span, None if buffer is None else len(buffer)))
         self.after.pop(len(self.gets), lambda: None)()
         return buffer
+
+    if hasattr(Store, "get_ranges"):  # of zarr 3.2 and later, where the wrapped store would answer
+        get_ranges = Store.get_ranges
 
     @staticmethod
     def _span(byte_range):
