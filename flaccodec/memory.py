@@ -5,8 +5,10 @@ from __future__ import annotations
 import contextlib
 import math
 import mmap
+import os
+import sys
 import threading
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, NoReturn
 
 import numpy as np
 
@@ -19,7 +21,7 @@ LEAST = 32 << 20
 """Bytes of a large result; smaller ones the C library keeps (csrc/memory.c)."""
 
 MOST_KEPT = 512 << 20
-"""Bytes of all blocks that wait for their next use."""
+"""Bytes of all blocks that wait for their next use; 0 keeps none from then on."""
 
 SPARE = 8
 """Of a block that is used again, at most one part in so many is left unused."""
@@ -58,12 +60,13 @@ def empty(
     """
     dtype = np.dtype(dtype)
     nbytes = math.prod(shape) * dtype.itemsize
-    memory = _take(nbytes) if CAN_KEEP and nbytes >= LEAST else None
+    memory = _take(nbytes) if CAN_KEEP and LEAST <= nbytes <= sys.maxsize else None
     if memory is None:
         return np.empty(shape, dtype=dtype, order=order)
     if order == "F":
         return np.asarray(_Block(memory, shape[::-1], dtype)).T
-    return np.asarray(_Block(memory, shape, dtype))
+    # A view, since the array itself could not be made writeable again (setflags).
+    return np.asarray(_Block(memory, shape, dtype)).view()
 
 
 class _Block:
@@ -79,6 +82,9 @@ class _Block:
             "data": (address, False),
         }
 
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("the memory of an array cannot be copied without the array")
+
     def __del__(self) -> None:
         with contextlib.suppress(Exception):  # then the memory goes back to the system
             _leave(self._memory)
@@ -89,9 +95,23 @@ _lock = threading.Lock()
 """Nobody waits for it: arrays go in any thread, and also while this one has the lock."""
 
 
+def _begin_in_child() -> None:
+    """Another thread may have had the lock when the process was forked."""
+    global _lock
+    _lock = threading.Lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_begin_in_child)
+
+
 def _take(nbytes: int) -> mmap.mmap | None:
-    """Return a block that waits or a new one; None if there is no memory."""
-    return _take_waiting(nbytes) or _map(nbytes)
+    """Return a block that waits or a new one; None if there is no memory even without those."""
+    memory = _take_waiting(nbytes) or _map(nbytes)
+    if memory is None:
+        _waiting.clear()  # a process may be held to an amount of memory, waiting or not
+        memory = _map(nbytes)
+    return memory
 
 
 def _take_waiting(nbytes: int) -> mmap.mmap | None:
@@ -118,10 +138,10 @@ def _map(nbytes: int) -> mmap.mmap | None:
 
 def _leave(memory: mmap.mmap) -> None:
     """Keep a block for its next use; those that have waited longest make room for it."""
-    memory.madvise(mmap.MADV_FREE)
-    if not _lock.acquire(blocking=False):
+    if len(memory) > MOST_KEPT or not _lock.acquire(blocking=False):
         return
     try:
+        memory.madvise(mmap.MADV_FREE)
         _waiting.append(memory)
         while sum(map(len, _waiting)) > MOST_KEPT:
             del _waiting[0]

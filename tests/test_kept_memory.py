@@ -1,8 +1,10 @@
 """Large results are made in the memory of those that are gone."""
 
+import copy
 import gc
 import mmap
 import os
+import pickle
 import subprocess
 import sys
 import threading
@@ -100,7 +102,11 @@ def test_no_more_is_kept_than_said(waiting, monkeypatch):
     # 3 * LEAST and a few bytes did not fit.
     large = memory.empty((4 * memory.LEAST,), "u1")
     del large
-    assert waiting == []
+    assert [len(block) for block in waiting] == [memory.LEAST + n for n in (3, 4)]
+    monkeypatch.setattr(memory, "MOST_KEPT", 0)
+    last = memory.empty((memory.LEAST + 4,), "u1")
+    del last
+    assert len(waiting) == 1
 
 
 def test_the_system_takes_it_back(waiting):
@@ -122,6 +128,46 @@ def test_without_memory_numpy_says_so(waiting, monkeypatch):
 
     monkeypatch.setattr(mmap, "mmap", refuse)
     assert memory.empty((memory.LEAST,), "u1").flags.owndata
+
+
+def test_what_waits_is_given_up_before_memory_is_short(data):
+    """Where a process may have so much and no more."""
+    code = """
+import re, resource
+from flaccodec import memory
+size = int(re.search(r"VmSize:\\s*(\\d+) kB", open("/proc/self/status").read())[1]) * 1024
+resource.setrlimit(resource.RLIMIT_AS, (size + 10 * memory.LEAST, -1))
+for n in (3, 5, 8):
+    array = memory.empty((n * memory.LEAST,), "u1")
+    array[:] = n
+    del array
+"""
+    if not sys.platform.startswith("linux"):
+        pytest.skip("needs Linux's limits")
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_shapes_that_no_memory_holds():
+    for make in (np.empty, memory.empty):
+        with pytest.raises(ValueError, match="too"):
+            make((1 << 31, 1 << 31), "f8")
+
+
+def test_arrays_can_be_made_read_only_and_back():
+    array = memory.empty((memory.LEAST,), "u1")
+    array.setflags(write=False)
+    array.setflags(write=True)
+    array[0] = 1
+
+
+def test_the_block_is_not_copied_without_its_array():
+    array = memory.empty((memory.LEAST,), "u1")
+    copied = copy.deepcopy(array)
+    assert not np.shares_memory(array, copied)
+    block = array.base.base
+    for make in (copy.copy, copy.deepcopy, pickle.dumps):
+        with pytest.raises(TypeError, match="without the array"):
+            make(block)
 
 
 def test_arrays_that_go_while_the_lock_is_held(waiting):
