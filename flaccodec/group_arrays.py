@@ -205,9 +205,7 @@ def _decode_samples(
         raise CorruptStreamError(message, error.stream, error.frame) from error
 
 
-def _restore(
-    streams: GroupStreams, block: slice, samples: npt.NDArray[Any]
-) -> npt.NDArray[Any]:
+def _restore(streams: GroupStreams, block: slice, samples: npt.NDArray[Any]) -> npt.NDArray[Any]:
     """Return the values of integers, as the flacarray that wrote them does."""
     if streams.stream_offsets is None:
         return samples
@@ -329,7 +327,7 @@ def _grid(
 
 
 ROUNDINGS = 2
-"""Of a dtype: what offsets, gains and 1 / gain are rounded by, and a little more."""
+"""In eps of a dtype, what the roundings of offsets, gains and 1 / gain come to, and a bit more."""
 
 
 def flacarray_of(streams: GroupStreams, no_flatten: bool, what: str, progress: bool) -> FlacArray:
@@ -348,9 +346,7 @@ def flacarray_of(streams: GroupStreams, no_flatten: bool, what: str, progress: b
     return encode_streams(streams, no_flatten, what, progress)
 
 
-def encode_streams(
-    streams: GroupStreams, no_flatten: bool, what: str, progress: bool
-) -> FlacArray:
+def encode_streams(streams: GroupStreams, no_flatten: bool, what: str, progress: bool) -> FlacArray:
     """Make a FlacArray of a group's streams, of which there is one at least."""
     chunks: list[core.Buffer] = []
     picks: list[tuple[int, int]] = []
@@ -384,9 +380,9 @@ def grid_values(
     - Where flaccodec's attribute has the exact quanta, offsets are taken for the whole numbers
       of quanta that they were rounded from. Values are those of the FlacArray that was written,
       bit for bit: what `read_array` returns without its roundings.
-    - Else quanta are those of `fit_quanta`, and a FlacArray of them keeps the values that
-      `read_array` returns within half of the quanta, and within ROUNDINGS of the dtype at the
-      largest value or the offset of the stream.
+    - Else values are those that `read_array` returns, and quanta those of `fit_quanta`: a
+      FlacArray keeps them within half of the quanta, and within 4 eps (of the dtype) of the
+      stream's largest value or offset, whichever is larger.
 
     Parameters
     ----------
@@ -411,12 +407,7 @@ def grid_values(
         return values.astype(streams.dtype), np.full(len(steps), quanta)
     values = _restore(streams, block, samples)
     largest = np.maximum(values.max(axis=-1), -values.min(axis=-1)).astype(np.float64)
-    quanta = fit_quanta(offsets, steps, largest, streams.dtype)
-    # Values that were rounded could be nearest to neighbours of the multiples that they are.
-    for i in np.flatnonzero(quanta < steps / 1.5):
-        multiples = samples[i] * np.rint(steps[i] / quanta[i]) + np.rint(offsets[i] / quanta[i])
-        values[i] = multiples * quanta[i]
-    return values, quanta
+    return values, fit_quanta(offsets, steps, largest, streams.dtype)
 
 
 def _offsets_and_steps(
@@ -454,8 +445,8 @@ def fit_quanta(
     Offsets of flacarray 0.3 and later are whole numbers of steps, and miss the grid by roundings
     of the dtype alone; such a grid is stretched, by as little, to pass through the offset, so
     that values near it stay as they are. Those of flacarray 0.2 lie anywhere: there the step
-    is halved until the grid passes the offset within a rounding. Values of the stream are then a
-    power of two of the quanta apart: FLAC leaves out the bits that this adds, or all but one.
+    is halved until the grid passes the offset within a rounding. That is smaller than lossless
+    floats are, and such streams can be written to a group again; those beside them keep theirs.
 
     Parameters
     ----------

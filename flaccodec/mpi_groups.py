@@ -378,12 +378,10 @@ def read_flacarray(
 ) -> FlacArray:
     """Read a FlacArray that is spread over ranks; as `read_array`."""
     layout, streams, _ = _read(door, group, comm, keep, mpi_dist)
-    quanta = group_arrays.quanta_of(streams)
-    on_grid = all(share(comm, lambda: quanta is not None or streams.n_streams == 0))
 
     def encode() -> FlacArray | None:
         if not streams.n_streams:
             return None
-        return group_arrays.encode_streams(streams, quanta if on_grid else None, **options)
+        return group_arrays.encode_streams(streams, **options)
 
     return spread(comm, layout, encode)

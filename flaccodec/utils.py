@@ -126,9 +126,7 @@ def _check_fit(scaled: npt.NDArray[Any], quanta: npt.NDArray[Any], bits: int) ->
     )
 
 
-def whole_offset(
-    offsets: npt.NDArray[np.float64], dtype: npt.DTypeLike
-) -> npt.NDArray[np.float64]:
+def whole_offset(offsets: npt.NDArray[np.float64], dtype: npt.DTypeLike) -> npt.NDArray[np.float64]:
     """Round offsets in quanta to whole numbers that are known again once they are of a dtype.
 
     Those of 2**22 and more are multiples of a power of two for float32: its spacing there is

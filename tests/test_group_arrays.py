@@ -1,6 +1,7 @@
 """Arrays and FlacArrays through groups, both ways with the real flacarray 0.4.1."""
 
 import itertools
+import json
 
 import flacarray
 import flacarray.hdf5
@@ -95,6 +96,129 @@ def test_a_flacarray_there_and_back(dtype, shape, group):
         theirs.to_array().reshape(shape), fa.to_array(), rtol=1e-6 if dtype == "float32" else 1e-14,
         atol=1e-4 if dtype == "float32" else 1e-11,
     )  # fmt: skip
+
+
+# -- floats come back on a grid ------------------------------------------------------------
+
+
+def at_level(dtype, level, shape=(3, 5000)):
+    return (level + np.random.default_rng(0).normal(size=shape)).astype(dtype)
+
+
+def another(group, name="another"):
+    return group.create_group(name)
+
+
+def assert_near_what_is_read(fa, values):
+    """Within 4 eps of the largest value of each stream."""
+    largest = np.abs(values).max(axis=-1, keepdims=True).astype("float64")
+    off = np.abs(fa.to_array().astype("float64") - values)
+    assert (off <= 4 * np.finfo(fa.dtype).eps * largest).all()
+
+
+def assert_goes_on(fa, group):
+    """Written and read again, a FlacArray stays as large, and near its values."""
+    write(fa, group)
+    again = read(FlacArray, group)
+    assert_near_what_is_read(again, fa.to_array())
+    assert again.nbytes <= 1.01 * fa.nbytes
+
+
+@pytest.mark.parametrize("level", [0, 1000, 1e5])
+@pytest.mark.parametrize("quanta", [1e-3, 1e-4, 1e-6])
+def test_uniform_quanta_give_the_same_samples(level, quanta, group):
+    data = at_level("float32", level)
+    fa = FlacArray.from_array(data, quanta=quanta)
+    write(fa, group)
+    again = read(FlacArray, group)
+    np.testing.assert_array_equal(again.to_array(), fa.to_array())
+    assert again.nbytes <= 1.01 * fa.nbytes
+    if level / quanta < 2**23:
+        assert again == fa
+
+
+@pytest.mark.parametrize("quanta", [1e-3, 1e-6])
+def test_an_array_written_at_once_keeps_the_promise(quanta, kind, group):
+    data = at_level("float32", 1000)
+    modules(kind)[0].write_array(data, group, quanta=quanta)
+    off = np.abs(read(FlacArray, group).to_array().astype("float64") - data)
+    assert (off <= quanta / 2 + np.spacing(data) / 2).all()
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("level", [0, 1000, 1e5])
+@pytest.mark.parametrize("options", [{}, {"precision": 4}, {"quanta": [[1e-3], [2e-3], [3e-3]]}])
+@pytest.mark.parametrize("theirs", [False, True])
+def test_floats_stay_quantized(theirs, options, level, dtype, kind, group):
+    data = at_level(dtype, level)
+    options = {name: np.array(value).squeeze() for name, value in options.items()}
+    if theirs and "quanta" in options:
+        options["quanta"] = 1e-3  # flacarray 0.4.1 fails on quanta of each stream
+    if theirs and not options:
+        options = {"precision": 2}  # it wants one of the two
+    module = flacarray if theirs else flaccodec
+    write(module.FlacArray.from_array(data, **options), group)
+    fa = read(FlacArray, group)
+    assert fa.stream_gains is not None
+    np.testing.assert_allclose(fa.stream_gains, group["stream_gains"][...], rtol=1e-6)
+    assert fa.nbytes <= 1.02 * group["compressed"].shape[0]
+    values = modules(kind)[0].read_array(group)
+    assert_near_what_is_read(fa, values)
+    steps = 1 / fa.stream_gains.astype("float64")[:, np.newaxis]
+    off = np.abs(fa.to_array().astype("float64") - values)
+    assert (off <= steps / 2 + np.spacing(np.abs(values))).all()
+    if level >= 1000:
+        assert (off == 0).mean() > 0.6
+    assert_goes_on(fa, another(group))
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_one_stream_off_its_grid_leaves_the_others_on_theirs(dtype, kind, group):
+    data = at_level(dtype, 0)
+    ours, theirs = modules(kind)
+    theirs.write_array(data, group, quanta=1e-3)
+    offsets = group["stream_offsets"]
+    offsets[1] = offsets[1] + dtype_of(offsets).type(0.0003)
+    fa = read(FlacArray, group)
+    gains = group["stream_gains"][...]
+    np.testing.assert_allclose(fa.stream_gains[[0, 2]], gains[[0, 2]], rtol=1e-6)
+    assert fa.stream_gains[1] > 100 * gains[1]
+    assert (fa.stream_nbytes < 1.01 * group["stream_bytes"][...])[[0, 2]].all()
+    values = ours.read_array(group)
+    assert_near_what_is_read(fa, values)
+    assert fa.stream_nbytes[1] < FlacArray.from_array(values, lossless=True).stream_nbytes[1]
+    assert_goes_on(fa, another(group))
+
+
+def dtype_of(dataset):
+    return np.dtype(dataset.dtype)
+
+
+@pytest.mark.parametrize("extras", [2e-3, 0, -1, None, "many", [1e-3], 1e400])
+def test_quanta_that_are_not_those_of_the_tables_are_passed_over(extras, kind, group):
+    data = at_level("float32", 1000)
+    ours, _ = modules(kind)
+    ours.write_array(data, group, quanta=1e-3)
+    values = ours.read_array(group)
+    group.attrs["flaccodec"] = json.dumps({"shape": list(data.shape), "quanta": extras})
+    assert_near_what_is_read(read(FlacArray, group), values)
+
+
+def test_offsets_that_are_not_those_of_the_quanta_are_passed_over(kind, group):
+    ours, _ = modules(kind)
+    ours.write_array(at_level("float32", 0), group, quanta=1e-3)
+    group["stream_offsets"][1] = np.float32(0.00123)
+    assert_near_what_is_read(read(FlacArray, group), ours.read_array(group))
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_streams_of_one_value_are_read(dtype, kind, group):
+    theirs = modules(kind)[1]
+    theirs.write_array(np.zeros((3, 90), dtype), group, quanta=10.0)
+    offsets = np.array([0, 1e-30, 3.7], dtype)
+    group["stream_offsets"][...] = offsets
+    fa = read(FlacArray, group)
+    np.testing.assert_allclose(fa.to_array(), np.tile(offsets[:, None], 90), rtol=1e-6)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -235,6 +359,14 @@ def test_what_does_not_fit_is_refused(kind, group):
         ours.read_array(group, mpi_comm=object())
     with pytest.raises(ConfigurationError, match="mpi_dist must be"):
         ours.read_array(group, mpi_dist=[1])
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_a_flacarray_of_no_stream_is_refused(dtype, kind, group):
+    modules(kind)[0].write_array(make(dtype, (3, 900)), group, **options_of(dtype))
+    with pytest.raises(EmptyArrayError, match=r"group .*a\.(h5|zarr).*: a FlacArray must have at"):
+        read(FlacArray, group, keep=np.zeros(3, bool))
+    assert modules(kind)[0].read_array(group, keep=np.zeros(3, bool)).shape == (0, 900)
 
 
 # -- how far it is ------------------------------------------------------------------------

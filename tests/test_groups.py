@@ -19,7 +19,7 @@ from interchange.environments import REQUIREMENTS, run_program
 from watched_store import WatchedStore
 from zarr.storage import MemoryStore
 
-from flaccodec import group_io, group_zarr, hdf5
+from flaccodec import FlacArray, group_io, group_zarr, hdf5
 from flaccodec.compress import array_compress
 from flaccodec.decompress import array_decompress
 from flaccodec.exceptions import (
@@ -30,6 +30,7 @@ from flaccodec.exceptions import (
     UnknownGroupVersionError,
     UnsupportedDtypeError,
 )
+from flaccodec.group_arrays import flacarray_of, streams_of
 from flaccodec.group_layout import DATASETS, GroupStreams
 
 FILES = Path(__file__).parent / "data" / "flacarray"
@@ -143,6 +144,25 @@ def test_files_of_flacarray_are_read_in_part(kept_files):
             assert streams.compressed.size == streams.stream_nbytes.sum()
             if keep.any():
                 assert_same(values_of(streams), values[keep])
+
+
+def test_files_of_flacarray_become_flacarrays(kept_files):
+    """With samples within 4 eps of the stream's largest, that can be written again."""
+    for root, door in kept_files.roots:
+        for name, values in kept_files.values.items():
+            streams, _ = door.read_streams(root[name])
+            fa = flacarray_of(streams, no_flatten=False, what="", progress=False)
+            samples = fa.to_array()
+            assert (samples.dtype, samples.shape) == (values.dtype, values.shape)
+            if values.dtype.kind == "i":
+                assert_same(samples, values)
+                continue
+            eps = np.finfo(values.dtype).eps
+            largest = np.abs(values).max(axis=-1, keepdims=True).astype("float64")
+            assert (np.abs(samples.astype("float64") - values) <= 4 * eps * largest).all()
+            assert fa.stream_gains is not None
+            assert fa.nbytes < FlacArray.from_array(values, lossless=True).nbytes
+            assert values_of(streams_of(fa, "", progress=False)).shape == values.shape
 
 
 def test_the_kept_values_are_those_that_were_written(kept_files):
