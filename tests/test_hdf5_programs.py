@@ -234,14 +234,36 @@ def test_h5repack_of_a_file_with_strings(tmp_path):
     assert same_bits(group["x"][...], read(packed))
 
 
-def test_h5repack_says_why_not(tmp_path):
+REFUSED = {
+    "quanta of integers": ("1,5,3,1,2", WITH_PLUGIN, "quanta is for float32 and float64; integers"),
+    "a level beyond": ("1,9,0,0,0", WITH_PLUGIN, "flaccodec: level must be 0 to 8. Got 9"),
+    "no plugin": ("1,5,0,0,0", WITHOUT, f"required filter {FILTER_ID} is not registered"),
+}
+
+
+@pytest.mark.parametrize(("values", "environment", "reason"), REFUSED.values(), ids=REFUSED)
+def test_h5repack_keeps_to_itself_that_it_did_not_compress(tmp_path, values, environment, reason):
+    """As docs/hdf5.md warns; ``h5ls -v`` shows it."""
     plain, packed = tmp_path / "plain.h5", tmp_path / "packed.h5"
     write(plain, walk("i2"), chunks=(4, 500))
-    said = run(
-        "h5repack", "--enable-error-stack", "-f", f"x:UD={FILTER_ID},0,5,1,5,3,1,2", plain, packed
-    )
-    assert "flaccodec: quanta is for float32 and float64; integers are stored exactly" in said
+    option = f"x:UD={FILTER_ID},0,5,{values}"
+    assert run("h5repack", "-f", option, plain, packed, environment=environment) == ""
     assert options_in(packed) is None
+    assert "flaccodec" not in run("h5ls", "-v", packed)
+    said = run(
+        *("h5repack", "--enable-error-stack", "-f", option, plain, packed), environment=environment
+    )
+    assert reason in said
+
+
+def test_h5repack_without_the_plugin_leaves_the_dataset_out(tmp_path):
+    """As docs/hdf5.md warns."""
+    packed, plain = tmp_path / "packed.h5", tmp_path / "plain.h5"
+    write(packed, walk("i2"), chunks=(4, 500), compression=Flac())
+    said = run("h5repack", "-f", "NONE", packed, plain, environment=WITHOUT)
+    assert "dataset </x> cannot be read, user defined filter is not available" in said
+    with h5py.File(plain) as file:
+        assert list(file) == []
 
 
 def test_h5dump_and_h5ls(tmp_path):
@@ -255,13 +277,47 @@ def test_h5dump_and_h5ls(tmp_path):
     assert f"flaccodec-{FILTER_ID}" in run("h5ls", "-v", path)
 
 
-def test_a_program_without_the_plugin_names_the_filter(tmp_path):
+WITHOUT_PLUGIN = {
+    "h5dump": (["h5dump", "-d", "/x"], 1, "unable to print data"),
+    "h5dump with the stack": (
+        ["h5dump", "--enable-error-stack", "-d", "/x"],
+        1,
+        "required filter 'flaccodec' is not registered",
+    ),
+    "h5ls": (["h5ls", "-d"], 0, "Unable to print data"),
+    "h5py": (
+        [sys.executable, "-c", "import h5py, sys; h5py.File(sys.argv[1])['x'][...]"],
+        1,
+        r"OSError: Can't synchronously read data \((can't open directory|can't find plugin)",
+    ),
+    "netCDF4": (
+        [sys.executable, "-c", "import netCDF4, sys; netCDF4.Dataset(sys.argv[1])['x'][...]"],
+        1,
+        "RuntimeError: NetCDF: Filter error: undefined filter encountered",
+    ),
+    "writing": (
+        [
+            *(sys.executable, "-c"),
+            "import h5py, sys\n"
+            "h5py.File(sys.argv[1], 'a').create_dataset('y', data=[1], compression=61868)",
+        ],
+        1,
+        "ValueError: Unknown compression filter number: 61868",
+    ),
+}
+
+
+@pytest.mark.parametrize(("command", "code", "text"), WITHOUT_PLUGIN.values(), ids=WITHOUT_PLUGIN)
+@pytest.mark.parametrize("elsewhere", [False, True])
+def test_what_programs_say_without_the_plugin(tmp_path, command, code, text, elsewhere):
+    """Each of these is in docs/hdf5.md."""
     path = tmp_path / "x.h5"
     write(path, walk(), compression=Flac())
-    said = run("h5dump", "--enable-error-stack", "-d", "/x", path, environment=WITHOUT, code=1)
-    assert re.search(r"required filter 'flaccodec' is not registered", said)
-    program = "import h5py, sys\nh5py.File(sys.argv[1])['x'][...]"
-    assert "OSError" in python(program, path, environment=WITHOUT, code=1)
+    environment = WITHOUT | ({"HDF5_PLUGIN_PATH": str(tmp_path)} if elsewhere else {})
+    assert re.search(text, run(*command, path, environment=environment, code=code))
+    page = (ROOT / "docs" / "hdf5.md").read_text().lower()
+    for words in re.findall(r"can't \w+ \w+|required filter.*|un[dk][^:]+|unable to .*", text):
+        assert words.lower() in page
 
 
 # -- other libraries --------------------------------------------------------------------------
@@ -312,6 +368,53 @@ def test_netcdf4(tmp_path, dtype):
     assert same_bits(np.load(tmp_path / "x.npy"), array)
     array[2:5, 100:900] = -7
     assert same_bits(read(path), array)
+
+
+NETCDF_FILTER = """
+import ctypes, pathlib, re, sys
+import netCDF4
+maps = pathlib.Path("/proc/self/maps").read_text()
+libraries = set(re.findall(r"/\\S*libnetcdf[-.\\w]*", maps))
+if len(libraries) != 1:
+    sys.exit("skip: netCDF4 has no libnetcdf of its own")
+library = ctypes.CDLL(libraries.pop())
+names = ["nc_create", "nc_def_dim", "nc_def_var", "nc_def_var_chunking", "nc_def_var_filter"]
+if not all(hasattr(library, name) for name in [*names, "nc_put_var_float", "nc_close"]):
+    sys.exit("skip: libnetcdf has no filters")
+
+def call(name, *arguments):
+    assert getattr(library, name)(*arguments) == 0, name
+
+NETCDF4, FLOAT, CHUNKED = 0x1000, 5, 0
+file, dims, x = ctypes.c_int(), (ctypes.c_int * 2)(), ctypes.c_int()
+call("nc_create", sys.argv[1].encode(), NETCDF4, ctypes.byref(file))
+for i, size in enumerate((16, 2000)):
+    at = ctypes.byref(dims, 4 * i)
+    call("nc_def_dim", file, b"ab"[i : i + 1], ctypes.c_size_t(size), at)
+call("nc_def_var", file, b"x", FLOAT, 2, dims, ctypes.byref(x))
+call("nc_def_var_chunking", file, x, CHUNKED, (ctypes.c_size_t * 2)(4, 500))
+values = (ctypes.c_uint * 5)(1, 5, 3, 1, 2)
+call("nc_def_var_filter", file, x, 61868, ctypes.c_size_t(5), values)
+samples = (ctypes.c_float * 32000)(*[i % 777 / 7 for i in range(32000)])
+call("nc_put_var_float", file, x, samples)
+call("nc_close", file)
+"""
+
+
+def test_netcdf_in_c_gives_quanta_alone(tmp_path):
+    path = tmp_path / "x.nc"
+    result = subprocess.run(
+        [sys.executable, "-c", NETCDF_FILTER, path], capture_output=True, text=True, env=WITH_PLUGIN
+    )
+    if result.stderr.startswith("skip: "):
+        pytest.skip(result.stderr)
+    assert result.returncode == 0, result.stderr
+    assert options_in(path) == CodecOptions(quanta=0.01)
+    want = (np.arange(32_000) % 777 / 7).reshape(16, 2000).astype("f4")
+    assert 0 < np.abs(read(path) - want).max() <= 0.005 + 1e-5
+    with h5py.File(path) as file:
+        _, chunk = file["x"].id.read_direct_chunk((4, 500))
+    assert chunk == CodecOptions(quanta=0.01).encode(want[4:8, 500:1000]).tobytes()
 
 
 def test_xarray_through_h5netcdf(tmp_path):
