@@ -39,7 +39,10 @@ main(*sys.argv[2:])
 """
 
 FROM_ARRAY = "from_array"
-"""`FlacArray.from_array` with what it does by default: floats get quanta of their range."""
+"""`FlacArray.from_array` of the case."""
+
+FROM_ARRAY_DEFAULT = "from_array, no options"
+"""The same with what it does by default, which for floats is quanta of their range."""
 
 Result = TypeVar("Result", "Array", "FlacArray")
 
@@ -98,8 +101,13 @@ def _encode(case: Case, array: Array) -> Array:
     return options.encode(array, num_threads=available_processors())
 
 
-def _from_array(array: Array) -> FlacArray:
-    return FlacArray.from_array(array)
+def _from_array(case: Case, array: Array) -> FlacArray:
+    lossless = case.quanta is None and array.dtype.kind == "f"
+    return FlacArray.from_array(array, quanta=case.quanta, lossless=lossless)
+
+
+def _making(operation: str, case: Case) -> Callable[[Array], FlacArray]:
+    return FlacArray.from_array if operation == FROM_ARRAY_DEFAULT else partial(_from_array, case)
 
 
 def _decode(chunk: Array) -> Array:
@@ -110,9 +118,10 @@ def _measure_here(operation: str, case: Case, chunk_file: Path) -> Sizes:
     # The first run starts threads and loads code.
     small = noisy_wave((100, 1000), case.name.split()[0])
     _decode(_encode(case, small))
-    if operation == FROM_ARRAY:
-        _from_array(small)
-        _, sizes = _measure(_from_array, case.array)
+    if operation.startswith(FROM_ARRAY):
+        make = _making(operation, case)
+        make(small)
+        _, sizes = _measure(make, case.array)
     elif operation == "encode":
         chunk, sizes = _measure(partial(_encode, case), case.array)
         chunk.tofile(chunk_file)
@@ -149,7 +158,7 @@ def run_memory(quick: bool) -> list[MemoryResult]:
     with tempfile.TemporaryDirectory() as directory:
         chunk_file = Path(directory) / "chunk"
         for number, case in enumerate(memory_cases(quick)):
-            for operation in ("encode", "decode", FROM_ARRAY):
+            for operation in ("encode", "decode", FROM_ARRAY, FROM_ARRAY_DEFAULT):
                 sizes = _measure_in_process(operation, number, quick, chunk_file)
                 results.append(_result(case, operation, sizes))
     return results

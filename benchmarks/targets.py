@@ -208,7 +208,7 @@ def _hdf5_targets(result: HDF5Result) -> Iterator[TargetResult]:
 
 
 def _memory_target(result: MemoryResult) -> TargetResult:
-    if result["operation"] == FROM_ARRAY:
+    if result["operation"].startswith(FROM_ARRAY):
         return _from_array_target(result)
     return _target(
         f"{result['operation']} {result['case']}: memory beyond input + output",
