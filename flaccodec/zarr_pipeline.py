@@ -63,7 +63,9 @@ class FlacCodecPipeline(BatchedCodecPipeline):
     of other codecs, which get zarr's own pipeline from here.
 
     zarr reads with it once `FlacCodec` is imported, which it does by itself where an array has
-    one, unless another is chosen by ``codec_pipeline.path`` in zarr's configuration.
+    one, unless ``codec_pipeline.path`` in zarr's configuration has another than its default, or
+    ``ZARR_CODEC_PIPELINE__PATH`` is set. To have the default, zarr's own, choose it after that
+    import: zarr does not tell a default from the same by choice.
 
     Examples
     --------
