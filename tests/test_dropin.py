@@ -108,6 +108,8 @@ RAISES_ANOTHER = {  # where 0.4.1 has RuntimeError for all kinds of things
     "no zarr group": GroupError,
 }
 
+REFUSED = {"integers as keep"}  # a mask there, indices to users of numpy
+
 SHAPED_OTHERWISE = {  # one stream of several that are kept has no axis there
     "to_array keep", "to_array indices", "read_hdf5 keep", "hdf5.read_array part",
     "zarr.read_array part 2", "zarr.read_array part 3",
@@ -121,7 +123,7 @@ GLOBAL_SHAPE = {"global_shape"}  # of one axis there are two there; shape and gl
 
 NOT_THE_SAME = (
     OUR_BYTES | OUR_ROUNDING | OUR_NUMBERS | OUR_INTS | set(RAISES) | set(RAISES_ANOTHER)
-    | SHAPED_OTHERWISE | INDEXED_OTHERWISE | GLOBAL_SHAPE | {"version"}
+    | REFUSED | SHAPED_OTHERWISE | INDEXED_OTHERWISE | GLOBAL_SHAPE | {"version"}
 )  # fmt: skip
 
 
@@ -153,6 +155,11 @@ def test_other_exceptions_are_those_that_python_has_for_it(theirs, ours):
         if first_words(key) in RAISES_ANOTHER:
             assert isinstance(error, RAISES_ANOTHER[first_words(key)]), key
             assert type(theirs["results"][key]) is RuntimeError
+
+
+def test_what_is_refused_says_what_to_do(ours):
+    for name in REFUSED:
+        assert re.search(r"use keep\.astype\(bool\)", str(ours["results"][name]))
 
 
 def test_the_shape_over_one_rank_is_the_shape(theirs, ours):

@@ -196,6 +196,7 @@ note("no zarr group", zarr_read_array, stores[3])
 whole = FlacArray.from_array(eight, quanta=1.0)
 note("step", whole.to_array, stream_slice=slice(0, 8, 2))
 note("shape of keep", whole.to_array, keep=np.ones(3, bool))
+note("integers as keep", whole.to_array, keep=np.array([1, 0, 1, 1]))
 
 # -- demo
 for shape in ((500,), (3, 500), (2, 3, 500)):
