@@ -6,11 +6,15 @@ import posixpath
 from typing import TYPE_CHECKING, Any
 
 import h5py
+from h5py import h5d
 
 from flaccodec.exceptions import ConfigurationError
 
 if TYPE_CHECKING:
     from collections.abc import Container, Sequence
+
+_LAYOUTS_WITHOUT_PLACE = {h5d.COMPACT: "compact", h5d.VIRTUAL: "virtual"}
+"""Layouts of HDF5 of whose samples no place in the file is known."""
 
 
 def member_place(group: h5py.Group, name: str, url: str) -> str:
@@ -24,7 +28,8 @@ def members_of(group: h5py.Group, url: str, dropped: Container[str]) -> dict[str
     Raises
     ------
     ConfigurationError
-        A member lies in another file, or its link leads nowhere; the message names it.
+        A member or its samples lie in another file, or its link leads nowhere, or it is compact;
+        the message names it.
     """
     found = {name: group.get(name) for name in group}
     for name, member in found.items():
@@ -34,8 +39,10 @@ def members_of(group: h5py.Group, url: str, dropped: Container[str]) -> dict[str
                 f"{group.get(name, getlink=True).path}, does not: delete it in a copy of the file."
             )
     kept = {name: member for name, member in found.items() if name not in dropped}
-    for name in kept:
+    for name, member in kept.items():
         _check_is_in_this_file(group, name, url)
+        if isinstance(member, h5py.Dataset):
+            _check_can_be_referred_to(member, member_place(group, name, url))
     return kept
 
 
@@ -47,6 +54,20 @@ def _check_is_in_this_file(group: h5py.Group, name: str, url: str) -> None:
             f"{member_place(group, name, url)}: all must lie in this file. Got a link to "
             f"{link.path} of {link.filename}: make a store of that file, and leave the link out "
             f"with drop_variables=[{name!r}]."
+        )
+
+
+def _check_can_be_referred_to(dataset: h5py.Dataset, place: str) -> None:
+    """Refuse samples of which VirtualiZarr finds none, and shows the fill value instead."""
+    plist = dataset.id.get_create_plist()
+    layout = _LAYOUTS_WITHOUT_PLACE.get(plist.get_layout())
+    if plist.get_external_count():
+        layout = "in external files"
+    if layout:
+        raise ConfigurationError(
+            f"{place}: samples must lie in the file, in chunks or in one piece. Got a dataset that "
+            f"is {layout}: copy it to one of its own, or leave it out with "
+            f"drop_variables=[{posixpath.basename(dataset.name)!r}]."
         )
 
 

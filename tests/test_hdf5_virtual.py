@@ -147,7 +147,31 @@ def put_latin(group):
     group["bad"].attrs["units"] = np.bytes_("µV".encode("latin-1"))
 
 
+def put_compact(group):
+    plist = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
+    plist.set_layout(h5py.h5d.COMPACT)
+    h5py.h5d.create(group.id, b"bad", h5py.h5t.STD_I32LE, h5py.h5s.create_simple((5,)), plist)
+    group["bad"][...] = 3
+
+
+def put_virtual(group):
+    layout = h5py.VirtualLayout((16,), "i4")
+    layout[...] = h5py.VirtualSource(group.file["x"])[:, 0]
+    group.create_virtual_dataset("bad", layout)
+
+
+def put_external(group):
+    raw = Path(group.file.filename).parent / "raw"
+    group.create_dataset("bad", data=np.arange(5.0), external=[(str(raw), 0, 40)])
+
+
 ODD_MEMBERS = [
+    (put_compact, r"samples must lie in the file.* is compact: copy .* drop_variables=\['bad'\]"),
+    (put_virtual, r"samples must lie in the file.* is virtual: copy .* drop_variables=\['bad'\]"),
+    (
+        put_external,
+        r"samples must lie in the file.* is in external files: .* drop_variables=\['bad'",
+    ),
     (put("text"), r"VirtualiZarr must be able to read .* dtype object: leave it out with drop_var"),
     (put(["a", "b"]), r"VirtualiZarr must be able to read .* drop_variables=\['bad'\]"),
     (put(h5py.Empty("f4")), r"VirtualiZarr must be able to read .* drop_variables=\['bad'\]"),
