@@ -10,6 +10,7 @@ import contextlib
 import json
 import math
 from dataclasses import dataclass, replace
+from functools import partial
 from importlib.metadata import version as _version
 from typing import TYPE_CHECKING, Any
 
@@ -60,6 +61,9 @@ if TYPE_CHECKING:
     Create = Callable[[str, npt.NDArray[Any]], Any]
     Append = AbstractContextManager[Callable[[npt.NDArray[np.uint8]], None]]
     Indices = list[tuple[int, ...]]
+    Read = Callable[
+        [npt.NDArray[np.int64], npt.NDArray[np.int64]], list[tuple[int, npt.NDArray[np.uint8]]]
+    ]
 
 MAX_EXTRAS_BYTES = 60_000
 """HDF5 keeps no attribute of 64 KiB in its default format."""
@@ -91,8 +95,9 @@ def read_group(
         What to call the group in messages.
     keep : array_like of bool, optional
         Which streams to read, of the leading shape; for an array of one axis of shape (1,)
-        or (). Where a dataset is chunked, no chunk is touched that holds none of their bytes;
-        else no page of 4 KiB.
+        or (). Of Zarr's chunks that are not compressed, ranges of their bytes are read. Of other
+        datasets with chunks, none is touched that holds none of their bytes; else no page of
+        4 KiB.
 
     Returns
     -------
@@ -436,16 +441,35 @@ def _read_streams(
     out = np.empty(int(nbytes.sum()), dtype=np.uint8)
     targets = np.cumsum(nbytes) - nbytes
     order = np.argsort(starts, kind="stable")
-    chunk, gap = (int(compressed.chunks[0]), 0) if compressed.chunks else (1, PAGE_BYTES - 1)
+    read, chunk, gap = _reader(compressed)
     for run in split_runs(starts[order], nbytes[order], chunk, gap):
         members = order[run]
-        first = int(starts[members[0]])
-        stop = int((starts[members] + nbytes[members]).max())
-        data = np.asarray(compressed[first:stop])
-        for member in members:
+        pieces = read(starts[members], starts[members] + nbytes[members])
+        holders = np.searchsorted([first for first, _ in pieces], starts[members], "right") - 1
+        for member, holder in zip(members, holders, strict=True):
+            first, data = pieces[holder]
             start, size, target = starts[member] - first, nbytes[member], targets[member]
             out[target : target + size] = data[start : start + size]
     return out
+
+
+def _reader(compressed: Any) -> tuple[Read, int, int]:
+    """Return what reads ranges of a dataset, and chunk and gap of what it reads at once."""
+    if hasattr(compressed, "store_path"):
+        from flaccodec import group_ranges
+
+        if group_ranges.has_plain_chunks(compressed):
+            return partial(group_ranges.read_ranges, compressed), READ_BYTES, 0
+
+    def read(
+        starts: npt.NDArray[np.int64], stops: npt.NDArray[np.int64]
+    ) -> list[tuple[int, npt.NDArray[np.uint8]]]:
+        first = int(starts[0])
+        return [(first, np.asarray(compressed[first : int(stops.max())]))]
+
+    if compressed.chunks:
+        return read, int(compressed.chunks[0]), 0
+    return read, 1, PAGE_BYTES - 1
 
 
 def split_runs(

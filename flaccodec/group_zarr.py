@@ -30,7 +30,7 @@ __all__ = ["read_array", "read_streams", "write_array", "write_streams"]
 
 
 CHUNK_BYTES = 2**21
-"""Of the compressed bytes: what a stream costs at the least to be read by itself."""
+"""Of the compressed bytes. Readers that fetch no ranges, such as flacarray, read whole chunks."""
 
 
 def _place(zgrp: zarr.Group) -> str:
@@ -107,8 +107,8 @@ def read_streams(
     ----------
     zgrp : zarr.Group
     keep : array_like of bool, optional
-        Which streams to read, of the array's leading shape; chunks that hold none of their
-        bytes are not touched.
+        Which streams to read, of the array's leading shape. Their bytes alone are fetched, or the
+        chunks that hold some where chunks are compressed or sharded, or the store gives no ranges.
 
     Returns
     -------
@@ -202,8 +202,8 @@ def read_array(
     ----------
     zgrp : zarr.Group
     keep : array_like of bool, optional
-        Which streams, of the leading shape; chunks that hold none of their bytes are not
-        touched.
+        Which streams, of the leading shape. Their bytes alone are fetched, or the chunks that
+        hold some where chunks are compressed or sharded, or the store gives no ranges.
     stream_slice : slice, optional
         Which samples of each, without a step.
     keep_indices : bool

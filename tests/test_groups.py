@@ -11,14 +11,16 @@ from types import SimpleNamespace
 import flacarray.hdf5
 import flacarray.zarr
 import h5py
+import numcodecs
 import numpy as np
 import pytest
 import zarr
 from interchange.cases import QUANTA, SHAPES, cases
 from interchange.environments import REQUIREMENTS, run_program
-from watched_store import WatchedStore
+from watched_store import IgnoresRanges, WatchedStore, WithoutRanges
 from zarr.storage import MemoryStore
 
+import flaccodec.zarr
 from flaccodec import FlacArray, group_io, group_zarr, hdf5
 from flaccodec.compress import array_compress
 from flaccodec.decompress import array_decompress
@@ -365,6 +367,117 @@ def test_zarr_reads_touch_the_chunks_of_their_streams_alone(zarr_format):
     for start, size in zip(streams.stream_starts[keep], streams.stream_nbytes[keep], strict=True):
         needed.update(range(start // chunk, (start + size - 1) // chunk + 1))
     assert sorted(asked) == sorted(needed)
+
+
+MANY = np.random.default_rng(5).integers(-(2**10), 2**10, (100, 10000), dtype="int32")
+
+
+def gets_of_compressed(store):
+    return [get for get in store.gets if "compressed/" in get.key and "/." not in get.key]
+
+
+@pytest.fixture(params=["3", "3 with keys of 2", "2"])
+def watched(request):
+    """Give a store that counts, and a group in a group of it, with streams of MANY."""
+    store = WatchedStore(MemoryStore())
+    zarr_format = int(request.param[0])
+    group = zarr.create_group(store, zarr_format=zarr_format).create_group("in/side")
+    flaccodec.zarr.write_array(MANY, group)
+    if "keys" in request.param:
+        data = group["compressed"][...]
+        del group["compressed"]
+        encoding = {"name": "v2", "separator": "."}
+        put = {"chunks": (group_zarr.CHUNK_BYTES,), "compressors": None}
+        group.create_array("compressed", data=data, chunk_key_encoding=encoding, **put)
+    store.forget()
+    return store, group
+
+
+@pytest.mark.parametrize("reads", [flaccodec.zarr.read_array, FlacArray.read_zarr])
+def test_zarr_reads_touch_the_bytes_of_their_streams_alone(watched, reads):
+    store, group = watched
+    nbytes = group["stream_bytes"][...]
+    keep = np.zeros(100, bool)
+    keep[[50, 51, 90]] = True
+    store.forget()
+    np.testing.assert_array_equal(np.asarray(reads(group, keep=keep)), MANY[keep])
+    gets = gets_of_compressed(store)
+    assert sum(get.nbytes for get in gets) == nbytes[keep].sum()
+    starts, stops = group["stream_starts"][...], np.cumsum(nbytes)
+    assert {get.span for get in gets} == {(starts[50], stops[51]), (starts[90], stops[90])}
+
+
+def test_zarr_reads_of_all_streams_take_one_request_a_chunk(watched):
+    store, group = watched
+    put_compressed(group, chunks=(10**5,), compressors=None)
+    chunks = group["compressed"].nchunks
+    store.forget()
+    values = flaccodec.zarr.read_array(group, keep=np.ones(100, bool))
+    np.testing.assert_array_equal(values, MANY)
+    spans = [get.span for get in gets_of_compressed(store)]
+    assert sorted(spans, key=str)[1:] == [None] * (chunks - 1)
+    assert chunks == len(spans) > 10
+
+
+def put_compressed(group, **options):
+    data = group["compressed"][...]
+    del group["compressed"]
+    group.create_array("compressed", data=data, **options)
+
+
+@pytest.mark.parametrize("zarr_format", [2, 3])
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"chunks": (4000,), "compressors": None},
+        {"chunks": (4000,)},
+        {"chunks": (4000,), "shards": (8000,)},
+        {"chunks": (4000,), "shards": (8000,), "compressors": None},
+    ],
+)
+def test_streams_over_chunks_of_any_kind_are_read(zarr_format, options):
+    if zarr_format == 2 and "shards" in options:
+        options = {"chunks": (5000,), "filters": [numcodecs.Delta("u1")], "compressors": None}
+    group = zarr.create_group({}, zarr_format=zarr_format)
+    flaccodec.zarr.write_array(MANY[:20], group)
+    put_compressed(group, **options)
+    for seed in range(3):
+        keep = np.random.default_rng(seed).random(20) < 0.3
+        values = flaccodec.zarr.read_array(group, keep=keep)
+        np.testing.assert_array_equal(values, MANY[:20][keep])
+
+
+@pytest.mark.parametrize("zarr_format", [2, 3])
+@pytest.mark.parametrize("fill_value", [0, 7])
+def test_chunks_that_are_missing_are_of_the_fill_value(zarr_format, fill_value):
+    group = zarr.create_group({}, zarr_format=zarr_format)
+    array = group.create_array(
+        "compressed",
+        shape=(100,), dtype="u1", chunks=(30,), compressors=None, fill_value=fill_value,
+    )  # fmt: skip
+    array[30:60] = np.arange(30)
+    data = group_io.read_bytes(group, np.array([95, 20]), np.array([5, 20]))
+    np.testing.assert_array_equal(data, np.append(array[95:], array[20:40]))
+    assert set(data[:15]) == {fill_value}
+
+
+@pytest.mark.parametrize("store", [IgnoresRanges, WithoutRanges])
+def test_stores_without_ranges_are_read_by_chunks(store):
+    group = zarr.create_group(store(MemoryStore()))
+    flaccodec.zarr.write_array(MANY, group)
+    keep = np.arange(100) % 9 == 3
+    np.testing.assert_array_equal(flaccodec.zarr.read_array(group, keep=keep), MANY[keep])
+
+
+def test_runs_over_many_chunks_are_read(monkeypatch):
+    monkeypatch.setattr(group_io, "READ_BYTES", 5000)
+    group = zarr.create_group({})
+    flaccodec.zarr.write_array(MANY[:, :200], group)
+    put_compressed(group, chunks=(300,), compressors=None)
+    for seed in range(5):
+        keep = np.random.default_rng(seed).random(100) < 0.5
+        values = flaccodec.zarr.read_array(group, keep=keep)
+        np.testing.assert_array_equal(values, MANY[keep, :200])
 
 
 def test_runs_are_of_neighbours():
