@@ -1,5 +1,7 @@
 """Our decoder of frames against libFLAC's, on chunks: every sample the same."""
 
+import contextlib
+import subprocess
 from pathlib import Path
 
 import hypothesis.strategies as st
@@ -10,6 +12,7 @@ from other_process import OtherProcess
 from strategies import float_arrays, integer_arrays, same_bits
 
 from flaccodec.core import QuantaRule, decode_chunk, encode_chunk
+from flaccodec.exceptions import FrameError
 
 STORED = sorted((Path(__file__).parent / "data" / "v1").glob("*.bin"))
 LEVELS = range(9)
@@ -20,6 +23,30 @@ def libflac():
     other = OtherProcess(FLACCODEC_DECODER="libflac")
     yield other.decode
     other.close()
+
+
+BROKEN_LIBFLAC = "int FLAC__stream_decoder_process_single(void *d) { return d == 0; }"
+
+
+def test_libflac_decodes_where_it_is_asked_for(tmp_path):
+    """And only there: with a libFLAC that can decode no frame, one process fails."""
+    library = tmp_path / "broken.so"
+    command = ["cc", "-shared", "-fPIC", "-o", str(library), "-x", "c", "-"]
+    subprocess.run(command, input=BROKEN_LIBFLAC, text=True, check=True)
+
+    def process(decoder):
+        return OtherProcess(LD_PRELOAD=str(library), FLACCODEC_DECODER=decoder)
+
+    array = signal("walk", 17, 9000)[None].astype("int32")
+    for numbers in (array, array.astype("int64") << 30):  # in one channel, and in two
+        chunk = encode_chunk(numbers)
+        with contextlib.closing(process("ours")) as ours:
+            np.testing.assert_array_equal(ours.decode(chunk), numbers)
+        with (
+            contextlib.closing(process("libflac")) as libflac,
+            pytest.raises(FrameError, match="stream 0, frame 0"),
+        ):
+            libflac.decode(chunk)
 
 
 def check_same(chunk, libflac):
