@@ -1,5 +1,8 @@
 """The FLAC decoder test bench's cases: libFLAC, our frame decoder and chunks give one answer."""
 
+import ctypes
+import ctypes.util
+import re
 import struct
 import subprocess
 from pathlib import Path
@@ -20,6 +23,25 @@ NOT_OURS = -1
 all_cases = pytest.mark.parametrize(
     ("recipe", "channels"), RECIPES, ids=[f"{r.name}-{n}ch" for r, n in RECIPES]
 )
+
+
+def test_all_of_the_bench_is_here():
+    names = [recipe.name for recipe, _ in RECIPES] + [*ODD, *REFUSED, TOO_LONG]
+    names += testbench.LEFT_OUT
+    numbers = {}
+    for name in names:
+        if found := re.match(r"(subset|uncommon|faulty)/(\d\d) - ", name):
+            numbers.setdefault(found[1], set()).add(int(found[2]))
+    many = {"subset": 64, "uncommon": 11, "faulty": 11}
+    assert numbers == {group: set(range(1, n + 1)) for group, n in many.items()}
+
+
+@pytest.mark.parametrize("bits", [16, 20, 24, 32])
+def test_predictor_overflow_checks_overflow_32_bits(bits):
+    recipe = next(r for r, _ in RECIPES if r.name.endswith(f"overflow check, {bits}-bit"))
+    samples = testbench.make(recipe, 1).samples[0]
+    sums = [np.convolve(samples, s.coefficients, "valid") for s in recipe.subframes]
+    assert max(np.abs(s).max() for s in sums) >= 2**31
 
 
 def decode_foreign(data, channels, total, first=0, last=None):
@@ -246,6 +268,9 @@ ODD = {
     + b"".join(PARTS),
     "faulty/10 - invalid vorbis comment metadata block": stream(info(), PARTS, [(4, b"\xff" * 20)]),
 }
+ODD["faulty/09 - blocksize 1"] = stream(
+    info(blocks=(1, 1)), [frame([[x]], 16, i, [Subframe("verbatim")]) for i, x in enumerate(SIGNAL)]
+)
 ODD["a frame twice"] = stream(info(), [PARTS[0], *PARTS])
 REFUSED = {
     "uncommon/02 - increasing number of channels": stream(
@@ -281,16 +306,82 @@ def test_faulty_streams_are_refused(name, channels):
         decode_foreign(REFUSED[name], channels, 1000)
 
 
-@pytest.mark.parametrize("samples", [1, 65535, 65536])
-def test_streams_of_one_block_of_the_least_and_the_most_samples(samples):
-    """faulty/08 - blocksize 65536, and faulty/09 - blocksize 1."""
+TOO_LONG = "faulty/08 - blocksize 65536"
+
+
+def one_block(samples):
     x = np.arange(samples) % 99
     block = min(samples, 65535)
     whole = frame([x], 16, 0, [Subframe(order=0)])
-    data = stream(info(total=samples, blocks=(block, block)), [whole])
-    try:
-        decoded = decode_foreign(data, 1, samples)[0]
-    except CorruptStreamError:
-        assert samples != 65535
-    else:
-        np.testing.assert_array_equal(decoded, x)
+    return x, stream(info(total=samples, blocks=(block, block)), [whole])
+
+
+@pytest.mark.parametrize("samples", [1, 65535])
+def test_streams_of_one_block_of_the_least_and_the_most_samples(samples):
+    x, data = one_block(samples)
+    np.testing.assert_array_equal(decode_foreign(data, 1, samples)[0], x)
+
+
+def test_blocks_of_a_sample_too_many_are_refused():
+    """TOO_LONG: a frame's header can say so, STREAMINFO cannot."""
+    _, data = one_block(65536)
+    with pytest.raises(CorruptStreamError, match="stream 0, frame 0"):
+        decode_foreign(data, 1, 65536)
+
+
+# -- streams of libFLAC ---------------------------------------------------------------------
+
+
+WRITE = ctypes.CFUNCTYPE(
+    ctypes.c_int,
+    ctypes.c_void_p,
+    ctypes.c_void_p,
+    ctypes.c_size_t,
+    ctypes.c_uint32,
+    ctypes.c_uint32,
+    ctypes.c_void_p,
+)
+
+
+@pytest.fixture(scope="module")
+def libflac():
+    library = ctypes.CDLL(ctypes.util.find_library("FLAC"))
+    library.FLAC__stream_encoder_new.restype = ctypes.c_void_p
+    return library
+
+
+def encode_by_libflac(libflac, channels, **settings):
+    """Return the stream of an array (channels, samples)."""
+    parts = []
+
+    def keep(_encoder, data, size, _samples, _frame, _client):
+        parts.append(ctypes.string_at(data, size))
+        return 0
+
+    write = WRITE(keep)
+    encoder = ctypes.c_void_p(libflac.FLAC__stream_encoder_new())
+    settings = {"channels": len(channels), "streamable_subset": False} | settings
+    for name, value in settings.items():
+        assert getattr(libflac, f"FLAC__stream_encoder_set_{name}")(encoder, value)
+    assert libflac.FLAC__stream_encoder_init_stream(encoder, write, None, None, None, None) == 0
+    samples = np.ascontiguousarray(channels.T, dtype=np.int32)
+    pointer = ctypes.c_void_p(samples.ctypes.data)
+    assert libflac.FLAC__stream_encoder_process_interleaved(encoder, pointer, len(samples))
+    assert libflac.FLAC__stream_encoder_finish(encoder)
+    libflac.FLAC__stream_encoder_delete(encoder)
+    return b"".join(parts)
+
+
+@pytest.mark.parametrize("channels", [1, 2])
+@pytest.mark.parametrize("bits", range(4, 33))
+def test_streams_of_all_widths(bits, channels, libflac):
+    """Those whose frames leave the width to STREAMINFO among them."""
+    for kind in ("music", "extremes", "alternating", "ramp", "wasted"):
+        signals = [testbench.make_signal(kind, bits, 1500, seed) for seed in range(channels)]
+        samples = np.stack(signals)
+        for level in (0, 1, 5, 8):
+            settings = {"compression_level": level, "blocksize": 400, "bits_per_sample": bits}
+            data = encode_by_libflac(libflac, samples, **settings)
+            np.testing.assert_array_equal(decode_foreign(data, channels, 1500), samples)
+            part = decode_foreign(data, channels, 1500, 700, 1300)
+            np.testing.assert_array_equal(part, samples[:, 700:1300])

@@ -1,7 +1,8 @@
 """The cases of the FLAC decoder test bench (ietf-wg-cellar/flac-test-files), made anew.
 
 Its files are recordings in special codings. Here the same codings hold made signals, in
-one channel and in two. Names are the bench's; its cases of more channels are left out.
+one channel and in two. Names are the bench's. Its faulty files, and those that change
+within, are in test_testbench.py.
 """
 
 import functools
@@ -9,6 +10,16 @@ from dataclasses import dataclass, field
 
 import numpy as np
 from flac_writer import Residual, Subframe, frame, stream, stream_info
+
+LEFT_OUT = (  # of more channels than streams have here
+    "subset/38 - 3 channels (3.0)",
+    "subset/39 - 4 channels (4.0)",
+    "subset/40 - 5 channels (5.0)",
+    "subset/41 - 6 channels (5.1)",
+    "subset/42 - 7 channels (6.1)",
+    "subset/43 - 8 channels (7.1)",
+    "subset/44 - 8-channel surround, 192kHz, 24 bit, using only 32nd order predictors",
+)
 
 ESCAPE = ("escape", None)
 RICE2 = Residual(method=1)
@@ -81,6 +92,13 @@ def overflowing(order):
     return Subframe("lpc", coefficients=c, precision=15, shift=15, residual=RICE2)
 
 
+def overflowing_within(order):
+    """The same, but the last coefficients undo what the first do: residuals are small."""
+    largest = [2**14] * (order // 2 + 1) + [-(2**14)] * (order - order // 2 - 1)
+    c = tuple(min(c if j % 2 else -c, 2**14 - 1) for j, c in enumerate(largest))
+    return Subframe("lpc", coefficients=c, precision=15, shift=15, residual=RICE2)
+
+
 def seek_table(points):
     return 3, (b"\xff" * 8 + bytes(10)) * points
 
@@ -93,6 +111,16 @@ def comment(fields):
 def picture(mime, size):
     head = (3).to_bytes(4, "big") + len(mime).to_bytes(4, "big") + mime + bytes(20)
     return 6, head + size.to_bytes(4, "big") + bytes(size)
+
+
+def cue_sheet(tracks, indexes):
+    index = b"".join(bytes(7) + bytes([i, i, 0, 0, 0]) for i in range(indexes))
+    numbers = [*range(1, tracks + 1), 255]  # the last is the lead-out
+    out = bytes(128 + 8 + 259) + bytes([len(numbers)])
+    for number in numbers:
+        count = indexes if number < 255 else 0
+        out += bytes(8) + bytes([number]) + bytes(26) + bytes([count]) + index[: 12 * count]
+    return 5, out
 
 
 # -- cases -----------------------------------------------------------------------------
@@ -152,6 +180,9 @@ def sample_cases():
         name = f"subset/{number} - predictor overflow check, {bits}-bit"
         subframes = (overflowing(32), overflowing(31), overflowing(8), overflowing(1))
         yield Recipe(name, bits=bits, signal="alternating", subframes=subframes, blocks=(300,) * 4)
+    subframes = tuple(overflowing_within(order) for order in (32, 31, 8, 2))
+    yield Recipe("predictor overflow check, 32-bit", bits=32, signal="alternating",
+                 subframes=subframes, blocks=(300,) * 4)  # fmt: skip
     for bits in (8, 12, 16, 20, 24, 32):
         for signal in ("extremes", "alternating"):
             orders = tuple(Subframe(order=n, residual=RICE2) for n in range(5 if bits < 28 else 1))
@@ -207,15 +238,19 @@ def metadata_cases():
     yield Recipe("subset/47 - only STREAMINFO")
     big = [seek_table(50_000), (1, bytes(2**20)), picture(b"image/png", 2**20)]
     big += [comment([b"A=" + b"a" * 2**20]), (2, b"test" + bytes(2**20))]
+    big += [cue_sheet(254, 255)]
     names = ["48 - Extremely large SEEKTABLE", "49 - Extremely large PADDING"]
     names += ["50 - Extremely large PICTURE", "51 - Extremely large VORBISCOMMENT"]
-    names += ["52 - Extremely large APPLICATION"]
+    names += ["52 - Extremely large APPLICATION", "53 - CUESHEET with very many indexes"]
     for name, block in zip(names, big, strict=True):
         yield Recipe(f"subset/{name}", metadata=(block,), blocks=(200, 100))
     repeated = (comment([b"TITLE=again"]),) * 1000
     yield Recipe("subset/54 - 1000x repeating VORBISCOMMENT", metadata=repeated, blocks=(200, 100))
     yield Recipe("subset/55 - file 48-53 combined", metadata=tuple(big), blocks=(200, 100))
-    yield Recipe("subset/56 - JPG PICTURE", metadata=(picture(b"image/jpeg", 99),))
+    pictures = {"56 - JPG": b"image/jpeg", "57 - PNG": b"image/png"}
+    pictures |= {"58 - GIF": b"image/gif", "59 - AVIF": b"image/avif"}
+    for name, mime in pictures.items():
+        yield Recipe(f"subset/{name} PICTURE", metadata=(picture(mime, 99),), blocks=(200, 100))
     yield Recipe("subset/60 - mono audio", channels=(1,))
 
 
