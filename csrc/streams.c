@@ -15,7 +15,7 @@ typedef struct {
     int32_t channels;
     int64_t stream_size;
     int64_t block;              /* samples of each frame but the last; 0 where not known */
-    int64_t first, wanted, end; /* samples: of wanted ones the first, the next, one after the last */
+    int64_t first, wanted, end; /* samples that are wanted: the first, the next, where they end */
     uint8_t *out;               /* where the next wanted sample goes */
     int64_t frames;             /* that libFLAC has given */
     int64_t frame;              /* that it is asked for; -1 for none, or where not known */

@@ -17,6 +17,7 @@ from flaccodec.exceptions import (
     QuantaTooFineError,
     UnsupportedDtypeError,
 )
+from flaccodec.hdf5 import read_array, write_array
 from flaccodec.utils import float_to_int, int_to_float
 
 flacarray = pytest.importorskip("flacarray", reason="the real flacarray is not installed")
@@ -259,6 +260,17 @@ def test_after_a_seek_among_blocks_that_differ_no_frame_is_named():
     with pytest.raises(CorruptStreamError, match=r"\(at stream 0\)") as caught:
         decode_part(data, 1100, 1200)
     assert caught.value.frame is None
+
+
+def test_errors_of_groups_name_the_frame_too(tmp_path):
+    h5py = pytest.importorskip("h5py")
+    with h5py.File(tmp_path / "a.h5", "w") as group:
+        write_array(make("int32", (3, 9000)), group)
+        end_of_stream_1 = int(group["stream_starts"][2])
+        group["compressed"][end_of_stream_1 - 5] ^= 255
+        with pytest.raises(CorruptStreamError, match=r"group .*stream 1, frame 2") as caught:
+            read_array(group)
+    assert (caught.value.stream, caught.value.frame) == (1, 2)
 
 
 def test_no_frame_is_named_where_none_is_to_blame():
