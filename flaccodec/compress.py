@@ -12,7 +12,7 @@ from flaccodec import core
 from flaccodec.exceptions import ConfigurationError, UnsupportedDtypeError
 from flaccodec.index import ChunkIndex
 from flaccodec.threads import available_processors, in_pool, resolve_threads
-from flaccodec.utils import float_to_int
+from flaccodec.utils import check_one_given, float_to_int, unmasked
 
 __all__ = ["array_compress"]
 
@@ -70,7 +70,7 @@ def compress_integers(
 
 
 def array_compress(
-    arr: npt.NDArray[Any],
+    arr: npt.ArrayLike,
     level: int = core.DEFAULT_LEVEL,
     quanta: npt.ArrayLike | None = None,
     precision: npt.ArrayLike | None = None,
@@ -80,11 +80,12 @@ def array_compress(
 
     Parameters
     ----------
-    arr : ndarray of int32, int64, float32 or float64, shape (..., n)
+    arr : array_like of int32, int64, float32 or float64, shape (..., n)
     level : int
         FLAC's level, 0 (fast) to 8 (small).
     quanta, precision : float or array_like, optional
-        For floats one of the two, as for `flaccodec.utils.float_to_int`.
+        For floats one of the two, as for `flaccodec.utils.float_to_int`. Integers are stored
+        exactly whichever is given, as flacarray does.
     use_threads : bool
         Whether to encode on several threads.
 
@@ -102,15 +103,19 @@ def array_compress(
     UnsupportedDtypeError, ConfigurationError, EmptyArrayError, QuantaError, QuantaTooFineError
         As their names say.
     """
-    if arr.dtype not in _DTYPES:
+    array = unmasked(arr)
+    if array.dtype not in _DTYPES:
         raise UnsupportedDtypeError(
             "flacarray's streams are of int32, int64, float32 and float64. "
-            f"Got {arr.dtype}: use a FlacArray or FlacCodec."
+            f"Got {array.dtype}: use a FlacArray or FlacCodec."
         )
+    if not array.ndim:
+        raise ConfigurationError("an array without axes has no streams: reshape it to (1,).")
+    check_one_given(quanta, precision)
     threads, level = choose_threads(use_threads), check_level(level)
-    if arr.dtype.kind == "i":
-        return (*compress_integers(arr, level, threads), None, None)
+    if array.dtype.kind == "i":
+        return (*compress_integers(array, level, threads), None, None)
     if quanta is None and precision is None:
         raise ConfigurationError("floats need quanta or precision. Got neither.")
-    integers, offsets, gains = float_to_int(arr, quanta, precision)
+    integers, offsets, gains = float_to_int(array, quanta, precision)
     return (*compress_integers(integers, level, threads), offsets, gains)

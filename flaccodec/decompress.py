@@ -27,6 +27,17 @@ def _sample_range(first: int | None, last: int | None, stream_size: int) -> tupl
     return begin, end
 
 
+def _table(name: str, values: npt.ArrayLike, leading: tuple[int, ...]) -> npt.NDArray[Any]:
+    """Check that there is one number for each stream."""
+    table = np.atleast_1d(np.asarray(values))
+    if table.shape != leading or table.dtype.kind not in "iuf":
+        raise ConfigurationError(
+            f"{name} must be numbers of the shape of stream_starts, {leading}. "
+            f"Got {table.dtype} of shape {table.shape}."
+        )
+    return table
+
+
 def array_decompress_slice(
     compressed: core.Buffer,
     stream_size: int,
@@ -92,7 +103,10 @@ def array_decompress_slice(
     leading, indices, numbers = starts.shape, None, None
     tables = [starts, nbytes]
     if stream_offsets is not None and stream_gains is not None:
-        tables += [np.reshape(v, leading) for v in (stream_offsets, stream_gains)]
+        tables += [
+            _table(name, values, leading)
+            for name, values in (("stream_offsets", stream_offsets), ("stream_gains", stream_gains))
+        ]
     if keep is not None:
         mask = check_keep(keep, leading)
         indices, numbers = kept_indices(mask), np.flatnonzero(mask)

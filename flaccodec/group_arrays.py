@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from flaccodec import core, memory
-from flaccodec.array import FlacArray
+from flaccodec.array import FlacArray, _check_samples
 from flaccodec.blocks import in_block, is_elsewhere, read_blocks
 from flaccodec.compress import array_compress, choose_threads, compress_integers
 from flaccodec.exceptions import (
@@ -16,11 +16,12 @@ from flaccodec.exceptions import (
     CorruptStreamError,
     EmptyArrayError,
     FlacCodecError,
+    QuantaError,
     UnsupportedDtypeError,
 )
 from flaccodec.group_layout import GroupStreams, check_dtype, stack_tables, table_shape
 from flaccodec.progress import stream_blocks
-from flaccodec.utils import per_stream, whole_offset
+from flaccodec.utils import check_one_given, gains_of, per_stream, unmasked, whole_offset
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -65,7 +66,8 @@ def compress_parts(
     progress: bool,
 ) -> ArrayParts:
     """Compress an array to streams of format 1, by blocks where it is not in memory."""
-    array = arr if is_elsewhere(arr) else np.asarray(arr)
+    check_one_given(quanta, precision)
+    array = arr if is_elsewhere(arr) else unmasked(arr)
     dtype = array.dtype.newbyteorder("=")
     check_dtype(dtype)
     shape = tuple(map(int, array.shape))
@@ -76,7 +78,7 @@ def compress_parts(
     else:
         whole = np.asarray(array).astype(dtype, copy=False)
         parts = iter([array_compress(whole, level, quanta, precision, use_threads)])
-    uniform = quanta is not None and np.ndim(quanta) == 0
+    uniform = dtype.kind == "f" and quanta is not None and np.ndim(quanta) == 0
     extras = {QUANTA: float(np.asarray(quanta))} if uniform else {}
     return ArrayParts(shape, dtype, extras, parts)
 
@@ -140,11 +142,9 @@ def sample_range(streams: GroupStreams, stream_slice: slice | None) -> tuple[int
     Raises
     ------
     ConfigurationError
-        The slice has a step.
+        It is no slice, or has a step.
     """
-    if stream_slice is not None and stream_slice.step not in (None, 1):
-        raise ConfigurationError(f"stream_slice must have no step. Got {stream_slice}.")
-    first, last, _ = (stream_slice or slice(None)).indices(streams.stream_size)
+    first, last, _ = _check_samples(stream_slice).indices(streams.stream_size)
     return first, max(first, last)
 
 
@@ -280,6 +280,8 @@ def encode_anew(fa: FlacArray, what: str, progress: bool) -> GroupStreams:
         raise UnsupportedDtypeError(
             f"flacarray's group layout cannot hold floats without quanta: {ADVICE}"
         )
+    if quanta is not None:
+        _check_gains(quanta, fa.dtype)
     parts = [
         _encode_anew(fa, None if quanta is None else quanta[block], block)
         for block in stream_blocks(fa.nstreams, fa.stream_size, what, progress)
@@ -303,8 +305,17 @@ def _encode_anew(fa: FlacArray, quanta: npt.NDArray[Any] | None, block: slice) -
     if quanta is None:
         return (*compress_integers(values, fa.level, threads), None, None)
     integers, middle = _grid(values, quanta)
-    offsets, gains = (middle * quanta).astype(fa.dtype), (1 / quanta).astype(fa.dtype)
+    offsets, gains = (middle * quanta).astype(fa.dtype), gains_of(quanta, fa.dtype)
     return (*compress_integers(integers, fa.level, threads), offsets, gains)
+
+
+def _check_gains(quanta: npt.NDArray[np.float64], dtype: np.dtype[Any]) -> None:
+    try:
+        gains_of(quanta, dtype)
+    except QuantaError as error:
+        raise UnsupportedDtypeError(
+            f"flacarray's group layout cannot hold the array: {error} Or {ADVICE}"
+        ) from error
 
 
 def _grid(

@@ -261,6 +261,30 @@ def check_tables(streams: GroupStreams | GroupTables) -> None:
         wants[STREAM_GAINS] = streams.dtype
     for name, table in tables_of(streams).items():
         _check_table(name, table, wants.get(name), streams)
+    if streams.stream_gains is not None and streams.stream_offsets is not None:
+        _check_values(streams.stream_offsets, streams.stream_gains)
+
+
+def _check_values(offsets: npt.NDArray[Any], gains: npt.NDArray[Any]) -> None:
+    """Check that floats can be restored with these."""
+    with np.errstate(all="ignore"):
+        steps = gains.dtype.type(1) / gains
+        cannot = ~((gains > 0) & np.isfinite(gains) & np.isfinite(steps))
+    for name, table, bad, wanted in (
+        (STREAM_GAINS, gains, cannot, "positive and finite, as must be 1 / gain"),
+        (STREAM_OFFSETS, offsets, ~np.isfinite(offsets), "finite"),
+    ):
+        if bad.any():
+            index = _first(bad)
+            raise CorruptGroupError(
+                f"{name} must be {wanted}. Got {table[index]} for stream {index}."
+            )
+
+
+def _first(marked: npt.NDArray[np.bool_]) -> tuple[int, ...]:
+    """Return the index of the first that is marked."""
+    at = np.unravel_index(int(np.argmax(marked)), marked.shape)
+    return tuple(int(i) for i in at)
 
 
 def tables_of(streams: GroupStreams | GroupTables) -> dict[str, npt.NDArray[Any] | None]:
@@ -314,8 +338,7 @@ def check_ranges(starts: npt.NDArray[np.int64], nbytes: npt.NDArray[np.int64], s
     outside = (starts < 0) | (nbytes < 1) | (starts > size) | (nbytes > size - starts)
     if not outside.any():
         return
-    at = np.unravel_index(int(np.argmax(outside)), outside.shape)
-    index = tuple(int(i) for i in at)
+    index = _first(outside)
     raise CorruptGroupError(
         f"stream {index} must lie within the {size:,} bytes of {COMPRESSED}. "
         f"Got start {int(starts[index]):,} and {int(nbytes[index]):,} bytes."

@@ -151,7 +151,8 @@ def write_array(
     level : int
         FLAC's level, 0 (fast) to 8 (small).
     quanta, precision : float or array_like, optional
-        For floats one of the two, as for `flaccodec.utils.float_to_int`.
+        For floats one of the two, as for `flaccodec.utils.float_to_int`. Integers are stored
+        exactly whichever is given, as flacarray does.
     mpi_comm : mpi4py.MPI.Comm, optional
         All its ranks call this, each with its part of one array (see `FlacArray.from_array`).
         Where the file is open with ``driver="mpio"`` on all ranks, each writes its own part;
@@ -167,6 +168,8 @@ def write_array(
         The layout cannot hold the dtype; the message says what can.
     GroupExistsError
         The group has datasets of these names.
+    ConfigurationError
+        The array is masked, or both quanta and precision are given.
     """
     if is_comm(mpi_comm) and mpi_comm.size > 1:
         options = {
@@ -203,7 +206,7 @@ def read_array(
     stream_slice : slice, optional
         Which samples of each, without a step.
     keep_indices : bool
-        Also return the indices of the kept streams.
+        Also return the indices of the kept streams, or None without `keep`, as flacarray does.
     mpi_comm : mpi4py.MPI.Comm, optional
         All its ranks call this, and each gets some rows along the leading axis, or the streams
         kept in them. `hgrp` may be None on all but rank 0, which then reads for them.
@@ -221,9 +224,9 @@ def read_array(
     ndarray
         The values that flacarray restores, bit for bit. With `keep`, of shape
         (number kept, samples).
-    list of tuple of int
-        Only with `keep` and `keep_indices`: where in the leading shape, of the whole array,
-        each stream is.
+    list of tuple of int, or None
+        Only with `keep_indices`: where in the leading shape, of the whole array, each stream is;
+        None without `keep`.
 
     Raises
     ------
@@ -241,7 +244,7 @@ def read_array(
     array, indices = mpi_groups.read_array_anywhere(
         HDF5Door(), hgrp, read_streams, mpi_comm, keep, mpi_dist, options
     )
-    return (array, indices) if keep is not None and keep_indices else array
+    return (array, indices) if keep_indices else array
 
 
 if __name__ == "__main__":

@@ -38,6 +38,7 @@ from flaccodec.mpi_distribution import (
 from flaccodec.mpi_group_read import read_by_all, read_by_first
 from flaccodec.mpi_messages import receive, send
 from flaccodec.mpi_ranks import attempt, direct, share
+from flaccodec.utils import unmasked
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -155,7 +156,7 @@ def write_array(door: Door, group: Any, comm: Any, arr: Any, options: Mapping[st
     Exception
         On all ranks what went wrong on one, as `flaccodec.mpi_ranks.share` says.
     """
-    local = attempt(comm, lambda: None if arr is None else np.asarray(arr))
+    local = attempt(comm, lambda: None if arr is None else unmasked(arr))
     layout = layout_of(comm, local)
 
     def compress() -> GroupStreams:

@@ -72,6 +72,33 @@ def check_quanta(quanta: npt.NDArray[Any]) -> None:
         )
 
 
+def unmasked(arr: Any) -> npt.NDArray[Any]:
+    """Do as ``np.asarray``, but to masked arrays.
+
+    Raises
+    ------
+    ConfigurationError
+        It is one.
+    """
+    if isinstance(arr, np.ma.MaskedArray):
+        raise ConfigurationError(
+            "arr must not be masked, since masks are not kept: use arr.filled(value)."
+        )
+    return np.asarray(arr)
+
+
+def check_one_given(quanta: npt.ArrayLike | None, precision: npt.ArrayLike | None) -> None:
+    """Check that not both are given.
+
+    Raises
+    ------
+    ConfigurationError
+        They are.
+    """
+    if quanta is not None and precision is not None:
+        raise ConfigurationError("give quanta or precision, not both.")
+
+
 def check_precision(digits: npt.NDArray[Any]) -> None:
     """Check that all precisions are such that 10**precision is a float64.
 
@@ -126,6 +153,38 @@ def _check_fit(scaled: npt.NDArray[Any], quanta: npt.NDArray[Any], bits: int) ->
     )
 
 
+def gains_of(quanta: npt.NDArray[np.float64], dtype: npt.DTypeLike) -> npt.NDArray[Any]:
+    """Return 1 / quanta in a dtype, float32 or float64, that tells the quanta.
+
+    Raises
+    ------
+    QuantaTooFineError, QuantaError
+        It would be infinite, or too small a number; the message names the stream, and what would
+        do.
+    """
+    dtype = np.dtype(dtype)
+    info = np.finfo(dtype)
+    with np.errstate(over="ignore", divide="ignore"):
+        gains = np.asarray((1.0 / quanta).astype(dtype))
+        off = np.abs((1 / gains).astype(np.float64) - quanta)
+    bad = np.flatnonzero(~(off <= 4 * info.eps * quanta))
+    if not bad.size:
+        return gains
+    stream, given = int(bad[0]), float(np.ravel(quanta)[bad[0]])
+    place = f"for gains of {dtype} (at stream {stream:,}). Got {given!r}."
+    if given < 1:
+        smallest = float(1 / np.float64(info.max)) * (1 + 1e-6)
+        raise QuantaTooFineError(
+            f"quanta are too fine {place} The smallest quanta that would do are {smallest!r}.",
+            stream,
+            0,
+            smallest,
+        )
+    raise QuantaError(
+        f"quanta are too coarse {place} The largest that would do are {float(info.max) / 2!r}."
+    )
+
+
 def whole_offset(offsets: npt.NDArray[np.float64], dtype: npt.DTypeLike) -> npt.NDArray[np.float64]:
     """Round offsets in quanta to whole numbers that are known again once they are of a dtype.
 
@@ -177,8 +236,7 @@ def float_to_int(
     """
     if data.dtype not in _INTEGERS:
         raise UnsupportedDtypeError(f"data must be float32 or float64. Got {data.dtype}.")
-    if quanta is not None and precision is not None:
-        raise ConfigurationError("give quanta or precision, not both.")
+    check_one_given(quanta, precision)
     if data.size == 0:
         raise EmptyArrayError(f"the array has no samples: its shape is {data.shape}.")
     if not np.isfinite(data).all():
@@ -188,6 +246,7 @@ def float_to_int(
             "a FlacArray or FlacCodec keeps such samples."
         )
     steps = _choose_quanta(data, quanta, precision)
+    gains = gains_of(steps, data.dtype)
     middle = data.min(axis=-1) / 2.0 + data.max(axis=-1) / 2.0
     offsets = whole_offset(middle / steps, data.dtype) * steps
     scaled = np.rint((data - offsets[..., np.newaxis]) / steps[..., np.newaxis])
@@ -197,7 +256,7 @@ def float_to_int(
     return (
         scaled.astype(dtype),
         offsets.astype(data.dtype).reshape(shape),
-        (1.0 / steps).astype(data.dtype).reshape(shape),
+        gains.reshape(shape),
     )
 
 

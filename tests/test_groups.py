@@ -574,6 +574,22 @@ def test_channels_that_cannot_be(broken, channels):
     )
 
 
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        *(("stream_gains", value) for value in (0.0, -0.5, np.nan, np.inf, 1e-310)),
+        *(("stream_offsets", value) for value in (np.nan, np.inf, -np.inf)),
+    ],
+)
+def test_values_that_nothing_can_be_restored_with(broken, name, value):
+    table = broken.group[name][...]
+    table[2, 3] = table[4, 0] = value
+    broken.replace(name, table)
+    broken.complains(
+        CorruptGroupError, rf"{name} must be .*finite.* Got {value} for stream \(2, 3\)"
+    )
+
+
 def test_missing_attributes(broken):
     del broken.group["stream_starts"].attrs["stream_size"]
     broken.complains(CorruptGroupError, "stream_starts lacks its attribute stream_size")
