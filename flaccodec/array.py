@@ -422,9 +422,13 @@ class FlacArray:
         Returns
         -------
         FlacArray
+            Of a group's floats with quanta, and near what its `read_array` returns: as exactly as
+            `flaccodec.group_arrays.grid_values` says.
 
         Raises
         ------
+        EmptyArrayError
+            `keep` selects no stream of the group.
         GroupError
             The group holds no flacarray data, or data that contradict each other.
         CorruptChunkError, ChunkMismatchError
@@ -517,9 +521,13 @@ class FlacArray:
         Returns
         -------
         FlacArray
+            Of a group's floats with quanta, and near what its `read_array` returns: as exactly as
+            `flaccodec.group_arrays.grid_values` says.
 
         Raises
         ------
+        EmptyArrayError
+            `keep` selects no stream of the group.
         GroupError
             The group holds no flacarray data, or data that contradict each other.
         """
