@@ -40,6 +40,16 @@ typedef struct {
     fc_exceptions exceptions;
 } worker;
 
+#define EXCEPTIONS_A_PART 65536
+
+/* Exceptions on their way to the end of the chunk; each part goes when it is written
+ * there. One list of all would be in memory twice: while it grows, and beside the chunk. */
+typedef struct part {
+    struct part *next;
+    fc_exceptions list; /* of these */
+    fc_exception items[EXCEPTIONS_A_PART];
+} part;
+
 typedef struct encoding {
     const fc_view *samples;
     const fc_encode_options *options;
@@ -57,7 +67,8 @@ typedef struct encoding {
     int64_t n_workers;
     uint8_t *chunk;
     int64_t written;
-    fc_exceptions exceptions;
+    part *first_part, *last_part;
+    int64_t n_exceptions;
 } encoding;
 
 /* -- checking options ------------------------------------------------------ */
@@ -257,6 +268,29 @@ static int encode_job(void *context, int slot, int64_t job, fc_error *error) {
     return code ? fc_fail_at(error, code, w->first / e->header.n_frames, -1, -1) : FC_OK;
 }
 
+static part *add_part(encoding *e) {
+    part *p = fc_map(sizeof *p);
+    if (!p) return NULL;
+    p->list = (fc_exceptions){p->items, 0, EXCEPTIONS_A_PART};
+    *(e->last_part ? &e->last_part->next : &e->first_part) = p;
+    return e->last_part = p;
+}
+
+static void drop_part(encoding *e) {
+    part *p = e->first_part;
+    e->first_part = p->next;
+    fc_unmap(p, sizeof *p);
+}
+
+static int append_exception(encoding *e, fc_exception run, fc_error *error) {
+    part *p = e->last_part;
+    if (p && fc_join_exception(&p->list, run)) return FC_OK;
+    if (!p || p->list.n == EXCEPTIONS_A_PART) p = add_part(e);
+    if (!p) return fc_fail(error, FC_ERR_MEMORY);
+    e->n_exceptions++;
+    return fc_add_exception(&p->list, run, error);
+}
+
 static int append_job(void *context, int slot, int64_t job, fc_error *error) {
     encoding *e = context;
     worker *w = e->workers + slot;
@@ -271,7 +305,7 @@ static int append_job(void *context, int slot, int64_t job, fc_error *error) {
         fc_put32(e->chunk + fc_sizes_at(&e->header) + 4 * g, fc_frame_entry(frame, size));
     }
     for (int64_t i = 0; i < w->exceptions.n; i++)
-        if (fc_add_exception(&e->exceptions, w->exceptions.items[i], error)) return error->code;
+        if (append_exception(e, w->exceptions.items[i], error)) return error->code;
     return FC_OK;
 }
 
@@ -321,7 +355,7 @@ static void free_encoding(encoding *e) {
     free(e->offsets);
     free(e->kinds);
     free(e->quanta);
-    free(e->exceptions.items);
+    while (e->first_part) drop_part(e);
     free(e->chunk);
 }
 
@@ -340,18 +374,25 @@ static int make_plans(encoding *e) {
     return FC_OK;
 }
 
+/* Blocks of this size glibc maps, and what is mapped grows without being copied. A small
+ * chunk is copied sooner than mapped. */
+#define FEWEST_MAPPED ((size_t)33 << 20)
+#define SMALL ((size_t)4 << 20)
+
 /* The most bytes that header, index and streams can take. Most of it is
- * never touched, and so never becomes memory. */
+ * never touched, and so never becomes memory. Exceptions come behind them. */
 static size_t chunk_bound(const encoding *e) {
     const fc_header *h = &e->header;
     size_t bound = (size_t)h->head_size;
+    int others = 0;
     for (int64_t stream = 0; stream < h->n_streams; stream++) {
         fc_plan plan = plan_of(e, stream);
+        others |= plan.others;
         int64_t last = fc_frame_samples(h, h->n_frames - 1);
         bound += FC_STREAM_HEADER_SIZE + fc_frame_bound(last, plan.channels, plan.bits)
             + (size_t)(h->n_frames - 1) * fc_frame_bound(h->frame_size, plan.channels, plan.bits);
     }
-    return bound;
+    return others && bound > SMALL && bound < FEWEST_MAPPED ? FEWEST_MAPPED : bound;
 }
 
 static int make_workers(encoding *e) {
@@ -427,13 +468,17 @@ static void write_stream_headers(encoding *e) {
 
 static int write_exceptions(encoding *e, fc_error *error) {
     fc_header *h = &e->header;
-    h->exceptions_size = FC_EXCEPTION_SIZE * e->exceptions.n;
+    h->exceptions_size = FC_EXCEPTION_SIZE * e->n_exceptions;
     h->chunk_size = e->written + h->exceptions_size;
     uint8_t *chunk = realloc(e->chunk, (size_t)h->chunk_size);
     if (!chunk) return fc_fail(error, FC_ERR_MEMORY);
     e->chunk = chunk;
-    for (int64_t i = 0; i < e->exceptions.n; i++)
-        fc_write_exception(chunk + e->written + FC_EXCEPTION_SIZE * i, e->exceptions.items + i);
+    uint8_t *at = chunk + e->written;
+    for (; e->first_part; drop_part(e)) {
+        const fc_exceptions *some = &e->first_part->list;
+        for (int64_t i = 0; i < some->n; i++, at += FC_EXCEPTION_SIZE)
+            fc_write_exception(at, some->items + i);
+    }
     h->exceptions_crc = fc_crc32c(0, chunk + e->written, h->exceptions_size);
     return FC_OK;
 }

@@ -1,6 +1,7 @@
 #include "memory.h"
 
 #include <stdlib.h>
+#include <sys/mman.h>
 
 /* glibc takes no block above 32 MiB for its own, and a block has a header. */
 #define MOST_KEPT (((size_t)32 << 20) - 65536)
@@ -24,3 +25,10 @@ void fc_keep_freed(size_t size) {
     (void)size;
 #endif
 }
+
+void *fc_map(size_t size) {
+    void *memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    return memory == MAP_FAILED ? NULL : memory;
+}
+
+void fc_unmap(void *memory, size_t size) { munmap(memory, size); }

@@ -9,4 +9,9 @@
  * mapped again, page by page. */
 void fc_keep_freed(size_t size);
 
+/* Zeroed memory that goes back to the system when it is unmapped, where malloc's may be
+ * kept for later; NULL where there is none. */
+void *fc_map(size_t size);
+void fc_unmap(void *memory, size_t size);
+
 #endif

@@ -83,13 +83,17 @@ static int grow(fc_exceptions *list, fc_error *error) {
     return FC_OK;
 }
 
-int fc_add_exception(fc_exceptions *list, fc_exception e, fc_error *error) {
+int fc_join_exception(fc_exceptions *list, fc_exception e) {
     fc_exception *last = list->n ? list->items + list->n - 1 : NULL;
-    if (last && last->stream == e.stream && last->start + last->length == e.start
-        && last->bits == e.bits && e.length <= FC_EXCEPTION_MAX_RUN - last->length) {
-        last->length += e.length;
-        return FC_OK;
-    }
+    if (!last || last->stream != e.stream || last->start + last->length != e.start
+        || last->bits != e.bits || e.length > FC_EXCEPTION_MAX_RUN - last->length)
+        return 0;
+    last->length += e.length;
+    return 1;
+}
+
+int fc_add_exception(fc_exceptions *list, fc_exception e, fc_error *error) {
+    if (fc_join_exception(list, e)) return FC_OK;
     if (list->n == list->room && grow(list, error)) return error->code;
     list->items[list->n++] = e;
     return FC_OK;

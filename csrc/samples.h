@@ -31,6 +31,9 @@ typedef struct fc_exceptions {
     int64_t n, room;
 } fc_exceptions;
 
+/* Joins a run to the last where they touch; returns whether they do. */
+int fc_join_exception(fc_exceptions *list, fc_exception e);
+
 /* Appends a run, joining it to the last where they touch. */
 int fc_add_exception(fc_exceptions *list, fc_exception e, fc_error *error);
 

@@ -59,6 +59,39 @@ def test_peak_memory(dtype, shape, threads):
     assert decoding <= both / 10
 
 
+FROM_ARRAY = """
+import re, sys
+import numpy as np
+from flaccodec import FlacArray
+
+def status(name):
+    return int(re.search(name + r":\\s*(\\d+) kB", open("/proc/self/status").read())[1]) * 1024
+
+options, step, threads = eval(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
+array = np.random.default_rng(0).normal(0, 3000, (2000, 5000))
+if step:
+    array.reshape(-1)[::step] = np.nan
+FlacArray.from_array(array[:50].copy(), use_threads=threads > 1, **options)
+open("/proc/self/clear_refs", "w").write("5")
+before = status("VmRSS")
+fa = FlacArray.from_array(array, use_threads=threads > 1, **options)
+print(status("VmHWM") - before - len(fa.to_chunk()), array.nbytes)
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="needs Linux's /proc")
+@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize("nan_every", [0, 7, 1000])
+@pytest.mark.parametrize("options", [{}, {"quanta": 0.5}, {"precision": 3}, {"lossless": True}])
+def test_peak_memory_of_from_array(options, nan_every, threads):
+    arguments = [repr(options), str(nan_every), str(threads)]
+    result = subprocess.run(
+        [sys.executable, "-c", FROM_ARRAY, *arguments], capture_output=True, text=True, check=True
+    )
+    beyond, given = map(int, result.stdout.split())
+    assert beyond <= given / 10
+
+
 CHUNK_AFTER_CHUNK = """
 import resource, sys
 import h5py
