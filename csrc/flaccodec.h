@@ -227,7 +227,8 @@ int fc_decode(const uint8_t *head, int64_t head_size, const fc_piece *pieces,
  * nbytes[i] bytes from bytes + starts[i] on, all within size. Samples first
  * to last - 1 of each go to out, stream after stream: int32 for one channel,
  * int64 for two, the low word first. Each must have stream_size samples; a
- * reader of a part does not look at the frames outside of it. */
+ * reader of a part does not look at the frames outside of it. A failure names
+ * the stream and, where one frame is to blame and its number is known, that. */
 int fc_decode_streams(const uint8_t *bytes, int64_t size, const int64_t *starts,
                       const int64_t *nbytes, int64_t n_streams, int64_t stream_size,
                       int64_t first, int64_t last, int32_t channels, void *out,

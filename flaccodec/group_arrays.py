@@ -341,6 +341,10 @@ ROUNDINGS = 2
 """In eps of a dtype, what the roundings of offsets, gains and 1 / gain come to, and a bit more."""
 
 
+MOST_QUANTA = 2.0**62
+"""From zero, of a FlacArray's samples, which are 64-bit integers; a group's are from offsets."""
+
+
 def flacarray_of(streams: GroupStreams, no_flatten: bool, what: str, progress: bool) -> FlacArray:
     """Make a FlacArray of a group's streams; floats as `grid_values` puts them on a grid.
 
@@ -438,7 +442,9 @@ def _exact_quanta(
     quanta = streams.extras.get(QUANTA)
     if not isinstance(quanta, float | int) or not 0 < quanta < np.inf:
         return None
-    rounding = ROUNDINGS * np.finfo(streams.dtype).eps
+    if (np.abs(offsets) >= MOST_QUANTA * quanta).any():
+        return None
+    rounding = ROUNDINGS * float(np.finfo(streams.dtype).eps)
     off_grid = offsets - whole_offset(offsets / quanta, streams.dtype) * quanta
     if (np.abs(steps - quanta) > rounding * quanta).any():
         return None
@@ -458,6 +464,8 @@ def fit_quanta(
     that values near it stay as they are. Those of flacarray 0.2 lie anywhere: there the step
     is halved until the grid passes the offset within a rounding. That is smaller than lossless
     floats are, and such streams can be written to a group again; those beside them keep theirs.
+    Steps so fine that a FlacArray could not count them from zero, far below the dtype's precision
+    there, become coarser.
 
     Parameters
     ----------
@@ -471,9 +479,10 @@ def fit_quanta(
     -------
     ndarray, shape (streams,)
     """
-    rounding = ROUNDINGS * np.finfo(dtype).eps
-    tolerance = rounding * np.maximum(largest, np.abs(offsets))
-    quanta = steps
+    rounding = ROUNDINGS * float(np.finfo(dtype).eps)
+    scale = np.maximum(largest, np.abs(offsets))
+    tolerance = rounding * scale
+    quanta = np.maximum(steps, scale / MOST_QUANTA)
     while True:
         whole = np.rint(offsets / quanta)
         missed = np.abs(offsets - whole * quanta)

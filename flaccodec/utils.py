@@ -167,7 +167,7 @@ def gains_of(quanta: npt.NDArray[np.float64], dtype: npt.DTypeLike) -> npt.NDArr
     with np.errstate(over="ignore", divide="ignore"):
         gains = np.asarray((1.0 / quanta).astype(dtype))
         off = np.abs((1 / gains).astype(np.float64) - quanta)
-    bad = np.flatnonzero(~(off <= 4 * info.eps * quanta))
+    bad = np.flatnonzero(~(off <= 4 * float(info.eps) * quanta))
     if not bad.size:
         return gains
     stream, given = int(bad[0]), float(np.ravel(quanta)[bad[0]])

@@ -10,6 +10,8 @@ import h5py
 import numpy as np
 import pytest
 import zarr
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 import flaccodec.hdf5
 import flaccodec.zarr
@@ -24,6 +26,7 @@ from flaccodec.exceptions import (
     QuantaTooFineError,
     UnsupportedDtypeError,
 )
+from flaccodec.group_arrays import fit_quanta
 from flaccodec.group_layout import DATASETS
 
 SHAPES = [(900,), (1, 900), (4, 900), (2, 3, 900)]
@@ -221,6 +224,39 @@ def test_streams_of_one_value_are_read(dtype, kind, group):
     group["stream_offsets"][...] = offsets
     fa = read(FlacArray, group)
     np.testing.assert_allclose(fa.to_array(), np.tile(offsets[:, None], 90), rtol=1e-6)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("by", ["ours", "theirs", "tables"])
+def test_steps_far_below_the_precision_of_the_offset_are_read(by, dtype, kind, group):
+    ours, theirs = modules(kind)
+    data = np.full((2, 90), 1e12, dtype)
+    if by == "ours":
+        ours.write_array(data, group, quanta=1e-12)
+    else:
+        theirs.write_array(data, group, quanta=1e-3)
+        gains = group["stream_gains"]
+        gains[...] = np.full(2, 1e30 if by == "tables" else 1e10, dtype)
+    fa = read(FlacArray, group)
+    np.testing.assert_array_equal(fa.to_array(), ours.read_array(group))
+    assert_goes_on(fa, another(group))
+
+
+@settings(max_examples=300)
+@given(
+    offset=st.floats(allow_nan=False, allow_infinity=False),
+    step=st.floats(1e-300, 1e300),
+    largest=st.floats(0, 1e300),
+    dtype=st.sampled_from(["float32", "float64"]),
+)
+def test_a_grid_passes_any_offset(offset, step, largest, dtype):
+    args = (np.array([value]) for value in (offset, step, largest))
+    quanta = fit_quanta(*args, np.dtype(dtype))
+    scale = max(abs(offset), largest)
+    assert 0 < quanta[0] < np.inf
+    missed = abs(offset - np.rint(offset / quanta[0]) * quanta[0])
+    assert missed <= 2 * float(np.finfo(dtype).eps) * scale + 5e-324
+    assert scale / quanta[0] < 2.0**63
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
