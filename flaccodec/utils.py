@@ -189,7 +189,8 @@ def whole_offset(offsets: npt.NDArray[np.float64], dtype: npt.DTypeLike) -> npt.
     """Round offsets in quanta to whole numbers that are known again once they are of a dtype.
 
     Those of 2**22 and more are multiples of a power of two for float32: its spacing there is
-    up to a quarter of that, so that the product with the quanta, rounded, tells the number.
+    up to a quarter of that, so that the product with the quanta, rounded, tells the number. The
+    power is small beside the range of integers, from which it takes.
 
     Parameters
     ----------
@@ -198,8 +199,9 @@ def whole_offset(offsets: npt.NDArray[np.float64], dtype: npt.DTypeLike) -> npt.
     dtype : dtype
         float32 or float64.
     """
+    info = np.finfo(dtype)
     _, exponents = np.frexp(offsets)
-    units = np.ldexp(1.0, np.maximum(0, exponents - (np.finfo(dtype).nmant - 1)))
+    units = np.ldexp(1.0, np.clip(exponents - (info.nmant - 1), 0, info.bits - 4))
     return np.asarray(np.rint(offsets / units) * units)
 
 

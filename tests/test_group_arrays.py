@@ -28,6 +28,7 @@ from flaccodec.exceptions import (
 )
 from flaccodec.group_arrays import fit_quanta
 from flaccodec.group_layout import DATASETS
+from flaccodec.utils import whole_offset
 
 SHAPES = [(900,), (1, 900), (4, 900), (2, 3, 900)]
 DTYPES = ["int32", "int64", "float32", "float64"]
@@ -244,7 +245,20 @@ def test_steps_far_below_the_precision_of_the_offset_are_read(by, dtype, kind, g
 
 @settings(max_examples=300)
 @given(
-    offset=st.floats(allow_nan=False, allow_infinity=False),
+    offset=st.floats(-(2.0**50), 2.0**50),
+    quanta=st.floats(1e-9, 1e9),
+    dtype=st.sampled_from(["float32", "float64"]),
+)
+def test_whole_offsets_are_known_from_their_products(offset, quanta, dtype):
+    whole = whole_offset(np.array([offset]), dtype)
+    assert np.abs(whole - offset) <= max(0.5, abs(offset) * 2.0**-22)
+    rounded = (whole * quanta).astype(dtype).astype("float64")
+    assert whole_offset(rounded / quanta, dtype) == whole
+
+
+@settings(max_examples=300)
+@given(
+    offset=st.floats(-1e300, 1e300),
     step=st.floats(1e-300, 1e300),
     largest=st.floats(0, 1e300),
     dtype=st.sampled_from(["float32", "float64"]),
