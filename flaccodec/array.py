@@ -21,7 +21,14 @@ from flaccodec.exceptions import (
 from flaccodec.index import ChunkIndex, empty_index
 from flaccodec.mpi_distribution import is_comm
 from flaccodec.selection import plan_streams
-from flaccodec.utils import check_keep, check_precision, check_quanta, kept_indices, per_stream
+from flaccodec.utils import (
+    check_keep,
+    check_precision,
+    check_quanta,
+    check_samples,
+    kept_indices,
+    per_stream,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -736,7 +743,7 @@ class FlacArray:
             A frame that is needed is damaged.
         """
         threads = choose_threads(use_threads)
-        samples = _check_samples(stream_slice)
+        samples = check_samples(stream_slice)
         if keep is None:
             shape = self._shape[:-1]
             numbers = np.arange(self.nstreams).reshape(shape)
@@ -877,21 +884,6 @@ def _encode_blocks(
         picks[numbers, 0], picks[numbers, 1] = len(chunks), np.arange(len(rows))
         chunks.append(chunk)
     return core.gather_streams(chunks, picks)
-
-
-def _check_samples(stream_slice: Any) -> slice:
-    """Check a slice of streams that was given, None for all."""
-    if stream_slice is None:
-        return slice(None)
-    if not isinstance(stream_slice, slice):
-        raise ConfigurationError(
-            f"stream_slice must be a slice, such as slice(100, 200), or None. Got {stream_slice!r}."
-        )
-    if stream_slice.step not in (None, 1):
-        raise ConfigurationError(
-            f"stream_slice must have no step. Got {stream_slice}: index the result instead."
-        )
-    return stream_slice
 
 
 def _has_ellipsis(key: Any) -> bool:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from flaccodec import core, memory
-from flaccodec.array import FlacArray, _check_samples
+from flaccodec.array import FlacArray
 from flaccodec.blocks import in_block, is_elsewhere, read_blocks
 from flaccodec.compress import array_compress, choose_threads, compress_integers
 from flaccodec.exceptions import (
@@ -21,7 +21,14 @@ from flaccodec.exceptions import (
 )
 from flaccodec.group_layout import GroupStreams, check_dtype, stack_tables, table_shape
 from flaccodec.progress import stream_blocks
-from flaccodec.utils import check_one_given, gains_of, per_stream, unmasked, whole_offset
+from flaccodec.utils import (
+    check_one_given,
+    check_samples,
+    gains_of,
+    per_stream,
+    unmasked,
+    whole_offset,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -144,7 +151,7 @@ def sample_range(streams: GroupStreams, stream_slice: slice | None) -> tuple[int
     ConfigurationError
         It is no slice, or has a step.
     """
-    first, last, _ = _check_samples(stream_slice).indices(streams.stream_size)
+    first, last, _ = check_samples(stream_slice).indices(streams.stream_size)
     return first, max(first, last)
 
 

@@ -295,6 +295,27 @@ def int_to_float(
 # -- masks ---------------------------------------------------------------------------
 
 
+def check_samples(stream_slice: Any) -> slice:
+    """Check a slice of samples that was given, None for all.
+
+    Raises
+    ------
+    ConfigurationError
+        It is no slice, or has a step.
+    """
+    if stream_slice is None:
+        return slice(None)
+    if not isinstance(stream_slice, slice):
+        raise ConfigurationError(
+            f"stream_slice must be a slice, such as slice(100, 200), or None. Got {stream_slice!r}."
+        )
+    if stream_slice.step not in (None, 1):
+        raise ConfigurationError(
+            f"stream_slice must have no step. Got {stream_slice}: index the result instead."
+        )
+    return stream_slice
+
+
 def check_keep(keep: npt.ArrayLike, leading: tuple[int, ...]) -> npt.NDArray[np.bool_]:
     """Check a mask of streams.
 
