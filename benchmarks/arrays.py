@@ -85,7 +85,7 @@ def _slice_tasks(case: Case) -> tuple[list[str], list[Task]]:
         if not (np.abs(fa[at] - case.array[at]) <= allowed).all():
             raise WrongDataError(f"{contestant.name} on {case.name}: a slice has other samples")
         names.append(contestant.name)
-        tasks.append(Task(partial(fa.__getitem__, at)))
+        tasks.append(Task(partial(fa.__getitem__, at), warm=True))
     return names, tasks
 
 

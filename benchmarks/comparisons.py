@@ -135,15 +135,20 @@ def run_encoding(repeat: int, quick: bool, ours: str, environment: dict[str, str
     return _times(what, ours, "flacarray", *seconds)
 
 
+OUR_ENCODER = "flaccodec with "
+"""What encodes, but for the libFLAC that is there besides."""
+
+
 def encoders() -> Iterator[tuple[str, dict[str, str]]]:
-    """Yield our encoder, libFLAC in its place, and another libFLAC in that one's place."""
-    yield "flaccodec", {}
-    libflac = {"FLACCODEC_ENCODER": "libflac"}
-    yield "flaccodec, the system's libFLAC", libflac
+    """Yield what encodes, and how it is had: with each libFLAC, our encoder and libFLAC's."""
+    libraries: dict[str, dict[str, str]] = {"the system's libFLAC": {}}
     library = bundled_library()
     if library is not None:
-        preload = {"LD_PRELOAD": str(library)}
-        yield f"flaccodec, libFLAC {version_of(library)}", {**libflac, **preload}
+        libraries[f"libFLAC {version_of(library)}"] = {"LD_PRELOAD": str(library)}
+    for name, preload in libraries.items():
+        yield f"{OUR_ENCODER}{name}", preload
+    for name, preload in libraries.items():
+        yield f"flaccodec, {name} encoding", {"FLACCODEC_ENCODER": "libflac", **preload}
 
 
 def run_comparisons(repeat: int, quick: bool) -> list[TimesResult]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from benchmarks.comparisons import PIPELINES
+from benchmarks.comparisons import OUR_ENCODER, PIPELINES
 from benchmarks.data import INTEGER_RECORDINGS
 from benchmarks.memory import FROM_ARRAY
 
@@ -53,8 +53,8 @@ THREADS_CASES = ("int32-17bit-level5", "int32-17bit-one-stream")
 THREADS_TIMES_FASTER = 1.85
 
 ZARR_TIMES_SLOWER = 1.3
-ENCODING_TARGETS = (2.2, 1.15, 2.2)
-"""With our encoder, with the system's libFLAC, and with the one in flacarray's wheel."""
+ENCODING_TARGETS = (1.15, 2.2)
+"""With the system's libFLAC, and with the one in flacarray's wheel."""
 
 SLICE_TIMES_FASTER = 50.0
 SLICE_NBYTES_BEYOND_INDEX = 64 * 1024
@@ -177,7 +177,8 @@ def _times_targets(results: list[TimesResult]) -> Iterator[TargetResult]:
         f"{slower:.2f}",
         slower <= ZARR_TIMES_SLOWER,
     )
-    for result, target in zip(encodings, ENCODING_TARGETS, strict=False):
+    ours = [result for result in encodings if result["ours"].startswith(OUR_ENCODER)]
+    for result, target in zip(ours, ENCODING_TARGETS, strict=False):
         yield _at_least(f"{result['what']}, {result['ours']}", target, result["times"])
 
 

@@ -278,10 +278,10 @@ static int64_t row_size(const decoding *d) {
     return (fc_frame_samples(&d->header, 0) | 15) + 33;
 }
 
-/* The bytes of the frame that is likely to be this one's turn in the next batch:
- * a processor does not see by itself that so many are read side by side. */
-static void prefetch(int batch, const uint8_t *bytes, int64_t size, int64_t loadable) {
-    int64_t at = batch * size, end = at + size < loadable ? at + size : loadable;
+/* The bytes of the frame that is likely to come so many frames after this one: a
+ * processor does not see by itself that a batch of them is read side by side. */
+static void prefetch(int frames, const uint8_t *bytes, int64_t size, int64_t loadable) {
+    int64_t at = frames * size, end = at + size < loadable ? at + size : loadable;
     for (; at < end; at += CACHE_LINE) __builtin_prefetch(bytes + at, 0, IN_SECOND_LEVEL);
 }
 
@@ -294,7 +294,8 @@ static int add_frame(const decoding *d, worker *w, const fc_span *span, int64_t 
     int64_t loadable;
     const uint8_t *bytes = find_bytes_and_more(d, position, size, &loadable);
     if (!bytes) return fail_frame(d, error, FC_ERR_MISSING_PIECE, span->stream, number);
-    prefetch(d->batch, bytes, size, loadable);
+    /* Of spans, which may lie anywhere, this one's own: it waits for those after it. */
+    prefetch(d->spans ? 0 : d->batch, bytes, size, loadable);
     fc_frame_header frame;
     if (!check_frame_header(h, bytes, size, number, samples, &frame))
         return fail_frame(d, error, FC_ERR_FRAME_HEADER, span->stream, number);
