@@ -140,9 +140,11 @@ class Nginx:
     def _is_up(self, port: int) -> bool:
         deadline = time.monotonic() + 10
         while self._process.poll() is None and time.monotonic() < deadline:
-            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port)):
-                # The port may be answered by whoever took it before nginx could.
-                return self._process.poll() is None and (self.prefix / "nginx.pid").exists()
+            # The port may be answered by whoever took it before nginx could; nginx itself
+            # answers before it has written down its number.
+            if (self.prefix / "nginx.pid").exists():
+                with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port)):
+                    return self._process.poll() is None
             time.sleep(0.01)
         return False
 
