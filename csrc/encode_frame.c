@@ -10,6 +10,7 @@
 
 #define N_WINDOWS 2 /* for full frames, and for the last ones of streams */
 #define MOST_FIXED_ORDER 4
+#define SHARP_SHARE 0.95 /* of the energy: with more than that left, a sharp predictor is not tried */
 
 /* The types of subframes. */
 #define CONSTANT 0
@@ -21,6 +22,8 @@ typedef struct {
     float *values;
     int64_t samples;
 } window;
+
+enum { STEADY, SHARP, FIXED_ONE, N_MODELS };
 
 /* A predictor and what it leaves. */
 typedef struct {
@@ -35,7 +38,7 @@ struct fc_frame_encoder {
     int next_window;
     double *windowed; /* with its margin */
     int32_t *shifted; /* samples without wasted bits */
-    model models[2];
+    model models[N_MODELS];
 };
 
 /* -- memory ---------------------------------------------------------------------- */
@@ -43,7 +46,7 @@ struct fc_frame_encoder {
 void fc_delete_frame_encoder(fc_frame_encoder *e) {
     if (!e) return;
     for (int i = 0; i < N_WINDOWS; i++) free(e->windows[i].values);
-    for (int i = 0; i < 2; i++) free(e->models[i].folded);
+    for (int i = 0; i < N_MODELS; i++) free(e->models[i].folded);
     free(e->windowed);
     free(e->shifted);
     free(e);
@@ -53,7 +56,7 @@ static int make_blocks(fc_frame_encoder *e, size_t samples) {
     int ok = 1;
     for (int i = 0; i < N_WINDOWS; i++)
         ok &= (e->windows[i].values = malloc(samples * sizeof(float))) != NULL;
-    for (int i = 0; i < 2; i++)
+    for (int i = 0; i < N_MODELS; i++)
         ok &= (e->models[i].folded = malloc(samples * sizeof(uint32_t))) != NULL;
     e->windowed = calloc(samples + 2 * FC_LAG_MARGIN, sizeof(double));
     e->shifted = malloc(samples * sizeof(int32_t));
@@ -91,17 +94,43 @@ static int apply(const fc_frame_encoder *e, model *m, const int32_t *x, int64_t 
     return 1;
 }
 
-static int try_lpc(fc_frame_encoder *e, model *m, const int32_t *x, int64_t samples, int bits,
-                   int width) {
-    double autocorrelation[FC_LAGS];
-    if (!e->most_order) return 0;
-    fc_autocorrelate(x, window_for(e, samples), samples, e->windowed + FC_LAG_MARGIN,
-                     autocorrelation);
-    if (!fc_find_predictor(autocorrelation, e->most_order, samples, bits, width, &m->predictor))
-        return 0;
+static int precision_of(const fc_predictor *p) {
+    int precision = 2;
+    for (int j = 0; j < p->order; j++)
+        while (p->coefficient[j] >> (precision - 1) != p->coefficient[j] >> 31) precision++;
+    return precision;
+}
+
+/* Bits of a subframe, without those that all have. width: of its samples. */
+static int64_t bits_of(const model *m, int width) {
+    const fc_predictor *p = &m->predictor;
+    int64_t before = p->order * width + (p->fixed ? 0 : 9 + p->order * precision_of(p));
+    return before + m->plan.bits;
+}
+
+static int try_lpc(const fc_frame_encoder *e, model *m, const int32_t *x, int64_t samples,
+                   int bits) {
     /* Neither a sum nor a residual exceeds 32 bits unless it is wide. */
     m->predictor.wide = (int64_t)m->predictor.magnitudes << (bits - 1) > INT32_MAX / 2;
     return apply(e, m, x, samples);
+}
+
+/* NULL where there is none. */
+static const model *best_lpc(fc_frame_encoder *e, const int32_t *x, int64_t samples, int bits,
+                             int width) {
+    model *steady = e->models + STEADY, *sharp = e->models + SHARP;
+    double r[FC_LAGS];
+    if (!e->most_order) return NULL;
+    fc_autocorrelate(x, window_for(e, samples), samples, e->windowed + FC_LAG_MARGIN, r);
+    if (!fc_find_predictor(r, e->most_order, samples, bits, width, FC_STEADY, &steady->predictor)
+        || !try_lpc(e, steady, x, samples, bits))
+        return NULL;
+    if (!fc_find_predictor(r, e->most_order, samples, bits, width, FC_SHARP, &sharp->predictor)
+        || fc_energy_left(r, &sharp->predictor)
+            > SHARP_SHARE * fc_energy_left(r, &steady->predictor)
+        || !try_lpc(e, sharp, x, samples, bits))
+        return steady;
+    return bits_of(sharp, width) < bits_of(steady, width) ? sharp : steady;
 }
 
 static void set_fixed(fc_predictor *p, int order, int bits) {
@@ -132,31 +161,17 @@ static int try_fixed(const fc_frame_encoder *e, model *m, const int32_t *x, int6
     return 1;
 }
 
-static int precision_of(const fc_predictor *p) {
-    int precision = 2;
-    for (int j = 0; j < p->order; j++)
-        while (p->coefficient[j] >> (precision - 1) != p->coefficient[j] >> 31) precision++;
-    return precision;
-}
-
-/* Bits of a subframe, without those that all have. width: of its samples. */
-static int64_t bits_of(const model *m, int width) {
-    const fc_predictor *p = &m->predictor;
-    int64_t before = p->order * width + (p->fixed ? 0 : 9 + p->order * precision_of(p));
-    return before + m->plan.bits;
-}
-
 /* The model that takes fewest bits; NULL where there is none. A fixed one is
  * tried only where its residual promises to be about as small. */
 static const model *best_model(fc_frame_encoder *e, const int32_t *x, int64_t samples, int bits,
                                int width) {
-    model *lpc = e->models, *fixed = e->models + 1;
-    int has_lpc = try_lpc(e, lpc, x, samples, bits, width);
+    model *fixed = e->models + FIXED_ONE;
+    const model *lpc = best_lpc(e, x, samples, bits, width);
     int64_t estimate = choose_fixed(x, samples, bits, &fixed->predictor);
-    if (has_lpc && estimate > lpc->plan.bits_unparted + lpc->plan.bits_unparted / 64 + 512)
+    if (lpc && estimate > lpc->plan.bits_unparted + lpc->plan.bits_unparted / 64 + 512)
         return lpc;
     int has_fixed = try_fixed(e, fixed, x, samples, bits);
-    if (has_lpc && (!has_fixed || bits_of(lpc, width) < bits_of(fixed, width))) return lpc;
+    if (lpc && (!has_fixed || bits_of(lpc, width) < bits_of(fixed, width))) return lpc;
     return has_fixed ? fixed : NULL;
 }
 

@@ -9,10 +9,10 @@
 #define MOST_BITS_NARROW 17 /* with no more of a sample, sums are kept to 32 */
 #define SHIFT_MARGIN 0.5    /* what is too coarse costs more than what is too fine */
 
-/* White noise that is taken to be in every signal, as a share of its energy:
- * about what the rounding of coefficients brings in. Without it pure tones get
- * predictors of large coefficients that cancel each other. */
-#define NOISE 4e-9
+/* White noise that is taken to be in a signal, as a share of its energy. The steady
+ * predictor's is about what the rounding of coefficients brings in: without it pure tones get
+ * large coefficients that cancel each other. The sharp one's keeps float64 from giving way. */
+static const double noise_of[] = {[FC_STEADY] = 4e-9, [FC_SHARP] = 1e-12};
 
 void fc_make_window(float *window, int64_t samples) {
     int64_t taper = samples / 4;
@@ -32,8 +32,8 @@ typedef struct {
 } recursion;
 
 /* Levinson's and Durbin's: all orders up to the one whose error is naught. */
-static void solve(const double *r, int most_order, recursion *all) {
-    double a[MOST_ORDER], error = r[0] * (1 + NOISE);
+static void solve(const double *r, int most_order, double noise, recursion *all) {
+    double a[MOST_ORDER], error = r[0] * (1 + noise);
     all->orders = 0;
     for (int m = 0; m < most_order && error > 0; m++) {
         double reflection = r[m + 1];
@@ -54,8 +54,8 @@ static void solve(const double *r, int most_order, recursion *all) {
     }
 }
 
-/* Bits of a coefficient at most, as libFLAC has it: more would follow the loudest
- * samples, and make the others' residuals larger. */
+/* Bits of a steady predictor's coefficient at most, as libFLAC has it: more would follow
+ * the loudest samples, and make the others' residuals larger. */
 static int most_precision_for(int64_t samples, int bits) {
     static const int most_samples[] = {192, 384, 576, 1152, 2304, 4608};
     if (bits < 16) return bits / 2 + 2 < LEAST_PRECISION ? LEAST_PRECISION : bits / 2 + 2;
@@ -120,18 +120,30 @@ static int quantize(const double *coefficient, int order, int shift, int most_pr
 
 static int log2_of(int order) { return order >= 8 ? 3 : order >= 4 ? 2 : order >= 2; }
 
+static int most_steady_precision(int64_t samples, int bits, int order) {
+    int precision = most_precision_for(samples, bits), narrow = 32 - bits - log2_of(order);
+    return bits <= MOST_BITS_NARROW && precision > narrow ? narrow : precision;
+}
+
 int fc_find_predictor(const double *autocorrelation, int most_order, int64_t samples, int bits,
-                      int width, fc_predictor *p) {
+                      int width, fc_sharpness sharpness, fc_predictor *p) {
     recursion all;
     double energy = autocorrelation[0];
     if (most_order > MOST_ORDER) most_order = MOST_ORDER;
     if (most_order >= samples) most_order = (int)samples - 1;
-    solve(autocorrelation, most_order, &all);
+    solve(autocorrelation, most_order, noise_of[sharpness], &all);
     int order = best_order(&all, energy, samples, width);
     if (!order) return 0;
-    int precision = most_precision_for(samples, bits);
-    if (bits <= MOST_BITS_NARROW && precision > 32 - bits - log2_of(order))
-        precision = 32 - bits - log2_of(order);
+    int precision = sharpness == FC_SHARP ? MOST_PRECISION
+                                          : most_steady_precision(samples, bits, order);
     int shift = shift_for(energy / all.error[order - 1], samples);
     return quantize(all.coefficient[order - 1], order, shift, precision, p);
+}
+
+double fc_energy_left(const double *r, const fc_predictor *p) {
+    double a[MOST_ORDER + 1] = {1}, energy = 0;
+    for (int j = 0; j < p->order; j++) a[j + 1] = -ldexp(p->coefficient[j], -p->shift);
+    for (int i = 0; i <= p->order; i++)
+        for (int j = 0; j <= p->order; j++) energy += a[i] * a[j] * r[i < j ? j - i : i - j];
+    return energy;
 }
