@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +18,13 @@ from benchmarks.apart import run_apart
 from benchmarks.compression import WrongDataError
 from benchmarks.contestants import FlacarrayIntegers, Flaccodec, thread_counts
 from benchmarks.data import Case, bits_wave
-from benchmarks.libflac import bundled_library, version_of
+from benchmarks.libflac import (
+    bundled_library,
+    decode_streams,
+    encode_stream,
+    system_library,
+    version_of,
+)
 from benchmarks.timing import Task, round_robin
 from flaccodec import core
 
@@ -115,44 +123,93 @@ def run_whole_reads(repeat: int, quick: bool) -> list[TimesResult]:
     ]
 
 
+ENCODED_BITS = 17
+
+
 def encoding_case(quick: bool) -> Case:
     shape = (4, 20_000) if quick else (20, 200_000)
-    return Case("int32-17bit-level5", partial(bits_wave, shape, 17))
+    return Case("int32-17bit-level5", partial(bits_wave, shape, ENCODED_BITS))
 
 
-def measure_encoding(repeat: int, quick: bool) -> list[list[float]]:
-    """Encode on one thread by flaccodec and flacarray in turns."""
+def _verify_stream(library: Path, array: Array, level: int) -> None:
+    """Check that libFLAC alone encodes all samples."""
+    stream = encode_stream(library, array, ENCODED_BITS, level)
+    out = np.empty((1, array.size, 1), dtype=np.int32)
+    start, size = np.zeros(1, dtype=np.int64), np.array([stream.size])
+    decode_streams(library, stream, start, size, out, threads=1)
+    if not np.array_equal(out.reshape(array.shape), array):
+        raise WrongDataError(f"{library.name}: samples differ")
+
+
+def measure_encoding(repeat: int, quick: bool, library: str) -> list[list[float]]:
+    """Encode on one thread by flaccodec, flacarray, and a libFLAC called from C, in turns."""
     case = encoding_case(quick)
     array = case.array
     entries = Flaccodec(case, 1), FlacarrayIntegers(case, 1)
-    return round_robin([Task(partial(entry.encode, array)) for entry in entries], 2 * repeat)
-
-
-def run_encoding(repeat: int, quick: bool, ours: str, environment: dict[str, str]) -> TimesResult:
-    """Compare encoding in a process with these variables."""
-    what = f"{encoding_case(quick).title}: encode, one thread"
-    seconds = run_apart(measure_encoding, repeat, quick, environment=environment)
-    return _times(what, ours, "flacarray", *seconds)
+    ways = [partial(entry.encode, array) for entry in entries]
+    _verify_stream(Path(library), array, case.level)
+    ways.append(partial(encode_stream, Path(library), array, ENCODED_BITS, case.level))
+    return round_robin([Task(way) for way in ways], 2 * repeat)
 
 
 OUR_ENCODER = "flaccodec with "
 """What encodes, but for the libFLAC that is there besides."""
 
+LIBFLAC_ALONE = "alone, called from C"
 
-def encoders() -> Iterator[tuple[str, dict[str, str]]]:
-    """Yield what encodes, and how it is had: with each libFLAC, our encoder and libFLAC's."""
-    libraries: dict[str, dict[str, str]] = {"the system's libFLAC": {}}
-    library = bundled_library()
-    if library is not None:
-        libraries[f"libFLAC {version_of(library)}"] = {"LD_PRELOAD": str(library)}
-    for name, preload in libraries.items():
-        yield f"{OUR_ENCODER}{name}", preload
-    for name, preload in libraries.items():
-        yield f"flaccodec, {name} encoding", {"FLACCODEC_ENCODER": "libflac", **preload}
+
+@dataclass(frozen=True)
+class Encoder:
+    """What encodes, and the environment in which it does.
+
+    Attributes
+    ----------
+    library : Path
+        The libFLAC that is there.
+    """
+
+    name: str
+    library_name: str
+    library: Path
+    environment: dict[str, str]
+
+    @property
+    def is_libflac(self) -> bool:
+        return not self.name.startswith(OUR_ENCODER)
+
+
+def encoders() -> Iterator[Encoder]:
+    """Yield our encoder and libFLAC's, with each libFLAC."""
+    libraries: dict[str, tuple[Path, dict[str, str]]] = {
+        "the system's libFLAC": (system_library(), {})
+    }
+    bundled = bundled_library()
+    if bundled is not None:
+        preload = {"LD_PRELOAD": str(bundled)}
+        libraries[f"libFLAC {version_of(bundled)}"] = (bundled, preload)
+    for name, (library, preload) in libraries.items():
+        yield Encoder(f"{OUR_ENCODER}{name}", name, library, preload)
+    for name, (library, preload) in libraries.items():
+        chosen = {"FLACCODEC_ENCODER": "libflac", **preload}
+        yield Encoder(f"flaccodec, {name} encoding", name, library, chosen)
+
+
+def run_encoding(repeat: int, quick: bool, encoder: Encoder) -> Iterator[TimesResult]:
+    """Compare encoding in a process of its own; with libFLAC alone where that encodes."""
+    what = f"{encoding_case(quick).title}: encode, one thread"
+    ours, flacarray, libflac = run_apart(
+        measure_encoding, repeat, quick, str(encoder.library), environment=encoder.environment
+    )
+    yield _times(what, encoder.name, "flacarray", ours, flacarray)
+    if encoder.is_libflac:
+        alone = f"{encoder.library_name} {LIBFLAC_ALONE}"
+        yield _times(what, encoder.name, alone, ours, libflac)
+        yield _times(what, alone, "flacarray", libflac, flacarray)
 
 
 def run_comparisons(repeat: int, quick: bool) -> list[TimesResult]:
     """Measure all of them."""
     results = run_whole_reads(repeat, quick)
-    results += [run_encoding(repeat, quick, *encoder) for encoder in encoders()]
+    for encoder in encoders():
+        results += run_encoding(repeat, quick, encoder)
     return results

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import ctypes.util
 import importlib.util
 import re
 import subprocess
@@ -16,6 +17,8 @@ import numpy as np
 if TYPE_CHECKING:
     from benchmarks.data import Array
 
+BLOCK_SIZE = 4096
+
 SOURCE = Path(__file__).parent / "c" / "libflac_streams.c"
 
 
@@ -28,6 +31,14 @@ def bundled_library() -> Path | None:
     return next(bundled.glob("libFLAC*"), None)
 
 
+def system_library() -> Path:
+    """Return the name by which the system's libFLAC is loaded."""
+    found = ctypes.util.find_library("FLAC")
+    if found is None:
+        raise RuntimeError("the system's libFLAC was not found; install libflac-dev")
+    return Path(found)
+
+
 def version_of(library: Path) -> str | None:
     """Return the version that a libFLAC says it has."""
     found = re.search(rb"reference libFLAC (\d+\.\d+\.\d+)", library.read_bytes())
@@ -35,7 +46,7 @@ def version_of(library: Path) -> str | None:
 
 
 @cache
-def _decoder() -> ctypes.CDLL:
+def _streams() -> ctypes.CDLL:
     with tempfile.TemporaryDirectory() as folder:
         built = Path(folder) / "libflac_streams.so"
         command = ["cc", "-O3", "-fopenmp", "-shared", "-fPIC", str(SOURCE), "-o", str(built)]
@@ -67,7 +78,7 @@ def decode_streams(
     assert starts.dtype == nbytes.dtype == np.int64
     assert out.dtype == np.int32
     assert all(array.flags.c_contiguous for array in (bytes_, starts, nbytes, out))
-    decode = _decoder().decode_streams
+    decode = _streams().decode_streams
     decode.restype = ctypes.c_int64
     failures = decode(
         str(library).encode(),
@@ -82,3 +93,44 @@ def decode_streams(
     )
     if failures:
         raise RuntimeError(f"{library.name}: {failures} of {n_streams} streams failed")
+
+
+def encode_stream(library: Path, samples: Array, bits: int, level: int) -> Array:
+    """Encode samples as one FLAC stream, without MD5, in blocks of 4096.
+
+    Parameters
+    ----------
+    library : Path
+        The libFLAC to use.
+    samples : ndarray of int32
+        Of any shape; one after the other in memory.
+    bits : int
+        That samples have in the stream.
+
+    Returns
+    -------
+    ndarray of uint8
+
+    Raises
+    ------
+    RuntimeError
+        It failed.
+    """
+    assert samples.dtype == np.int32
+    assert samples.flags.c_contiguous
+    out = np.empty(samples.nbytes + samples.nbytes // 8 + 4096, dtype=np.uint8)
+    encode = _streams().encode_stream
+    encode.restype = ctypes.c_int64
+    size = encode(
+        str(library).encode(),
+        ctypes.c_void_p(samples.ctypes.data),
+        ctypes.c_int64(samples.size),
+        ctypes.c_int32(bits),
+        ctypes.c_int32(level),
+        ctypes.c_int32(BLOCK_SIZE),
+        ctypes.c_void_p(out.ctypes.data),
+        ctypes.c_int64(out.size),
+    )
+    if size < 0:
+        raise RuntimeError(f"{library.name}: encoding failed")
+    return out[:size]

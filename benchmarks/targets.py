@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from benchmarks.comparisons import PIPELINES
+from benchmarks.comparisons import LIBFLAC_ALONE, PIPELINES
 from benchmarks.data import INTEGER_RECORDINGS
 from benchmarks.hdf5 import CODEC
 from benchmarks.memory import FROM_ARRAY
@@ -180,6 +180,8 @@ def _times_targets(results: list[TimesResult]) -> Iterator[TargetResult]:
             slower <= ZARR_TIMES_SLOWER,
         )
     for result in encodings:
+        if LIBFLAC_ALONE in result["ours"] + result["theirs"]:
+            continue
         target = next(t for name, t in ENCODING_TARGETS.items() if name in result["ours"])
         yield _at_least(f"{result['what']}, {result['ours']}", target, result["times"])
 

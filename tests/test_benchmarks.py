@@ -270,11 +270,19 @@ def test_two_sides_are_compared(decoding: Run) -> None:
     zarr, copied, *encoders = decoding.results["times"]
     assert "read whole" in zarr["what"]
     assert (zarr["ours"], copied["ours"]) == ("zarr.Array", "zarr.Array, zarr's own pipeline")
-    assert [result["ours"] for result in encoders] == [
-        "flaccodec with the system's libFLAC",
-        "flaccodec with libFLAC 1.5.0",
-        "flaccodec, the system's libFLAC encoding",
-        "flaccodec, libFLAC 1.5.0 encoding",
+    systems, bundled = "the system's libFLAC", "libFLAC 1.5.0"
+    assert [(result["ours"], result["theirs"]) for result in encoders] == [
+        (f"flaccodec with {systems}", "flacarray"),
+        (f"flaccodec with {bundled}", "flacarray"),
+        *(
+            pair
+            for name in (systems, bundled)
+            for pair in (
+                (f"flaccodec, {name} encoding", "flacarray"),
+                (f"flaccodec, {name} encoding", f"{name} alone, called from C"),
+                (f"{name} alone, called from C", "flacarray"),
+            )
+        ),
     ]
     judged = [target["what"] for target in decoding.results["targets"]]
     assert sum("encode, one thread" in what for what in judged) == 4

@@ -1,27 +1,47 @@
 /* libFLAC alone, whichever shared library is named: FLAC streams to samples,
- * a decoder for each thread, used for one stream after the other.
+ * a decoder for each thread, used for one stream after the other; and samples to one stream.
  *
  * benchmarks/libflac.py compiles and calls it.
  */
 #define _GNU_SOURCE
 #include <FLAC/stream_decoder.h>
+#include <FLAC/stream_encoder.h>
 #include <dlfcn.h>
 #include <omp.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define FUNCTIONS(F)                       \
-    F(new)                                 \
-    F(delete)                              \
-    F(init_stream)                         \
-    F(reset)                               \
-    F(process_until_end_of_stream)
+/* In libFLAC's library but not in its headers. */
+extern FLAC__bool FLAC__stream_encoder_set_do_md5(FLAC__StreamEncoder *, FLAC__bool);
+
+#define DECODER_FUNCTIONS(F)               \
+    F(decoder, new)                        \
+    F(decoder, delete)                     \
+    F(decoder, init_stream)                \
+    F(decoder, reset)                      \
+    F(decoder, process_until_end_of_stream)
+
+#define ENCODER_FUNCTIONS(F)               \
+    F(encoder, new)                        \
+    F(encoder, delete)                     \
+    F(encoder, set_channels)               \
+    F(encoder, set_bits_per_sample)        \
+    F(encoder, set_compression_level)      \
+    F(encoder, set_blocksize)              \
+    F(encoder, set_streamable_subset)      \
+    F(encoder, set_do_md5)                 \
+    F(encoder, init_stream)                \
+    F(encoder, process)                    \
+    F(encoder, finish)
+
+#define POINTER(kind, name) __typeof__(&FLAC__stream_##kind##_##name) name;
+typedef struct {
+    DECODER_FUNCTIONS(POINTER)
+} decoding_functions;
 
 typedef struct {
-#define F(name) __typeof__(&FLAC__stream_decoder_##name) name;
-    FUNCTIONS(F)
-#undef F
-} libflac;
+    ENCODER_FUNCTIONS(POINTER)
+} encoding_functions;
 
 typedef struct {
     const uint8_t *bytes, *end;
@@ -68,14 +88,25 @@ static void complain(const FLAC__StreamDecoder *decoder, FLAC__StreamDecoderErro
     ((one_stream *)client)->failed = 1;
 }
 
-static int load(libflac *f, const char *path) {
-    /* Bound deeply, or it would call the functions of another libFLAC in this process. */
-    void *library = dlopen(path, RTLD_NOW | RTLD_LOCAL | RTLD_DEEPBIND);
+/* Bound deeply, or it would call the functions of another libFLAC in this process. */
+static void *open_library(const char *path) {
+    return dlopen(path, RTLD_NOW | RTLD_LOCAL | RTLD_DEEPBIND);
+}
+
+#define FIND(kind, name) \
+    if (!(*(void **)&f->name = dlsym(library, "FLAC__stream_" #kind "_" #name))) return 0;
+
+static int load_decoder(decoding_functions *f, const char *path) {
+    void *library = open_library(path);
     if (!library) return 0;
-#define F(name) \
-    if (!(*(void **)&f->name = dlsym(library, "FLAC__stream_decoder_" #name))) return 0;
-    FUNCTIONS(F)
-#undef F
+    DECODER_FUNCTIONS(FIND)
+    return 1;
+}
+
+static int load_encoder(encoding_functions *f, const char *path) {
+    void *library = open_library(path);
+    if (!library) return 0;
+    ENCODER_FUNCTIONS(FIND)
     return 1;
 }
 
@@ -85,8 +116,8 @@ static int load(libflac *f, const char *path) {
 int64_t decode_streams(const char *path, const uint8_t *bytes, const int64_t *starts,
                        const int64_t *nbytes, int64_t n_streams, int64_t stream_size,
                        int64_t channels, int32_t *out, int32_t n_threads) {
-    libflac f;
-    if (!load(&f, path)) return -1;
+    decoding_functions f;
+    if (!load_decoder(&f, path)) return -1;
     int64_t failures = 0;
 #pragma omp parallel num_threads(n_threads) reduction(+ : failures) if (n_threads > 1)
     {
@@ -105,4 +136,44 @@ int64_t decode_streams(const char *path, const uint8_t *bytes, const int64_t *st
         if (decoder) f.delete(decoder);
     }
     return failures;
+}
+
+/* Where an encoder's bytes go. */
+typedef struct {
+    uint8_t *at, *end;
+} room;
+
+static FLAC__StreamEncoderWriteStatus keep(const FLAC__StreamEncoder *encoder,
+                                           const FLAC__byte *bytes, size_t size,
+                                           uint32_t samples, uint32_t number, void *client) {
+    room *r = client;
+    (void)encoder, (void)samples, (void)number;
+    if (size > (size_t)(r->end - r->at)) return FLAC__STREAM_ENCODER_WRITE_STATUS_FATAL_ERROR;
+    memcpy(r->at, bytes, size);
+    r->at += size;
+    return FLAC__STREAM_ENCODER_WRITE_STATUS_OK;
+}
+
+/* Encodes samples of so many bits as one FLAC stream without MD5, a block at a time, into size
+ * bytes at out. Returns the bytes that it took, or -1. */
+int64_t encode_stream(const char *path, const int32_t *samples, int64_t n_samples, int32_t bits,
+                      int32_t level, int32_t block_size, uint8_t *out, int64_t size) {
+    encoding_functions f;
+    if (!load_encoder(&f, path)) return -1;
+    FLAC__StreamEncoder *encoder = f.new();
+    room r = {out, out + size};
+    if (!encoder) return -1;
+    int good = f.set_channels(encoder, 1) && f.set_bits_per_sample(encoder, (uint32_t)bits)
+        && f.set_streamable_subset(encoder, 0)
+        && f.set_compression_level(encoder, (uint32_t)level)
+        && f.set_blocksize(encoder, (uint32_t)block_size) && f.set_do_md5(encoder, 0)
+        && !f.init_stream(encoder, keep, NULL, NULL, NULL, &r);
+    for (int64_t i = 0; good && i < n_samples; i += block_size) {
+        int64_t n = n_samples - i < block_size ? n_samples - i : block_size;
+        const int32_t *channel = samples + i;
+        good = f.process(encoder, &channel, (uint32_t)n);
+    }
+    good = good && f.finish(encoder);
+    f.delete(encoder);
+    return good ? r.at - out : -1;
 }
