@@ -312,7 +312,7 @@ static int add_frame(const decoding *d, worker *w, const fc_span *span, int64_t 
     }
     w->tasks[w->n] = (fc_frame_task){bytes, (size_t)size, frame.channels, 0, samples,
                                      {row, frame.channels == 2 ? row + row_size(d) : NULL},
-                                     frame, (size_t)loadable};
+                                     frame, end - begin, (size_t)loadable};
     w->n++;
     return FC_OK;
 }

@@ -26,7 +26,7 @@ void fc_set_fixed(fc_predictor *predictor, int order);
 void fc_set_width(fc_predictor *predictor, int bits);
 
 /* x holds order warm-up samples, then residuals (folded, as fc_read_residuals
- * leaves them) up to samples in all, which become samples; order is below
+ * leaves them) up to samples in all or more, which become samples; order is below
  * samples. */
 typedef struct fc_restoring {
     const fc_predictor *predictor;

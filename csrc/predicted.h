@@ -6,7 +6,8 @@
 #include "residual.h"
 
 /* Reads n residuals, up to FC_MAX_BATCH, and restores the samples of their
- * blocks, residuals[i].x being blocks[i].x. Sets good of each. Their order may
+ * blocks, residuals[i].x being blocks[i].x; a block may end before its residual, which may
+ * then be taken as read. Sets good of each. Their order may
  * be another afterwards, the same for both. */
 void fc_decode_predicted(fc_residual *residuals, fc_restoring *blocks, int n);
 

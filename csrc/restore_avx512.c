@@ -92,22 +92,34 @@ static void restore_tile(lanes *l, restoring_loop *loop, int64_t at, int64_t ste
     }
 }
 
+/* Samples of the longest block, if enough for a vector of them after the warm-up. */
+static int64_t most_samples(const fc_restoring *blocks, int n, int64_t from) {
+    int64_t most = from + LANES;
+    for (int k = 0; k < n; k++)
+        if (blocks[k].samples > most) most = blocks[k].samples;
+    return most;
+}
+
 FC_TARGET_AVX512 int fc_decode_tiles(const fc_residual *residuals, const fc_restoring *blocks,
                                      int n) {
     fc_tile_reader r;
     lanes l;
     int32_t tile[MOST_STEPS * LANES] __attribute__((aligned(64)));
     int64_t samples = residuals->samples, from = order_of_lanes(blocks, n);
-    if (samples < from + LANES || !fc_open_tiles(&r, residuals, n, from)) return 0;
+    int64_t until = most_samples(blocks, n, from);
+    if (until > samples || !fc_open_tiles(&r, residuals, n, from)) return 0;
     restore_beginnings(blocks, n, from);
     fill_lanes(&l, blocks, n);
     restoring_loop *loop = choose_loop(blocks, n);
-    for (int64_t at = from, steps; at < samples; at += steps) {
-        steps = steps_of_tile(blocks->x + at, samples - at);
+    for (int64_t at = from, steps; at < until; at += steps) {
+        steps = steps_of_tile(blocks->x + at, until - at);
         if (!fc_read_tile(&r, steps, tile)) return 0;
         restore_tile(&l, loop, at, steps, tile);
     }
-    for (int k = 0; k < n; k++) residuals[k].bits->at = fc_tile_position(&r, k);
+    for (int k = 0; k < n; k++) {
+        fc_bits *b = residuals[k].bits;
+        b->at = until == samples ? fc_tile_position(&r, k) : 8 * b->size;
+    }
     return 1;
 }
 #else

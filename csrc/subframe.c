@@ -86,6 +86,25 @@ static int open_subframe(reading *r, subframe *s) {
     return 0;
 }
 
+/* Samples up to the last that is needed of some frame: lanes go as far together. A second
+ * channel begins where all samples of the first end. */
+static int64_t most_wanted(const fc_frame_task *tasks, int n) {
+    int64_t most = 0;
+    for (int i = 0; i < n; i++) {
+        const fc_frame_task *t = tasks + i;
+        int64_t wanted = t->wanted && t->channels == 1 ? t->wanted : t->samples;
+        if (wanted > most) most = wanted;
+    }
+    return most;
+}
+
+/* A block has at least one sample after its warm-up. */
+static fc_restoring block_of(const subframe *s, int64_t wanted) {
+    int64_t samples = s->task->samples, order = s->predictor.order;
+    if (wanted <= order) wanted = order + 1;
+    return (fc_restoring){&s->predictor, s->x, wanted < samples ? wanted : samples};
+}
+
 static void restore_wasted_bits(int wasted, int64_t samples, int32_t *x) {
     for (int64_t i = 0; i < samples; i++) x[i] = (int32_t)((uint32_t)x[i] << wasted);
 }
@@ -96,6 +115,7 @@ static void read_channel(fc_frame_task *tasks, reading *readings, int n, int cha
     fc_residual residuals[FC_MAX_BATCH];
     fc_restoring blocks[FC_MAX_BATCH];
     int n_predicted = 0;
+    int64_t wanted = most_wanted(tasks, n);
     for (int i = 0; i < n; i++) {
         fc_frame_task *t = tasks + i;
         subframe *s = subframes + i;
@@ -108,7 +128,7 @@ static void read_channel(fc_frame_task *tasks, reading *readings, int n, int cha
             residuals[n_predicted] = (fc_residual){
                 &readings[i].bits, s->predictor.order, t->samples, s->x, 0, i,
                 readings[i].loadable};
-            blocks[n_predicted++] = (fc_restoring){&s->predictor, s->x, t->samples};
+            blocks[n_predicted++] = block_of(s, wanted);
         }
     }
     fc_decode_predicted(residuals, blocks, n_predicted);

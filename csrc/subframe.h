@@ -21,12 +21,14 @@ typedef struct fc_frame_task {
     int64_t samples;
     int32_t *channel[2];
     fc_frame_header header; /* where it has been read, and checked */
+    int64_t wanted;         /* samples, the first ones; all where it is 0 */
     size_t loadable;        /* bytes from frame on that may be loaded, where more follow it */
 } fc_frame_task;
 
 /* Decodes n frames, up to FC_MAX_BATCH, and checks their CRCs; frames of one
  * size together take least time each. Unless its code is FC_OK, a frame's
- * channels hold unspecified values.
+ * channels hold unspecified values, and so they do beyond the samples that are wanted: there
+ * a frame is checked by its CRC alone.
  *
  * Loads no byte but those of the frames and those that it may, which change
  * nothing, whatever they are; takes no memory but the stack's. */

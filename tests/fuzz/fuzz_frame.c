@@ -11,8 +11,8 @@
 #include "subframe.h"
 
 /* n of the same together, which takes the code for several frames: another for
- * a few than for many. */
-static void try_batch(int n, const uint8_t *frame, size_t size, const fc_frame_header *h,
+ * a few than for many. What is not wanted may be wrong. */
+static void try_batch(int n, int64_t wanted, const uint8_t *frame, size_t size, const fc_frame_header *h,
                       int code, const taken *single) {
     fc_frame_task tasks[FC_MAX_BATCH];
     taken ours[FC_MAX_BATCH];
@@ -20,11 +20,12 @@ static void try_batch(int n, const uint8_t *frame, size_t size, const fc_frame_h
         make_buffers(ours + i, h->channels, h->samples, 0);
         tasks[i] = (fc_frame_task){frame, size, h->channels, 0, h->samples,
                                    {ours[i].channel[0], ours[i].channel[1]}};
+        tasks[i].wanted = wanted;
     }
     fc_decode_frames_fast(tasks, n);
     for (int i = 0; i < n; i++) {
-        if (tasks[i].code != code) abort();
-        if (!code && !same(ours + i, single) && is_sound(frame, size)) abort();
+        if (tasks[i].code != code && (!wanted || !code)) abort();
+        if (!code && !begins_same(ours + i, single, wanted) && is_sound(frame, size)) abort();
         free_buffers(ours + i);
     }
 }
@@ -53,8 +54,10 @@ static void try_frame(const uint8_t *frame, size_t size) {
         make_buffers(&ours, h.channels, h.samples, 0);
         int code = fc_decode_frame_fast(frame, size, h.channels, h.samples, ours.channel);
         uint8_t *guarded = guarded_copy(frame, size);
-        try_batch(3, guarded, size, &h, code, &ours);
-        try_batch(9, guarded, size, &h, code, &ours);
+        for (int n = 3; n <= 9; n += 6) {
+            try_batch(n, 0, guarded, size, &h, code, &ours);
+            try_batch(n, (int64_t)size % h.samples, guarded, size, &h, code, &ours);
+        }
         guarded_free(guarded, size);
         if (code == FC_OK) compare(frame, size, &h, &ours);
     }
