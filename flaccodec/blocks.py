@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from flaccodec import progress as bar
-from flaccodec.exceptions import FlacCodecError, QuantaTooFineError
+from flaccodec.exceptions import ConfigurationError, FlacCodecError, QuantaTooFineError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -71,8 +71,37 @@ def stream_blocks(shape: Sequence[int], samples: int | None = None) -> list[tupl
 
 
 def read(array: Any, part: Block) -> npt.NDArray[Any]:
-    """Read a part of an array, by a plain slice where there is one axis, as pandas wants it."""
-    return np.asarray(array[part if len(part) > 1 else part[0]])
+    """Read a part of an array, by a plain slice where there is one axis, as pandas wants it.
+
+    Raises
+    ------
+    ConfigurationError
+        Some of it is masked, or it has another dtype than the array, as variables of netCDF4
+        that are scaled.
+    """
+    block = array[part if len(part) > 1 else part[0]]
+    if hasattr(block, "__dask_graph__"):
+        block = block.compute()  # np.asarray would do so, and drop the mask
+    if np.ma.is_masked(block):
+        raise ConfigurationError(
+            "the array must not have masked values, since masks are not kept: fill them before, "
+            f"as by np.ma.filled. Got some in {_as_key(part)}."
+        )
+    values = np.asarray(block)
+    if values.dtype.newbyteorder("=") != array.dtype.newbyteorder("="):
+        raise ConfigurationError(
+            f"slices must have the array's dtype, {array.dtype}. Got {values.dtype}: give the "
+            "samples as they are read, arr[...], or switch off what converts them "
+            "(netCDF4's set_auto_maskandscale(False))."
+        )
+    return values
+
+
+def _as_key(part: Block) -> str:
+    """Write a part as it is written in brackets."""
+    ends = [(s.start, s.stop) for s in part]
+    texts = [":" if end == (None, None) else f"{end[0] or 0}:{end[1]}" for end in ends]
+    return f"[{', '.join(texts)}]"
 
 
 def read_blocks(array: Any, what: str, progress: bool) -> Iterator[tuple[slice, npt.NDArray[Any]]]:
