@@ -1,11 +1,11 @@
 #include "cpu.h"
 
-#if FC_X86
-#include <cpuid.h>
+#if FC_X86 || FC_NEON
 #include <stdlib.h>
 #include <string.h>
 
-static fc_cpu this_cpu;
+#if FC_X86
+#include <cpuid.h>
 
 static int has_lzcnt(void) {
     unsigned a, b, c = 0, d;
@@ -24,6 +24,15 @@ static int has_avx512(void) {
         && __builtin_cpu_supports("avx512vbmi2");
 }
 
+static fc_cpu ask_kind(void) {
+    __builtin_cpu_init();
+    if (!has_avx2()) return FC_CPU_ANY;
+    return has_avx512() ? FC_CPU_AVX512 : FC_CPU_AVX2;
+}
+#else
+static fc_cpu ask_kind(void) { return FC_CPU_NEON; }
+#endif
+
 /* The environment can only take away, so that each kind's code can be tried. */
 static fc_cpu most_allowed(void) {
     const char *name = getenv("FLACCODEC_CPU");
@@ -32,9 +41,10 @@ static fc_cpu most_allowed(void) {
     return FC_CPU_AVX512;
 }
 
+static fc_cpu this_cpu;
+
 __attribute__((constructor)) static void ask_cpu(void) {
-    __builtin_cpu_init();
-    if (has_avx2()) this_cpu = has_avx512() ? FC_CPU_AVX512 : FC_CPU_AVX2;
+    this_cpu = ask_kind();
     if (this_cpu > most_allowed()) this_cpu = most_allowed();
 }
 

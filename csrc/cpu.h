@@ -14,13 +14,20 @@
 #define FC_X86 0
 #endif
 
+#if defined(__AARCH64EL__) && defined(__ARM_NEON) && defined(__GNUC__) && !defined(FC_PORTABLE)
+#define FC_NEON 1
+#else
+#define FC_NEON 0
+#endif
+
 typedef enum fc_cpu {
     FC_CPU_ANY = 0,
-    FC_CPU_AVX2 = 1,  /* with BMI1, BMI2 and LZCNT */
-    FC_CPU_AVX512 = 2 /* and with AVX-512F, BW, CD, DQ, VL, VBMI2 and VNNI */
+    FC_CPU_NEON = 1,  /* any of aarch64 */
+    FC_CPU_AVX2 = 2,  /* of x86-64, with BMI1, BMI2 and LZCNT */
+    FC_CPU_AVX512 = 3 /* and with AVX-512F, BW, CD, DQ, VL, VBMI2 and VNNI */
 } fc_cpu;
 
-/* Each has what those below it have. */
+/* Each of an architecture has what those of it below have. */
 fc_cpu fc_this_cpu(void);
 
 #endif

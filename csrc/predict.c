@@ -4,6 +4,7 @@
 #include "cpu.h"
 #include "residual.h"
 #include "restore_avx2.h"
+#include "restore_neon.h"
 
 void fc_set_fixed(fc_predictor *p, int order) {
     static const int8_t coefficients[5][4] = {
@@ -108,12 +109,18 @@ void fc_restore_block(const fc_restoring *block, int64_t from) {
 #define FEWEST_TOGETHER 2
 #define MOST_TOGETHER 8
 
+/* Restores the first samples of all; returns how many of each. */
+static int64_t restore_together(const fc_restoring *blocks, int n) {
+    fc_cpu cpu = fc_this_cpu();
+    if (n < FEWEST_TOGETHER) return 0;
+    if (cpu >= FC_CPU_AVX2) return fc_restore_avx2(blocks, n);
+    return cpu == FC_CPU_NEON ? fc_restore_neon(blocks, n) : 0;
+}
+
 void fc_restore_samples(const fc_restoring *blocks, int n) {
     for (; n > 0; n -= MOST_TOGETHER, blocks += MOST_TOGETHER) {
         int some = n < MOST_TOGETHER ? n : MOST_TOGETHER;
-        int64_t done = 0;
-        if (some >= FEWEST_TOGETHER && fc_this_cpu() >= FC_CPU_AVX2)
-            done = fc_restore_avx2(blocks, some);
+        int64_t done = restore_together(blocks, some);
         for (int i = 0; i < some; i++)
             fc_restore_block(blocks + i, done ? done : blocks[i].predictor->order);
     }

@@ -33,13 +33,6 @@ FC_TARGET_AVX2 FC_INLINE __m256i unfold(__m256i folded) {
 
 #include "restore_lanes.h"
 
-static int64_t fewest_samples(const fc_restoring *blocks, int n) {
-    int64_t samples = blocks[0].samples;
-    for (int k = 1; k < n; k++)
-        if (blocks[k].samples < samples) samples = blocks[k].samples;
-    return samples;
-}
-
 FC_TARGET_AVX2 int64_t fc_restore_avx2(const fc_restoring *blocks, int n) {
     lanes l;
     int64_t from = order_of_lanes(blocks, n);

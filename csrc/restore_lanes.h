@@ -5,12 +5,10 @@
  * a VECTOR is and how it is worked on: OP(name) is the intrinsic of that name;
  * ADD_PRODUCTS, PAIR, ODD_OF_SECOND, XOR, AND, ZERO, LOAD, STORE, SET1_64, transpose()
  * and unfold() are those that are called otherwise. */
-#include "bits.h"
 #include "residual.h"
+#include "restore_blocks.h"
 
 #define LOOP TARGET FC_INLINE
-#define FETCHED_AHEAD 1024 /* bytes */
-#define UNROLLED _Pragma("GCC unroll 16") /* arrays that a loop goes over stay in memory */
 
 /* LANES blocks on their way. All have the order of the highest, with
  * coefficients of zero beyond their own. */
@@ -38,12 +36,6 @@ LOOP void load_residuals(const lanes *l, int64_t i, VECTOR v[LANES]) {
     for (int k = 0; k < LANES; k++) v[k] = unfold(LOAD(l->x[k] + i));
     transpose(v);
 #endif
-}
-
-/* Has the cache fetch what is written some steps later: so many rows at once
- * are too many for a processor to follow. An address behind the block does no harm. */
-LOOP void fetch_ahead(const int32_t *at) {
-    __builtin_prefetch((const void *)((uintptr_t)at + FETCHED_AHEAD), 1, 2);
 }
 
 LOOP void store_samples(const lanes *l, int64_t i, VECTOR v[LANES]) {
@@ -197,45 +189,11 @@ LOOP void restore_fixed(const lanes *l, int order) {
     }
 }
 
-TARGET static void restore_same_fixed(const lanes *l) {
-    switch (l->order) {
-    case 0: restore_fixed(l, 0); return;
-    case 1: restore_fixed(l, 1); return;
-    case 2: restore_fixed(l, 2); return;
-    case 3: restore_fixed(l, 3); return;
-    default: restore_fixed(l, 4);
-    }
-}
-
-#define FOR_ORDER(call)                      \
-    switch (l->order) {                      \
-    case 2: call(l, 2); return;              \
-    case 4: call(l, 4); return;              \
-    case 6: call(l, 6); return;              \
-    case 8: call(l, 8); return;              \
-    case 10: call(l, 10); return;            \
-    case 12: call(l, 12); return;            \
-    default: call(l, l->order);              \
-    }
-
+TARGET static void restore_same_fixed(const lanes *l) { FOR_FIXED_ORDER(restore_fixed) }
 TARGET static void restore_all_short(const lanes *l) { FOR_ORDER(restore_short) }
 TARGET static void restore_all_split(const lanes *l) { FOR_ORDER(restore_split) }
 /* Hardly ever needed: one loop for all orders. */
 TARGET static void restore_all_wide(const lanes *l) { restore_wide(l, l->order); }
-
-static int highest_order(const fc_restoring *blocks, int n) {
-    int order = 0;
-    for (int k = 0; k < n; k++)
-        if (blocks[k].predictor->order > order) order = blocks[k].predictor->order;
-    return order;
-}
-
-static int is_same_fixed(const fc_restoring *blocks, int n) {
-    for (int k = 0; k < n; k++)
-        if (!blocks[k].predictor->fixed || blocks[k].predictor->order != blocks[0].predictor->order)
-            return 0;
-    return 1;
-}
 
 static int all_short(const fc_restoring *blocks, int n) {
     for (int k = 0; k < n; k++)
@@ -267,12 +225,6 @@ static restoring_loop *choose_loop(const fc_restoring *blocks, int n) {
     return can_all_split(blocks, n) ? restore_all_split : restore_all_wide;
 }
 
-/* Orders in twos where they may differ, for half as much code; 32 is even. */
-static int order_of_lanes(const fc_restoring *blocks, int n) {
-    int order = highest_order(blocks, n);
-    return is_same_fixed(blocks, n) ? order : order + (order & 1);
-}
-
 TARGET static void fill_lanes(lanes *l, const fc_restoring *blocks, int n) {
     int32_t shift[LANES], coefficient[LANES];
     l->n = n;
@@ -297,11 +249,4 @@ TARGET static void fill_lanes(lanes *l, const fc_restoring *blocks, int n) {
     for (int j = 1; j + 1 < l->order; j += 2)
         l->pair[j / 2] = pair(l->coefficient[j], l->coefficient[j + 1]);
     l->last = pair(l->coefficient[l->order - 1], ZERO);
-}
-
-/* Restores all blocks up to sample from, which comes after all warm-up. */
-static void restore_beginnings(const fc_restoring *blocks, int n, int64_t from) {
-    for (int k = 0; k < n; k++)
-        fc_restore_block(&(fc_restoring){blocks[k].predictor, blocks[k].x, from},
-                         blocks[k].predictor->order);
 }

@@ -1,7 +1,6 @@
 """Build the C tests for processors of other kinds, and run them under QEMU.
 
-aarch64 takes the portable code, with the vectors that compilers make of it; s390x is
-big-endian. libFLAC for them is Debian's or Ubuntu's, fetched into .cache/cross, not installed.
+aarch64 has NEON, and is tried with the portable code too; s390x is big-endian. libFLAC for them is Debian's or Ubuntu's, fetched into .cache/cross, not installed.
 """
 
 import subprocess
@@ -11,6 +10,9 @@ ROOT = Path(__file__).resolve().parents[1]
 CACHE = ROOT / ".cache" / "cross"
 MACHINES = {"aarch64": "arm64", "s390x": "s390x"}
 """What the packages call each."""
+
+CODES = {"aarch64": ["NEON", "portable"], "s390x": ["portable"]}
+"""What is run on each: of the most that it has, and of less (FLACCODEC_CPU)."""
 
 PACKAGES = ["libflac-dev", "libflac12", "libogg0"]
 FLAGS = ["-std=gnu11", "-O2", "-fopenmp", "-ffp-contract=off", f"-I{ROOT / 'csrc'}"]
@@ -40,8 +42,8 @@ def fetch_libflac(machine: str) -> Path:
     return (folder / "unpacked").rename(root)
 
 
-def run(machine: str, program: Path) -> str:
-    """Build and run a test; return the last line that it printed."""
+def build(machine: str, program: Path) -> Path:
+    """Build a program with the library's sources; return it."""
     root, triplet = fetch_libflac(machine), f"{machine}-linux-gnu"
     libraries = root / "usr" / "lib" / triplet
     binary = CACHE / machine / program.stem
@@ -50,15 +52,27 @@ def run(machine: str, program: Path) -> str:
     libflac = [str(libraries / "libFLAC.a"), str(libraries / "libogg.so.0"), "-lm"]
     compiler = [f"{triplet}-gcc", *FLAGS, include, "-o", str(binary)]
     subprocess.run([*compiler, *sources, *libflac], check=True)
+    return binary
+
+
+def run(machine: str, binary: Path, code: str) -> str:
+    """Return the last line that a program printed."""
+    triplet = f"{machine}-linux-gnu"
+    libraries = fetch_libflac(machine) / "usr" / "lib" / triplet
     emulator = [f"qemu-{machine}", "-L", f"/usr/{triplet}", "-E", f"LD_LIBRARY_PATH={libraries}"]
+    if code == "portable":
+        emulator += ["-E", "FLACCODEC_CPU=portable"]
     done = subprocess.run([*emulator, str(binary)], check=True, capture_output=True, text=True)
     return done.stdout.splitlines()[-1]
 
 
 def main() -> None:
-    for machine in MACHINES:
+    for machine, codes in CODES.items():
         for program in sorted((ROOT / "tests" / "c").glob("test_*.c")):
-            print(f"{machine} {program.stem}: {run(machine, program)}", flush=True)
+            binary = build(machine, program)
+            for code in codes:
+                line = run(machine, binary, code)
+                print(f"{machine} {code} {program.stem}: {line}", flush=True)
 
 
 if __name__ == "__main__":
