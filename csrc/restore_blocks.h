@@ -5,14 +5,7 @@
 #include "bits.h"
 #include "predict.h"
 
-#define FETCHED_AHEAD 1024 /* bytes */
 #define UNROLLED _Pragma("GCC unroll 16") /* arrays that a loop goes over stay in memory */
-
-/* Has the cache fetch what is written some steps later: so many rows at once
- * are too many for a processor to follow. An address behind the block does no harm. */
-FC_INLINE void fetch_ahead(const int32_t *at) {
-    __builtin_prefetch((const void *)((uintptr_t)at + FETCHED_AHEAD), 1, 2);
-}
 
 static inline int highest_order(const fc_restoring *blocks, int n) {
     int order = 0;

@@ -9,6 +9,7 @@
 #include "restore_blocks.h"
 
 #define LOOP TARGET FC_INLINE
+#define FETCHED_AHEAD 1024 /* bytes */
 
 /* LANES blocks on their way. All have the order of the highest, with
  * coefficients of zero beyond their own. */
@@ -36,6 +37,12 @@ LOOP void load_residuals(const lanes *l, int64_t i, VECTOR v[LANES]) {
     for (int k = 0; k < LANES; k++) v[k] = unfold(LOAD(l->x[k] + i));
     transpose(v);
 #endif
+}
+
+/* Has the cache fetch what is written some steps later: so many rows at once
+ * are too many for a processor to follow. An address behind the block does no harm. */
+LOOP void fetch_ahead(const int32_t *at) {
+    __builtin_prefetch((const void *)((uintptr_t)at + FETCHED_AHEAD), 1, 2);
 }
 
 LOOP void store_samples(const lanes *l, int64_t i, VECTOR v[LANES]) {

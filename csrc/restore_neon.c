@@ -9,33 +9,40 @@
 
 #include "restore_blocks.h"
 
-#define LANES 4 /* of a vector */
-#define MOST_VECTORS 2
+#define LANES 4
+#define MOST_GROUPS 2
+#define FEWEST_FIXED 3 /* two blocks of fixed predictors take no less time in lanes */
 
-/* One vector of blocks on their way, or two, of which one is worked on while the other
- * waits for itself. All lanes have the order of the highest, with coefficients of zero
+/* LANES blocks on their way. All have the order of the highest, with coefficients of zero
  * beyond their own.
  *
  * Vectors are unsigned: their sums wrap, in the words of C too. */
 typedef struct {
-    int n; /* blocks; lanes without one do what the first does, and store nothing */
-    int32_t *x[MOST_VECTORS * LANES];
-    int order;
+    int32_t *x[LANES]; /* lanes without a block do what the first does, to its block */
+    int32x4_t shift; /* negative: NEON shifts left */
+    uint32x4_t coefficient[FC_MAX_ORDER];
+    uint32x4_t past[FC_MAX_ORDER]; /* samples, the newest last; or sums, see restore_fixed */
+} group;
+
+/* A few samples of one group and as many of the other take turns: while the one waits
+ * for itself, a processor goes on with the other, and neither needs more registers
+ * than there are. */
+typedef struct {
+    int groups, order;
     int64_t from, until; /* samples, a multiple of LANES of them */
-    int32x4_t shift[MOST_VECTORS]; /* negative: NEON shifts left */
-    uint32x4_t coefficient[FC_MAX_ORDER][MOST_VECTORS];
+    group group[MOST_GROUPS];
 } lanes;
 
 /* Row i of four becomes column i. */
-FC_INLINE void transpose(uint32x4_t v[LANES][MOST_VECTORS], int which) {
+FC_INLINE void transpose(uint32x4_t v[LANES]) {
     uint64x2_t a[LANES];
     for (int i = 0; i < LANES; i += 2) {
-        a[i] = vreinterpretq_u64_u32(vtrn1q_u32(v[i][which], v[i + 1][which]));
-        a[i + 1] = vreinterpretq_u64_u32(vtrn2q_u32(v[i][which], v[i + 1][which]));
+        a[i] = vreinterpretq_u64_u32(vtrn1q_u32(v[i], v[i + 1]));
+        a[i + 1] = vreinterpretq_u64_u32(vtrn2q_u32(v[i], v[i + 1]));
     }
     for (int i = 0; i < 2; i++) {
-        v[i][which] = vreinterpretq_u32_u64(vtrn1q_u64(a[i], a[i + 2]));
-        v[i + 2][which] = vreinterpretq_u32_u64(vtrn2q_u64(a[i], a[i + 2]));
+        v[i] = vreinterpretq_u32_u64(vtrn1q_u64(a[i], a[i + 2]));
+        v[i + 2] = vreinterpretq_u32_u64(vtrn2q_u64(a[i], a[i + 2]));
     }
 }
 
@@ -46,142 +53,131 @@ FC_INLINE uint32x4_t unfold(uint32x4_t folded) {
 FC_INLINE uint32x4_t load(const int32_t *from) { return vreinterpretq_u32_s32(vld1q_s32(from)); }
 
 /* LANES residuals of each block: v[t] has the one at i + t of every block. */
-FC_INLINE void load_residuals(const lanes *l, int64_t i, uint32x4_t v[LANES][MOST_VECTORS],
-                              int vectors) {
-    for (int w = 0; w < vectors; w++) {
-        for (int k = 0; k < LANES; k++) v[k][w] = unfold(load(l->x[w * LANES + k] + i));
-        transpose(v, w);
-    }
+FC_INLINE void load_residuals(const group *g, int64_t i, uint32x4_t v[LANES]) {
+    for (int k = 0; k < LANES; k++) v[k] = unfold(load(g->x[k] + i));
+    transpose(v);
 }
 
-FC_INLINE void store_samples(const lanes *l, int64_t i, uint32x4_t v[LANES][MOST_VECTORS],
-                             int vectors) {
-    for (int w = 0; w < vectors; w++) {
-        transpose(v, w);
-        for (int k = 0; k < LANES; k++) {
-            if (w * LANES + k >= l->n) continue;
-            fetch_ahead(l->x[w * LANES + k] + i);
-            vst1q_s32(l->x[w * LANES + k] + i, vreinterpretq_s32_u32(v[k][w]));
-        }
-    }
+FC_INLINE void store_samples(const group *g, int64_t i, uint32x4_t v[LANES]) {
+    transpose(v);
+    for (int k = 0; k < LANES; k++) vst1q_s32(g->x[k] + i, vreinterpretq_s32_u32(v[k]));
 }
 
-/* The samples of a vector's blocks at i. */
-FC_INLINE uint32x4_t gather(const lanes *l, int64_t i, int which) {
+/* The samples of all blocks at i. */
+static uint32x4_t gather(const group *g, int64_t i) {
     int32_t at[LANES];
-    for (int k = 0; k < LANES; k++) at[k] = l->x[which * LANES + k][i];
+    for (int k = 0; k < LANES; k++) at[k] = g->x[k][i];
     return load(at);
 }
 
 /* What a predictor says: past[j] has, of the order samples before, the jth. The newest,
  * which has been waited for, comes last into the sum. */
-FC_INLINE uint32x4_t predict_narrow(const lanes *l, uint32x4_t past[][MOST_VECTORS], int order,
-                                    int w) {
-    uint32x4_t sum = vmulq_u32(past[0][w], l->coefficient[order - 1][w]);
-    for (int j = order - 1; j-- > 0;)
-        sum = vmlaq_u32(sum, past[order - 1 - j][w], l->coefficient[j][w]);
-    return vreinterpretq_u32_s32(vshlq_s32(vreinterpretq_s32_u32(sum), l->shift[w]));
+FC_INLINE uint32x4_t predict_narrow(const group *g, const uint32x4_t *past, int order) {
+    uint32x4_t sum = vmulq_u32(past[0], g->coefficient[order - 1]);
+    for (int j = order - 1; j-- > 0;) sum = vmlaq_u32(sum, past[order - 1 - j], g->coefficient[j]);
+    return vreinterpretq_u32_s32(vshlq_s32(vreinterpretq_s32_u32(sum), g->shift));
 }
 
 /* The same in sums of 64 bits, which hold all; after the shift the low 32 matter. */
-FC_INLINE uint32x4_t predict_wide(const lanes *l, uint32x4_t past[][MOST_VECTORS], int order,
-                                  int w) {
+FC_INLINE uint32x4_t predict_wide(const group *g, const uint32x4_t *past, int order) {
     int64x2_t low = vdupq_n_s64(0), high = low;
     for (int j = order; j-- > 0;) {
-        int32x4_t x = vreinterpretq_s32_u32(past[order - 1 - j][w]);
-        int32x4_t c = vreinterpretq_s32_u32(l->coefficient[j][w]);
+        int32x4_t x = vreinterpretq_s32_u32(past[order - 1 - j]);
+        int32x4_t c = vreinterpretq_s32_u32(g->coefficient[j]);
         low = vmlal_s32(low, vget_low_s32(x), vget_low_s32(c));
         high = vmlal_high_s32(high, x, c);
     }
-    low = vshlq_s64(low, vmovl_s32(vget_low_s32(l->shift[w])));
-    high = vshlq_s64(high, vmovl_high_s32(l->shift[w]));
+    low = vshlq_s64(low, vmovl_s32(vget_low_s32(g->shift)));
+    high = vshlq_s64(high, vmovl_high_s32(g->shift));
     return vuzp1q_u32(vreinterpretq_u32_s64(low), vreinterpretq_u32_s64(high));
 }
 
-FC_INLINE void restore_predicted(const lanes *l, int order, int vectors, int wide) {
-    uint32x4_t past[FC_MAX_ORDER + LANES][MOST_VECTORS], v[LANES][MOST_VECTORS];
-    for (int j = 0; j < order; j++)
-        for (int w = 0; w < vectors; w++) past[j][w] = gather(l, l->from - order + j, w);
-    for (int64_t i = l->from; i < l->until; i += LANES) {
-        load_residuals(l, i, v, vectors);
-        UNROLLED for (int t = 0; t < LANES; t++)
-            UNROLLED for (int w = 0; w < vectors; w++) {
-                uint32x4_t prediction = wide ? predict_wide(l, past + t, order, w)
-                                             : predict_narrow(l, past + t, order, w);
-                past[t + order][w] = v[t][w] = vaddq_u32(v[t][w], prediction);
-            }
+/* LANES samples of each block, at i. */
+FC_INLINE void restore_some(group *g, int64_t i, int order, int wide) {
+    uint32x4_t past[FC_MAX_ORDER + LANES], v[LANES];
+    for (int j = 0; j < order; j++) past[j] = g->past[j];
+    load_residuals(g, i, v);
+    UNROLLED for (int t = 0; t < LANES; t++) {
+        uint32x4_t prediction = wide ? predict_wide(g, past + t, order)
+                                     : predict_narrow(g, past + t, order);
+        past[t + order] = v[t] = vaddq_u32(v[t], prediction);
+    }
+    for (int j = 0; j < order; j++) g->past[j] = past[j + LANES];
+    store_samples(g, i, v);
+}
+
+FC_INLINE void restore_predicted(lanes *l, int order, int wide) {
+    for (int g = 0; g < l->groups; g++)
         for (int j = 0; j < order; j++)
-            for (int w = 0; w < vectors; w++) past[j][w] = past[j + LANES][w];
-        store_samples(l, i, v, vectors);
-    }
+            l->group[g].past[j] = gather(l->group + g, l->from - order + j);
+    for (int64_t i = l->from; i < l->until; i += LANES)
+        for (int g = 0; g < l->groups; g++) restore_some(l->group + g, i, order, wide);
 }
 
-/* Fixed predictors of one order: sums of sums. sum[k] is the kth difference
+/* Fixed predictors of one order: sums of sums. past[k] is the kth difference
  * at the sample before. */
-FC_INLINE void restore_fixed(const lanes *l, int order, int vectors) {
-    uint32x4_t sum[4][MOST_VECTORS], v[LANES][MOST_VECTORS];
-    for (int w = 0; w < vectors; w++) {
-        for (int j = 0; j < order; j++) sum[j][w] = gather(l, l->from - 1 - j, w);
+FC_INLINE void restore_some_fixed(group *g, int64_t i, int order) {
+    uint32x4_t sum[4], v[LANES];
+    for (int k = 0; k < order; k++) sum[k] = g->past[k];
+    load_residuals(g, i, v);
+    for (int t = 0; t < LANES; t++)
+        for (int k = order - 1; k >= 0; k--) v[t] = sum[k] = vaddq_u32(sum[k], v[t]);
+    for (int k = 0; k < order; k++) g->past[k] = sum[k];
+    store_samples(g, i, v);
+}
+
+FC_INLINE void restore_fixed(lanes *l, int order) {
+    for (int g = 0; g < l->groups; g++) {
+        uint32x4_t *sum = l->group[g].past;
+        for (int j = 0; j < order; j++) sum[j] = gather(l->group + g, l->from - 1 - j);
         for (int k = 1; k < order; k++)
-            for (int j = order - 1; j >= k; j--)
-                sum[j][w] = vsubq_u32(sum[j - 1][w], sum[j][w]);
+            for (int j = order - 1; j >= k; j--) sum[j] = vsubq_u32(sum[j - 1], sum[j]);
     }
-    for (int64_t i = l->from; i < l->until; i += LANES) {
-        load_residuals(l, i, v, vectors);
-        for (int t = 0; t < LANES; t++)
-            for (int w = 0; w < vectors; w++)
-                for (int k = order - 1; k >= 0; k--)
-                    v[t][w] = sum[k][w] = vaddq_u32(sum[k][w], v[t][w]);
-        store_samples(l, i, v, vectors);
-    }
+    for (int64_t i = l->from; i < l->until; i += LANES)
+        for (int g = 0; g < l->groups; g++) restore_some_fixed(l->group + g, i, order);
 }
 
-#define FIXED_1(l, order) restore_fixed(l, order, 1)
-#define FIXED_2(l, order) restore_fixed(l, order, 2)
-#define NARROW_1(l, order) restore_predicted(l, order, 1, 0)
-#define NARROW_2(l, order) restore_predicted(l, order, 2, 0)
-#define WIDE_1(l, order) restore_predicted(l, order, 1, 1)
-#define WIDE_2(l, order) restore_predicted(l, order, 2, 1)
+FC_INLINE void restore_narrow(lanes *l, int order) { restore_predicted(l, order, 0); }
+FC_INLINE void restore_wide(lanes *l, int order) { restore_predicted(l, order, 1); }
 
-typedef void restoring_loop(const lanes *);
+static void restore_same_fixed(lanes *l) { FOR_FIXED_ORDER(restore_fixed) }
+static void restore_all_narrow(lanes *l) { FOR_ORDER(restore_narrow) }
+static void restore_all_wide(lanes *l) { FOR_ORDER(restore_wide) }
 
-static void restore_fixed_1(const lanes *l) { FOR_FIXED_ORDER(FIXED_1) }
-static void restore_fixed_2(const lanes *l) { FOR_FIXED_ORDER(FIXED_2) }
-static void restore_narrow_1(const lanes *l) { FOR_ORDER(NARROW_1) }
-static void restore_narrow_2(const lanes *l) { FOR_ORDER(NARROW_2) }
-static void restore_wide_1(const lanes *l) { FOR_ORDER(WIDE_1) }
-static void restore_wide_2(const lanes *l) { FOR_ORDER(WIDE_2) }
-
-static restoring_loop *choose_loop(const fc_restoring *blocks, int n) {
-    static restoring_loop *const loops[3][MOST_VECTORS] = {{restore_fixed_1, restore_fixed_2},
-                                                           {restore_narrow_1, restore_narrow_2},
-                                                           {restore_wide_1, restore_wide_2}};
-    int wide = 0;
-    for (int k = 0; k < n; k++) wide |= blocks[k].predictor->wide;
-    return loops[is_same_fixed(blocks, n) ? 0 : 1 + wide][n > LANES];
+static int is_any_wide(const fc_restoring *blocks, int n) {
+    for (int k = 0; k < n; k++)
+        if (blocks[k].predictor->wide) return 1;
+    return 0;
 }
 
-static void fill_vector(lanes *l, int w, const fc_restoring *blocks, int n) {
+/* Of blocks from first to n - 1. */
+static void fill_group(group *g, const fc_restoring *blocks, int first, int n, int order) {
     int32_t shift[LANES], coefficient[FC_MAX_ORDER][LANES];
     for (int k = 0; k < LANES; k++) {
-        int block = w * LANES + k < n ? w * LANES + k : 0;
-        const fc_predictor *p = blocks[block].predictor;
-        l->x[w * LANES + k] = blocks[block].x;
+        const fc_restoring *block = blocks + (first + k < n ? first + k : first);
+        const fc_predictor *p = block->predictor;
+        g->x[k] = block->x;
         shift[k] = -p->shift;
-        for (int j = 0; j < l->order; j++) coefficient[j][k] = j < p->order ? p->coefficient[j] : 0;
+        for (int j = 0; j < order; j++) coefficient[j][k] = j < p->order ? p->coefficient[j] : 0;
     }
-    l->shift[w] = vld1q_s32(shift);
-    for (int j = 0; j < l->order; j++) l->coefficient[j][w] = load(coefficient[j]);
+    g->shift = vld1q_s32(shift);
+    for (int j = 0; j < order; j++) g->coefficient[j] = load(coefficient[j]);
 }
 
 int64_t fc_restore_neon(const fc_restoring *blocks, int n) {
-    lanes l = {.n = n, .order = order_of_lanes(blocks, n)};
+    lanes l;
+    if (n < FEWEST_FIXED && is_same_fixed(blocks, n)) return 0;
+    l.order = order_of_lanes(blocks, n);
     l.from = l.order;
     l.until = l.from + (fewest_samples(blocks, n) - l.from) / LANES * LANES;
     if (l.until <= l.from) return 0;
     restore_beginnings(blocks, n, l.from);
-    for (int w = 0; w < MOST_VECTORS; w++) fill_vector(&l, w, blocks, n);
-    choose_loop(blocks, n)(&l);
+    l.groups = (n + LANES - 1) / LANES;
+    for (int g = 0; g < l.groups; g++)
+        fill_group(l.group + g, blocks, g * LANES, n, l.order);
+    if (is_same_fixed(blocks, n)) restore_same_fixed(&l);
+    else if (is_any_wide(blocks, n)) restore_all_wide(&l);
+    else restore_all_narrow(&l);
     return l.until;
 }
 #else
