@@ -11,7 +11,7 @@
 
 #define LANES 4
 #define MOST_GROUPS 2
-#define FEWEST_FIXED 3 /* two blocks of fixed predictors take no less time in lanes */
+#define FEWEST_IN_LANES 3 /* with half of the lanes empty, two blocks gain nothing for sure */
 
 /* LANES blocks on their way. All have the order of the highest, with coefficients of zero
  * beyond their own.
@@ -166,7 +166,7 @@ static void fill_group(group *g, const fc_restoring *blocks, int first, int n, i
 
 int64_t fc_restore_neon(const fc_restoring *blocks, int n) {
     lanes l;
-    if (n < FEWEST_FIXED && is_same_fixed(blocks, n)) return 0;
+    if (n < FEWEST_IN_LANES) return 0;
     l.order = order_of_lanes(blocks, n);
     l.from = l.order;
     l.until = l.from + (fewest_samples(blocks, n) - l.from) / LANES * LANES;
