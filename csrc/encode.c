@@ -27,8 +27,8 @@ static const uint8_t widths[] = {8, 12, 16, 20, 24, 32};
 /* What one job works with. */
 typedef struct {
     struct encoding *shared;
-    fc_frame_encoder *own; /* one of these is there, */
-    fc_encoders *libflac;  /* and the other one NULL */
+    fc_frame_encoder *own; /* one of these is there, or both; */
+    fc_encoders *libflac;  /* the other is NULL */
     int32_t *low, *high;
     void *loaded, *held; /* samples copied out of a strided input; without NaN */
     uint8_t *bytes;      /* the job's frames in the order in which they came */
@@ -62,7 +62,7 @@ typedef struct encoding {
     uint8_t **scan_scratch; /* a block for each thread */
     int64_t streams_a_job, frames_a_job;
     int n_threads;
-    int by_libflac; /* frames; else by our own encoder */
+    int by_own, by_libflac; /* what encodes frames; where both do, the smaller frame is taken */
     worker *workers;
     int64_t n_workers;
     uint8_t *chunk;
@@ -198,12 +198,13 @@ static int64_t largest_block(const fc_header *h) {
     return h->n_frames > 1 ? h->frame_size : h->stream_size;
 }
 
-/* A frame from libFLAC, tagged with its place in the job. */
+/* A frame from libFLAC, tagged with its place in the job; ours may be there, and smaller. */
 static int take_frame(void *context, int64_t tag, const uint8_t *frame, size_t size) {
     worker *w = context;
     int64_t number = (w->first + tag) % w->shared->header.n_frames;
     size_t written = fc_renumber_frame(frame, size, number, w->bytes + w->n_bytes);
     if (!written) return FC_ERR_ENCODER;
+    if (w->own && w->frames[tag].size <= written) return FC_OK;
     w->frames[tag].at = w->n_bytes;
     w->frames[tag].size = written;
     w->n_bytes += written;
@@ -244,7 +245,7 @@ static int encode_frame(worker *w, int64_t tag, fc_error *error) {
     const int32_t *channel[2] = {w->low, w->high};
     if (w->own || samples < FC_MIN_FRAME_SIZE)
         encode_at_once(w, channel, &plan, samples, number, tag);
-    else
+    if (w->libflac && samples >= FC_MIN_FRAME_SIZE)
         code = fc_encode_block(w->libflac, channel, plan.channels, plan.bits, samples, tag);
     return code ? fc_fail_at(error, code, stream, number, -1) : FC_OK;
 }
@@ -329,19 +330,19 @@ static int make_worker(encoding *e, worker *w) {
     int wide = fc_may_be_wide(h->dtype, h->mode);
     int level = e->options->level;
     w->shared = e;
-    if (e->by_libflac)
-        w->libflac = fc_new_encoders(level, take_frame, w);
-    else
-        w->own = fc_new_frame_encoder(level, (int64_t)block);
+    int most = level < FC_MAX_FAST_LEVEL ? level : FC_MAX_FAST_LEVEL;
+    if (e->by_libflac) w->libflac = fc_new_encoders(level, take_frame, w);
+    if (e->by_own) w->own = fc_new_frame_encoder(most, (int64_t)block);
     w->low = malloc(block * 4);
     w->high = malloc(block * 4);
     w->loaded = malloc(block * (size_t)fc_item_size(h->dtype));
     w->held = malloc(block * (size_t)fc_item_size(h->dtype));
-    w->bytes = malloc((size_t)e->frames_a_job * fc_frame_bound((int64_t)block, 1 + wide, 32)
+    w->bytes = malloc((size_t)(e->frames_a_job * (e->by_own + e->by_libflac))
+                          * fc_frame_bound((int64_t)block, 1 + wide, 32)
                       + FC_FRAME_SLACK);
     w->frames = malloc((size_t)e->frames_a_job * sizeof *w->frames);
-    return (w->own || w->libflac) && w->low && w->high && w->loaded && w->held && w->bytes
-            && w->frames
+    int encoders = (w->own || !e->by_own) && (w->libflac || !e->by_libflac);
+    return encoders && w->low && w->high && w->loaded && w->held && w->bytes && w->frames
         ? FC_OK
         : FC_ERR_MEMORY;
 }
@@ -513,10 +514,11 @@ int fc_encode(const fc_view *samples, const fc_encode_options *options, uint8_t 
               int64_t *chunk_size, fc_error *error) {
     int code = check_options(options, error);
     if (code) return code;
+    int wants_libflac = fc_wants_libflac("FLACCODEC_ENCODER");
     encoding e = {.samples = samples, .options = options,
                   .n_threads = fc_usable_threads(options->n_threads),
-                  .by_libflac = options->level > FC_MAX_FAST_LEVEL
-                      || fc_wants_libflac("FLACCODEC_ENCODER")};
+                  .by_own = !wants_libflac,
+                  .by_libflac = wants_libflac || options->level > FC_MAX_FAST_LEVEL};
     begin_header(&e);
     code = encode(&e, error);
     if (!code) {

@@ -1,5 +1,5 @@
 /* Our own encoder of FLAC frames, for the levels that try one window: what
- * libFLAC does there, in less time. */
+ * libFLAC does there, in less time. At higher levels it stands beside libFLAC. */
 #ifndef FC_ENCODE_FRAME_H
 #define FC_ENCODE_FRAME_H
 

@@ -8,6 +8,7 @@ from other_process import OtherProcess
 from strategies import float_arrays, integer_arrays, same_bits
 
 from flaccodec.core import QuantaRule, decode_chunk, encode_chunk
+from flaccodec.index import ChunkIndex
 
 OUR_LEVELS = range(6)
 
@@ -114,11 +115,24 @@ def test_recordings_are_as_small_as_with_libflac(recording, level, libflac):
     assert same_bits(libflac.decode(ours), part.reshape(-1, part.shape[-1]))
 
 
+@pytest.mark.parametrize("bits", [8, 12, 17, 24, 32])
 @pytest.mark.parametrize("level", [6, 7, 8])
-def test_the_thorough_levels_are_libflacs(level, libflac):
-    array = coloured(17, 5000)
-    chunk = encode_chunk(array, level=level)
-    np.testing.assert_array_equal(chunk, libflac.encode(array, level=level))
+def test_the_thorough_levels_take_the_smaller_frame(level, bits, libflac, portable, avx2):
+    array = np.concatenate([coloured(bits, 9000), tones(bits, noise=1, n=9000)])
+    chunk = check_everywhere(array, portable, avx2, level=level)
+    np.testing.assert_array_equal(libflac.decode(chunk), array)
+    ours, theirs = encode_chunk(array, level=5), libflac.encode(array, level=level)
+    sizes = [np.diff(ChunkIndex.from_head(one).positions) for one in (chunk, ours, theirs)]
+    np.testing.assert_array_equal(sizes[0], np.minimum(sizes[1], sizes[2]))
+
+
+@pytest.mark.parametrize("level", [6, 7, 8])
+def test_the_thorough_levels_write_verbatim_and_constant_frames(level, libflac):
+    noise = np.random.default_rng(level).integers(-(2**31), 2**31, (2, 5000), dtype="int32")
+    for array in (noise, np.full((2, 5000), 7, dtype="int32"), noise[:, :13]):
+        chunk = encode_chunk(array, level=level)
+        np.testing.assert_array_equal(decode_chunk(chunk), array)
+        assert len(chunk) <= len(encode_chunk(array, level=5))
 
 
 def test_libflac_encodes_where_it_is_asked_for(libflac):
