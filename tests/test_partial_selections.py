@@ -7,6 +7,7 @@ import pytest
 import zarr
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from zarr.core.array_spec import ArraySpec
 from zarr.core.buffer import default_buffer_prototype
 from zarr.storage import MemoryStore
 
@@ -345,8 +346,12 @@ async def test_codec(selection):
     array = flaccodec.create_array(
         store, data=data, chunks=data.shape, codecs=[FlacCodec(frame_size=FRAME)]
     )
-    chunk_spec = array.metadata.get_chunk_spec(
-        (0, 0), array.async_array.config, default_buffer_prototype()
+    chunk_spec = ArraySpec(
+        shape=data.shape,
+        dtype=array.metadata.dtype,
+        fill_value=array.metadata.fill_value,
+        config=array.async_array.config,
+        prototype=default_buffer_prototype(),
     )
     codec = FlacCodec(frame_size=FRAME)
     (got,) = await codec.decode_partial([(StorePath(store, "c/0/0"), selection, chunk_spec)])
