@@ -23,6 +23,7 @@ TESTS = (
     "test_kept_memory",
     "test_numcodecs",
     "test_partial_reads",
+    "test_partial_selections",
     "test_zarr",
     "test_zarr_arrays",
     "test_zarr_pipeline",
