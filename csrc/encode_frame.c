@@ -10,7 +10,11 @@
 
 #define N_WINDOWS 2 /* for full frames, and for the last ones of streams */
 #define MOST_FIXED_ORDER 4
-#define SHARP_SHARE 0.95 /* of the energy: with more than that left, a sharp predictor is not tried */
+
+/* Shares of energy. A sharp predictor is not looked for where the steady one leaves more of the
+ * signal's, and not tried where it leaves more of what that one leaves. */
+#define MOST_FOR_SHARP 1e-3
+#define SHARP_SHARE 0.95
 
 /* The types of subframes. */
 #define CONSTANT 0
@@ -125,9 +129,10 @@ static const model *best_lpc(fc_frame_encoder *e, const int32_t *x, int64_t samp
     if (!fc_find_predictor(r, e->most_order, samples, bits, width, FC_STEADY, &steady->predictor)
         || !try_lpc(e, steady, x, samples, bits))
         return NULL;
-    if (!fc_find_predictor(r, e->most_order, samples, bits, width, FC_SHARP, &sharp->predictor)
-        || fc_energy_left(r, &sharp->predictor)
-            > SHARP_SHARE * fc_energy_left(r, &steady->predictor)
+    double left = fc_energy_left(r, &steady->predictor);
+    if (left > MOST_FOR_SHARP * r[0]
+        || !fc_find_predictor(r, e->most_order, samples, bits, width, FC_SHARP, &sharp->predictor)
+        || fc_energy_left(r, &sharp->predictor) > SHARP_SHARE * left
         || !try_lpc(e, sharp, x, samples, bits))
         return steady;
     return bits_of(sharp, width) < bits_of(steady, width) ? sharp : steady;

@@ -141,8 +141,8 @@ int fc_find_predictor(const double *autocorrelation, int most_order, int64_t sam
 }
 
 double fc_energy_left(const double *r, const fc_predictor *p) {
-    double a[MOST_ORDER + 1] = {1}, energy = 0;
-    for (int j = 0; j < p->order; j++) a[j + 1] = -ldexp(p->coefficient[j], -p->shift);
+    double a[MOST_ORDER + 1] = {1}, energy = 0, step = ldexp(1, -p->shift);
+    for (int j = 0; j < p->order; j++) a[j + 1] = -step * p->coefficient[j];
     for (int i = 0; i <= p->order; i++)
         for (int j = 0; j <= p->order; j++) energy += a[i] * a[j] * r[i < j ? j - i : i - j];
     return energy;
