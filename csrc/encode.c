@@ -53,6 +53,7 @@ typedef struct part {
 typedef struct encoding {
     const fc_view *samples;
     const fc_encode_options *options;
+    const fc_allocator *allocator; /* of the chunk */
     fc_header header;
     uint64_t *offsets;
     uint8_t *kinds;
@@ -357,7 +358,7 @@ static void free_encoding(encoding *e) {
     free(e->kinds);
     free(e->quanta);
     while (e->first_part) drop_part(e);
-    free(e->chunk);
+    if (e->chunk) e->allocator->release(e->allocator->context, e->chunk);
 }
 
 static int make_plans(encoding *e) {
@@ -409,7 +410,7 @@ static int make_workers(encoding *e) {
     for (int64_t i = 0; i < e->n_workers; i++)
         if (make_worker(e, e->workers + i)) return FC_ERR_MEMORY;
     fc_keep_freed(fc_samples_size(&e->header));
-    e->chunk = malloc(chunk_bound(e));
+    e->chunk = e->allocator->allocate(e->allocator->context, chunk_bound(e));
     return e->chunk ? FC_OK : FC_ERR_MEMORY;
 }
 
@@ -471,7 +472,7 @@ static int write_exceptions(encoding *e, fc_error *error) {
     fc_header *h = &e->header;
     h->exceptions_size = FC_EXCEPTION_SIZE * e->n_exceptions;
     h->chunk_size = e->written + h->exceptions_size;
-    uint8_t *chunk = realloc(e->chunk, (size_t)h->chunk_size);
+    uint8_t *chunk = e->allocator->resize(e->allocator->context, e->chunk, (size_t)h->chunk_size);
     if (!chunk) return fc_fail(error, FC_ERR_MEMORY);
     e->chunk = chunk;
     uint8_t *at = chunk + e->written;
@@ -516,6 +517,7 @@ int fc_encode(const fc_view *samples, const fc_encode_options *options, uint8_t 
     if (code) return code;
     int wants_libflac = fc_wants_libflac("FLACCODEC_ENCODER");
     encoding e = {.samples = samples, .options = options,
+                  .allocator = options->allocator ? options->allocator : &fc_malloc_allocator,
                   .n_threads = fc_usable_threads(options->n_threads),
                   .by_own = !wants_libflac,
                   .by_libflac = wants_libflac || options->level > FC_MAX_FAST_LEVEL};

@@ -117,6 +117,15 @@ typedef struct fc_view {
     int32_t byte_swapped;
 } fc_view;
 
+/* Memory of the caller's kind. resize is asked for less or more, as realloc is; allocate and
+ * resize return NULL where there is none, and resize leaves the memory as it was then. */
+typedef struct fc_allocator {
+    void *(*allocate)(const void *context, size_t size);
+    void *(*resize)(const void *context, void *memory, size_t size);
+    void (*release)(const void *context, void *memory);
+    const void *context;
+} fc_allocator;
+
 typedef struct fc_encode_options {
     int32_t dtype;      /* fc_dtype */
     int32_t level;      /* 0 to FC_MAX_LEVEL, with libFLAC's meaning */
@@ -129,6 +138,7 @@ typedef struct fc_encode_options {
     int64_t n_parameters;     /* 0, 1 or n_streams */
     int32_t plain; /* integers as they are: no offsets, 64 bits in two channels */
     int32_t n_threads;        /* at least 1; never changes the bytes */
+    const fc_allocator *allocator; /* of the chunk; NULL for memory that fc_free frees */
 } fc_encode_options;
 
 /* The header of a chunk, parsed. */
@@ -180,7 +190,7 @@ const char *fc_code_name(int code);
 const char *fc_code_text(int code);
 
 /* Encodes the streams of *samples into a new chunk. *chunk is for the caller
- * to give to fc_free. Takes no memory beyond the chunk but about 4 MiB a
+ * to give to fc_free, or to the allocator that made it. Takes no memory beyond the chunk but about 4 MiB a
  * thread, and reads the samples twice: once for their range, once to encode. */
 int fc_encode(const fc_view *samples, const fc_encode_options *options,
               uint8_t **chunk, int64_t *chunk_size, fc_error *error);

@@ -3,6 +3,23 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 
+static void *allocate(const void *context, size_t size) {
+    (void)context;
+    return malloc(size);
+}
+
+static void *resize(const void *context, void *memory, size_t size) {
+    (void)context;
+    return realloc(memory, size);
+}
+
+static void release(const void *context, void *memory) {
+    (void)context;
+    free(memory);
+}
+
+const fc_allocator fc_malloc_allocator = {allocate, resize, release, NULL};
+
 /* glibc takes no block above 32 MiB for its own, and a block has a header. */
 #define MOST_KEPT (((size_t)32 << 20) - 65536)
 #define LEAST_KEPT ((size_t)128 << 10) /* what is smaller is of the heap anyway */

@@ -4,6 +4,11 @@
 
 #include <stddef.h>
 
+#include "flaccodec.h"
+
+/* The C library's. */
+extern const fc_allocator fc_malloc_allocator;
+
 /* Has the C library keep as much as some blocks of size bytes for the next
  * ones, where it would give each back to the system and have it cleared and
  * mapped again, page by page. */

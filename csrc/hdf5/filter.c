@@ -45,24 +45,24 @@ static void replace_buffer(call *c, void *buffer, size_t size) {
     *c->buf_size = size;
 }
 
-/* HDF5 wants memory of its own; that of the samples mostly has room. */
-static size_t hand_over(call *c, uint8_t *chunk, size_t size) {
-    if (size > *c->buf_size) {
-        void *buffer = c->h5->allocate(size, 0);
-        if (!buffer) return (size_t)fc_refuse(&c->reason, "%s", fc_code_text(FC_ERR_MEMORY));
-        replace_buffer(c, buffer, size);
-    }
-    memcpy(*c->buf, chunk, size);
-    return size;
+/* Encoded where HDF5 will have the chunk, in its own memory. */
+static void *allocate(const void *h5, size_t size) { return ((const fc_h5 *)h5)->allocate(size, 0); }
+
+static void *resize(const void *h5, void *memory, size_t size) {
+    return ((const fc_h5 *)h5)->resize(memory, size);
 }
+
+static void release(const void *h5, void *memory) { ((const fc_h5 *)h5)->free(memory); }
 
 static size_t encode(call *c) {
     const fc_client *client = &c->client;
+    fc_allocator allocator = {allocate, resize, release, c->h5};
     fc_encode_options options = {
         .dtype = client->chunk.dtype, .level = client->level,
         .n_streams = client->chunk.n_streams, .stream_size = client->chunk.stream_size,
         .frame_size = client->frame_size, .quanta_rule = client->quanta_rule,
-        .parameters = &client->parameter, .n_parameters = 1, .n_threads = 1};
+        .parameters = &client->parameter, .n_parameters = 1, .n_threads = 1,
+        .allocator = &allocator};
     fc_view samples = view_of(client, *c->buf);
     fc_error error;
     uint8_t *chunk;
@@ -72,9 +72,8 @@ static size_t encode(call *c) {
                                  samples_size(client), c->nbytes);
     if (fc_encode(&samples, &options, &chunk, &size, &error))
         return (size_t)fc_refuse_chunk(&c->reason, &error, &client->chunk);
-    size_t written = hand_over(c, chunk, (size_t)size);
-    fc_free(chunk);
-    return written;
+    replace_buffer(c, chunk, (size_t)size);
+    return (size_t)size;
 }
 
 static size_t decode(call *c) {

@@ -19,7 +19,7 @@ static herr_t free_allocated(void *memory) {
     return 0;
 }
 
-static const fc_h5 unknown = {.allocate = allocate, .free = free_allocated};
+static const fc_h5 unknown = {.allocate = allocate, .resize = realloc, .free = free_allocated};
 
 /* A symbol of the library at base itself, not of one that it needs. */
 static void *find(void *handle, const void *base, const char *name) {
@@ -64,8 +64,10 @@ static int find_all(fc_h5 *h5, void *handle, const void *base) {
 
 static void find_allocators(fc_h5 *h5, void *handle, const void *base) {
     if (!set(&h5->allocate, handle, base, "H5allocate_memory")
+        || !set(&h5->resize, handle, base, "H5resize_memory")
         || !set(&h5->free, handle, base, "H5free_memory")) {
         h5->allocate = allocate;
+        h5->resize = realloc;
         h5->free = free_allocated;
     }
 }

@@ -45,8 +45,9 @@ typedef struct {
  * where a program uses one, linkers give it a place in the program, and what
  * dlsym finds in the library is never set. */
 typedef struct {
-    void *(*allocate)(size_t size, int clear); /* H5allocate_memory */
-    herr_t (*free)(void *memory);              /* H5free_memory */
+    void *(*allocate)(size_t size, int clear);     /* H5allocate_memory */
+    void *(*resize)(void *memory, size_t size);    /* H5resize_memory */
+    herr_t (*free)(void *memory);                  /* H5free_memory */
     hid_t (*Eregister_class)(const char *class, const char *library, const char *version);
     hid_t (*Ecreate_msg)(hid_t class, int type, const char *text);
     hid_t (*Ecreate_stack)(void);
