@@ -34,7 +34,7 @@ typedef struct {
     uint8_t *bytes;      /* the job's frames in the order in which they came */
     size_t n_bytes;
     struct {
-        size_t at, size;
+        size_t at, size; /* size 0: none is taken yet */
     } *frames; /* the job's frames in their own order */
     int64_t first; /* the job's first frame, among all of the chunk */
     fc_exceptions exceptions;
@@ -199,30 +199,6 @@ static int64_t largest_block(const fc_header *h) {
     return h->n_frames > 1 ? h->frame_size : h->stream_size;
 }
 
-/* A frame from libFLAC, tagged with its place in the job; ours may be there, and smaller. */
-static int take_frame(void *context, int64_t tag, const uint8_t *frame, size_t size) {
-    worker *w = context;
-    int64_t number = (w->first + tag) % w->shared->header.n_frames;
-    size_t written = fc_renumber_frame(frame, size, number, w->bytes + w->n_bytes);
-    if (!written) return FC_ERR_ENCODER;
-    if (w->own && w->frames[tag].size <= written) return FC_OK;
-    w->frames[tag].at = w->n_bytes;
-    w->frames[tag].size = written;
-    w->n_bytes += written;
-    return FC_OK;
-}
-
-static void encode_at_once(worker *w, const int32_t *const *channel, const fc_plan *plan,
-                           int64_t samples, int64_t number, int64_t tag) {
-    uint8_t *out = w->bytes + w->n_bytes;
-    size_t written = samples < FC_MIN_FRAME_SIZE
-        ? fc_write_verbatim_frame(channel, plan->channels, plan->bits, samples, number, out)
-        : fc_encode_frame_fast(w->own, channel, plan->channels, plan->bits, samples, number, out);
-    w->frames[tag].at = w->n_bytes;
-    w->frames[tag].size = written;
-    w->n_bytes += written;
-}
-
 static fc_plan plan_of(const encoding *e, int64_t stream) {
     uint8_t kind = e->kinds[stream];
     return (fc_plan){.offset = e->offsets[stream],
@@ -233,22 +209,85 @@ static fc_plan plan_of(const encoding *e, int64_t stream) {
                      .others = kind & KIND_OTHERS};
 }
 
-static int encode_frame(worker *w, int64_t tag, fc_error *error) {
-    encoding *e = w->shared;
-    const fc_header *h = &e->header;
+/* A frame of a job: where it is, and its samples as they are encoded. */
+typedef struct {
+    int64_t tag, stream, number, first, samples;
+    fc_plan plan;
+    const int32_t *channel[2];
+} frame;
+
+static frame place_frame(const worker *w, int64_t tag) {
+    const fc_header *h = &w->shared->header;
     int64_t stream = (w->first + tag) / h->n_frames, number = (w->first + tag) % h->n_frames;
-    int64_t first = number * h->frame_size, samples = fc_frame_samples(h, number);
-    fc_plan plan = plan_of(e, stream);
-    const void *block = fc_load_block(e->samples, h->dtype, stream, first, samples, w->loaded);
-    int code = fc_to_channels(h->dtype, h->mode, &plan, block, samples, w->low, w->high, w->held,
-                              stream, first, &w->exceptions, error);
+    return (frame){.tag = tag, .stream = stream, .number = number,
+                   .first = number * h->frame_size, .samples = fc_frame_samples(h, number),
+                   .plan = plan_of(w->shared, stream), .channel = {w->low, w->high}};
+}
+
+static int load_frame(worker *w, const frame *f, fc_exceptions *exceptions, fc_error *error) {
+    const fc_header *h = &w->shared->header;
+    const void *block = fc_load_block(w->shared->samples, h->dtype, f->stream, f->first,
+                                      f->samples, w->loaded);
+    return fc_to_channels(h->dtype, h->mode, &f->plan, block, f->samples, w->low, w->high,
+                          w->held, f->stream, f->first, exceptions, error);
+}
+
+static void add_frame(worker *w, int64_t tag, size_t size) {
+    w->frames[tag].at = w->n_bytes;
+    w->frames[tag].size = size;
+    w->n_bytes += size;
+}
+
+/* A frame from libFLAC, tagged with its place in the job. It is left where ours is no
+ * larger, or a verbatim one is not: libFLAC chooses by estimates. */
+static int take_frame(void *context, int64_t tag, const uint8_t *bytes, size_t size) {
+    worker *w = context;
+    frame f = place_frame(w, tag);
+    size_t taken = w->frames[tag].size;
+    size_t most = taken ? taken - 1 : fc_frame_bound(f.samples, f.plan.channels, f.plan.bits);
+    size_t renumbered = fc_renumbered_size(bytes, size, f.number);
+    if (!renumbered) return FC_ERR_ENCODER;
+    if (renumbered > most) return FC_OK;
+    fc_renumber_frame(bytes, size, f.number, w->bytes + w->n_bytes);
+    add_frame(w, tag, renumbered);
+    return FC_OK;
+}
+
+static void encode_verbatim(worker *w, const frame *f) {
+    add_frame(w, f->tag, fc_write_verbatim_frame(f->channel, f->plan.channels, f->plan.bits,
+                                                 f->samples, f->number, w->bytes + w->n_bytes));
+}
+
+static void encode_by_own(worker *w, const frame *f) {
+    add_frame(w, f->tag, fc_encode_frame_fast(w->own, f->channel, f->plan.channels, f->plan.bits,
+                                              f->samples, f->number, w->bytes + w->n_bytes));
+}
+
+static int encode_frame(worker *w, int64_t tag, fc_error *error) {
+    frame f = place_frame(w, tag);
+    int code = load_frame(w, &f, &w->exceptions, error);
     if (code) return code;
-    const int32_t *channel[2] = {w->low, w->high};
-    if (w->own || samples < FC_MIN_FRAME_SIZE)
-        encode_at_once(w, channel, &plan, samples, number, tag);
-    if (w->libflac && samples >= FC_MIN_FRAME_SIZE)
-        code = fc_encode_block(w->libflac, channel, plan.channels, plan.bits, samples, tag);
-    return code ? fc_fail_at(error, code, stream, number, -1) : FC_OK;
+    w->frames[tag].size = 0;
+    if (f.samples < FC_MIN_FRAME_SIZE) return encode_verbatim(w, &f), FC_OK;
+    if (w->own) encode_by_own(w, &f);
+    if (w->libflac)
+        code = fc_encode_block(w->libflac, f.channel, f.plan.channels, f.plan.bits, f.samples, tag);
+    return code ? fc_fail_at(error, code, f.stream, f.number, -1) : FC_OK;
+}
+
+/* The frames of which none of libFLAC's was taken, once it has given all. Their
+ * exceptions are listed already. */
+static int encode_rest(worker *w, int64_t n, fc_error *error) {
+    int code = FC_OK;
+    fc_exceptions again = {NULL, 0, 0};
+    for (int64_t tag = 0; tag < n && !code; tag++) {
+        if (w->frames[tag].size) continue;
+        frame f = place_frame(w, tag);
+        code = load_frame(w, &f, &again, error);
+        if (!code) encode_verbatim(w, &f);
+    }
+    free(again.items);
+    return code;
 }
 
 static int64_t job_frames(const encoding *e, int64_t job) {
@@ -266,8 +305,10 @@ static int encode_job(void *context, int slot, int64_t job, fc_error *error) {
     int64_t n = job_frames(e, job);
     for (int64_t tag = 0; tag < n; tag++)
         if (encode_frame(w, tag, error)) return error->code;
-    int code = w->libflac ? fc_flush_encoders(w->libflac) : FC_OK;
-    return code ? fc_fail_at(error, code, w->first / e->header.n_frames, -1, -1) : FC_OK;
+    if (!w->libflac) return FC_OK;
+    int code = fc_flush_encoders(w->libflac);
+    if (code) return fc_fail_at(error, code, w->first / e->header.n_frames, -1, -1);
+    return encode_rest(w, n, error);
 }
 
 static part *add_part(encoding *e) {

@@ -190,8 +190,9 @@ const char *fc_code_name(int code);
 const char *fc_code_text(int code);
 
 /* Encodes the streams of *samples into a new chunk. *chunk is for the caller
- * to give to fc_free, or to the allocator that made it. Takes no memory beyond the chunk but about 4 MiB a
- * thread, and reads the samples twice: once for their range, once to encode. */
+ * to give to fc_free, or to the allocator that made it. Takes no memory beyond the
+ * chunk but about 4 MiB a thread, 8 with the largest frames, and reads the samples
+ * twice: once for their range, once to encode. */
 int fc_encode(const fc_view *samples, const fc_encode_options *options,
               uint8_t **chunk, int64_t *chunk_size, fc_error *error);
 
@@ -226,8 +227,8 @@ int64_t fc_head_bound(int32_t dtype, int64_t n_streams, int64_t stream_size,
  * where *out says, and the checksum over all streams is verified as well.
  * expect, where not NULL, is compared before anything is allocated.
  *
- * Each frame is verified by FLAC's CRCs, its number, block size and length;
- * the lowest stream and frame that fails is the one reported. */
+ * Each frame is verified by FLAC's CRCs, its number, block size and length. The
+ * first that fails is the one reported: by stream and frame, or with spans in their order. */
 int fc_decode(const uint8_t *head, int64_t head_size, const fc_piece *pieces,
               int64_t n_pieces, const fc_expect *expect, const fc_span *spans,
               int64_t n_spans, const fc_view *out, int32_t n_threads,

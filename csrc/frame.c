@@ -66,6 +66,13 @@ int fc_read_frame_header(const uint8_t *bytes, size_t size, fc_frame_header *h) 
     return 1;
 }
 
+size_t fc_renumbered_size(const uint8_t *frame, size_t size, int64_t number) {
+    fc_frame_header h;
+    uint8_t coded[FC_MAX_FRAME_HEADER];
+    if (size < 2 || !fc_read_frame_header(frame, size - 2, &h)) return 0;
+    return size - h.number_size + write_number(coded, number);
+}
+
 size_t fc_renumber_frame(const uint8_t *frame, size_t size, int64_t number, uint8_t *out) {
     fc_frame_header h;
     if (size < 2 || !fc_read_frame_header(frame, size - 2, &h)) return 0;

@@ -20,14 +20,17 @@ typedef struct fc_frame_header {
     size_t number_size;
 } fc_frame_header;
 
-/* The most bytes that a frame may take. */
+/* The most bytes that a frame may take in a chunk: those of a verbatim one. */
 size_t fc_frame_bound(int64_t samples, int channels, int bits);
 
 /* Reads the header of a fixed-block-size frame of independent channels and
  * checks its CRC-8. 0 where these bytes are no such header. */
 int fc_read_frame_header(const uint8_t *bytes, size_t size, fc_frame_header *header);
 
-/* Copies a frame to out (fc_frame_bound() bytes) under another number, with
+/* The size that a frame has under another number; 0 where it is not a frame. */
+size_t fc_renumbered_size(const uint8_t *frame, size_t size, int64_t number);
+
+/* Copies a frame to out (fc_renumbered_size() bytes) under another number, with
  * its CRCs made right. Returns its new size, 0 where it is not a frame. */
 size_t fc_renumber_frame(const uint8_t *frame, size_t size, int64_t number, uint8_t *out);
 

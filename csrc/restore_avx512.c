@@ -116,6 +116,9 @@ FC_TARGET_AVX512 int fc_decode_tiles(const fc_residual *residuals, const fc_rest
         if (!fc_read_tile(&r, steps, tile)) return 0;
         restore_tile(&l, loop, at, steps, tile);
     }
+    /* A tile may have been read from what lies behind a frame that ends too soon. */
+    for (int k = 0; k < n; k++)
+        if (fc_tile_position(&r, k) > 8 * residuals[k].bits->size) return 0;
     for (int k = 0; k < n; k++) {
         fc_bits *b = residuals[k].bits;
         b->at = until == samples ? fc_tile_position(&r, k) : 8 * b->size;

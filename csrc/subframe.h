@@ -28,7 +28,7 @@ typedef struct fc_frame_task {
 /* Decodes n frames, up to FC_MAX_BATCH, and checks their CRCs; frames of one
  * size together take least time each. Unless its code is FC_OK, a frame's
  * channels hold unspecified values, and so they do beyond the samples that are wanted: there
- * a frame is checked by its CRC alone.
+ * a frame may be checked by its CRC alone.
  *
  * Loads no byte but those of the frames and those that it may, which change
  * nothing, whatever they are; takes no memory but the stack's. */

@@ -28,7 +28,7 @@ static double gaussian(void) {
 
 enum {
     SILENCE, CONSTANT_LOW, ALTERNATING, ALTERNATING_BLOCKS, NOISE, FULL_NOISE, SINE, NOISY_SINE,
-    RAMP, WALK, WASTED, SPARSE, BURSTS, RESONANT, N_SIGNALS
+    RAMP, WALK, WASTED, SPARSE, BURSTS, TWO_SIZES, RESONANT, N_SIGNALS
 };
 
 static int32_t clip(double value, int bits) {
@@ -59,6 +59,10 @@ static void make_signal(int kind, int bits, int64_t n, int32_t *x) {
         case WASTED: v = gaussian() * ldexp(1, wasted - 1); break;
         case SPARSE: v = random_below(50) ? 0 : (uniform() * 2 - 1) * full; break;
         case BURSTS: v = gaussian() * (i / 300 % 3 == 1 ? full / 3 : 2); break;
+        case TWO_SIZES: /* libFLAC's frames of it are larger than verbatim ones */
+            v = full * (random_below(5) < 2 ? 0.25 : 0.5) + full / 32 * uniform();
+            v = random_below(2) ? -v : v;
+            break;
         default:
             v = 1.98 * cos(step) * a - 0.98 * b + gaussian() * rate;
             b = a, a = v;

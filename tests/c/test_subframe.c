@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "../../csrc/checksum.h"
+#include "../../csrc/encode_frame.h"
 #include "../../csrc/frame.h"
 #include "../../csrc/libflac.h"
 #include "../../csrc/subframe.h"
@@ -174,6 +175,40 @@ static void check_damaged(const coding *how, int kind, int number, const coded_f
     free(f.bytes);
     free_buffers(&ours);
     free_buffers(&theirs);
+}
+
+/* One of some frames of noise ends too soon, behind right CRCs: what follows it must not be
+ * taken for its samples, however few are wanted. */
+static void check_cut(fc_frame_encoder *encoder, int cut) {
+    enum { N = 8, SAMPLES = 4096 };
+    static int32_t truth[N][SAMPLES], ours[N][SAMPLES];
+    static uint8_t bytes[N * SAMPLES * 4];
+    fc_frame_task tasks[N];
+    size_t size = 0;
+    int64_t wanted = 1 + random_below(SAMPLES);
+    for (int i = 0; i < N; i++) {
+        for (int j = 0; j < SAMPLES; j++) truth[i][j] = (int32_t)random_below(1000);
+        const int32_t *channel[2] = {truth[i], NULL};
+        coded_frame f = {bytes + size, 0, SAMPLES};
+        f.size = fc_encode_frame_fast(encoder, channel, 1, 16, SAMPLES, i, f.bytes);
+        if (i == cut) f.size -= (size_t)random_below((int64_t)f.size - 20);
+        if (i == cut) set_crcs(&f);
+        tasks[i] = (fc_frame_task){.frame = f.bytes, .size = f.size, .channels = 1,
+                                   .samples = SAMPLES, .channel = {ours[i]}, .wanted = wanted};
+        size += f.size;
+    }
+    for (int i = 0; i < N; i++) tasks[i].loadable = (size_t)(bytes + size - tasks[i].frame);
+    fc_decode_frames_fast(tasks, N);
+    coding how = {1, 16, 5, 0, SAMPLES, 0};
+    for (int i = 0; i < N; i++)
+        if (tasks[i].code ? i != cut : memcmp(truth[i], ours[i], (size_t)wanted * 4))
+            fail("beside a cut frame", &how, (int)wanted, i);
+}
+
+static void check_cuts(int rounds) {
+    fc_frame_encoder *encoder = fc_new_frame_encoder(5, 4096);
+    for (int i = 0; i < rounds; i++) check_cut(encoder, i % 8);
+    fc_delete_frame_encoder(encoder);
 }
 
 /* Random subframes behind a true header. */
@@ -374,6 +409,7 @@ int main(int argc, char **argv) {
                 check_exhaustive(kind, sample_widths[w]);
             }
     for (int i = 0; i < rounds * 20000; i++) check_hostile();
+    check_cuts(rounds * 300);
     int unusual = 0;
     for (int i = 0; i < rounds * 5000; i++) unusual += check_unusual();
     /* Last, since batches of frames as long as these would take long. */

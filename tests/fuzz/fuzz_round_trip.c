@@ -1,8 +1,8 @@
 /* A libFuzzer target: any bytes as samples, which our encoder and either decoder
- * must give back.
+ * must give back; and, of some inputs, a chunk that libFLAC encodes too.
  *
- * The first byte has the level and the channels, the second the width of the
- * samples, the bytes that each has below, and how far it is shifted up. */
+ * The first byte has the level, the channels, and who encodes the chunk, the second
+ * the width of the samples, the bytes that each has below, and how far it is shifted up. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -54,6 +54,26 @@ static void encode(const taken *truth, int level, int bits) {
     free(out);
 }
 
+/* The first channel as a chunk of one frame, by libFLAC alone or beside our encoder. */
+static void encode_chunk(const taken *truth, int level, int alone) {
+    int64_t n = truth->samples, size;
+    uint8_t *chunk;
+    int32_t *out = malloc((size_t)n * 4);
+    fc_error error;
+    fc_view from = {truth->channel[0], NULL, n * 4, 4, 0}, to = {out, NULL, n * 4, 4, 0};
+    fc_encode_options options = {.dtype = FC_INT32, .level = level, .n_streams = 1,
+                                 .stream_size = n, .frame_size = FC_MAX_FRAME_SIZE,
+                                 .n_threads = 1};
+    setenv("FLACCODEC_ENCODER", alone ? "libflac" : "", 1);
+    if (fc_encode(&from, &options, &chunk, &size, &error)) abort();
+    fc_piece whole = {chunk, 0, size};
+    if (fc_decode(chunk, size, &whole, 1, NULL, NULL, 0, &to, 1, &error)
+        || memcmp(out, truth->channel[0], (size_t)n * 4))
+        abort();
+    fc_free(chunk);
+    free(out);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     if (size < 2) return 0;
     int level = data[0] % (FC_MAX_FAST_LEVEL + 1), channels = 1 + (data[0] >> 3 & 1);
@@ -61,6 +81,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     int64_t samples = (int64_t)(size - 2) / (bytes * channels);
     if (samples < FC_MIN_FRAME_SIZE) return 0;
     if (samples > MOST_SAMPLES) samples = MOST_SAMPLES;
+    int who = data[0] >> 4;
     taken truth;
     make_buffers(&truth, channels, samples, 0);
     data += 2;
@@ -68,6 +89,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
         for (int64_t i = 0; i < samples; i++, data += bytes)
             truth.channel[c][i] = read_sample(data, bytes, shift, bits);
     encode(&truth, level, bits);
+    if (who >= 12) encode_chunk(&truth, FC_MAX_LEVEL - level % 3, who & 1);
     free_buffers(&truth);
     return 0;
 }
