@@ -1,6 +1,7 @@
 /* Arrays -> chunks. Three steps: scan the streams for their ranges and plan
  * how to store each; encode frames, by jobs of neighbouring ones, each job's
  * bytes appended in order; write what only then is known. */
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -22,6 +23,7 @@
 #define KIND_TWO 8
 #define KIND_CAREFUL 16
 #define KIND_OTHERS 32
+#define KIND_FILL 64
 static const uint8_t widths[] = {8, 12, 16, 20, 24, 32};
 
 /* What one job works with. */
@@ -54,13 +56,14 @@ typedef struct encoding {
     const fc_view *samples;
     const fc_encode_options *options;
     const fc_allocator *allocator; /* of the chunk */
+    double fill; /* as the dtype has it */
     fc_header header;
     uint64_t *offsets;
     uint8_t *kinds;
     double *quanta;       /* NULL where all streams have the header's */
     fc_stats *scans;      /* of the blocks of the stream that is being scanned */
     int64_t scan_stream;
-    uint8_t **scan_scratch; /* a block for each thread */
+    uint8_t **scan_scratch; /* two blocks for each thread */
     int64_t streams_a_job, frames_a_job;
     int n_threads;
     int by_own, by_libflac; /* what encodes frames; where both do, the smaller frame is taken */
@@ -98,12 +101,23 @@ static double parameter_of(const fc_encode_options *o, int64_t stream) {
 
 /* -- scanning and planning --------------------------------------------------- */
 
+/* The samples of a block that count, with NaN for the fill value. */
+static const void *load_counted(encoding *e, int thread, int64_t stream, int64_t first,
+                                int64_t *count, int64_t *n_fill) {
+    const fc_encode_options *o = e->options;
+    int64_t left = o->stream_size - first;
+    uint8_t *scratch = e->scan_scratch[thread];
+    *count = left < SCAN_BLOCK ? left : SCAN_BLOCK;
+    const void *block = fc_load_block(e->samples, o->dtype, stream, first, *count, scratch);
+    return fc_mask_fill(o->dtype, o->quanta_rule, e->fill, block, *count,
+                        scratch + SCAN_BLOCK * 8, n_fill);
+}
+
 static void scan_block(encoding *e, int thread, int64_t stream, int64_t first, fc_stats *stats) {
-    int64_t left = e->options->stream_size - first;
-    int64_t count = left < SCAN_BLOCK ? left : SCAN_BLOCK;
-    const void *block = fc_load_block(e->samples, e->options->dtype, stream, first, count,
-                                      e->scan_scratch[thread]);
+    int64_t count, n_fill;
+    const void *block = load_counted(e, thread, stream, first, &count, &n_fill);
     fc_scan_block(e->options->dtype, e->options->quanta_rule, block, count, stats);
+    stats->n_fill = n_fill;
 }
 
 static int64_t find_largest(encoding *e, int thread, int64_t stream, double magnitude) {
@@ -111,10 +125,8 @@ static int64_t find_largest(encoding *e, int thread, int64_t stream, double magn
         fc_stats s;
         scan_block(e, thread, stream, first, &s);
         if (!s.n || (s.max < magnitude && -s.min < magnitude)) continue;
-        int64_t left = e->options->stream_size - first;
-        int64_t count = left < SCAN_BLOCK ? left : SCAN_BLOCK;
-        const void *block = fc_load_block(e->samples, e->options->dtype, stream, first, count,
-                                          e->scan_scratch[thread]);
+        int64_t count, n_fill;
+        const void *block = load_counted(e, thread, stream, first, &count, &n_fill);
         return first + fc_find_largest(e->options->dtype, block, count);
     }
     return -1;
@@ -124,15 +136,16 @@ static uint8_t kind_of(const fc_plan *plan) {
     uint8_t width = 0;
     while (widths[width] != plan->bits) width++;
     return (uint8_t)(width | (plan->channels == 2 ? KIND_TWO : 0)
-                     | (plan->careful ? KIND_CAREFUL : 0) | (plan->others ? KIND_OTHERS : 0));
+                     | (plan->careful ? KIND_CAREFUL : 0) | (plan->others ? KIND_OTHERS : 0)
+                     | (isnan(plan->fill) ? 0 : KIND_FILL));
 }
 
 static int plan_stream(encoding *e, int thread, int64_t stream, const fc_stats *stats,
                        fc_error *error) {
     fc_plan plan;
     const fc_encode_options *o = e->options;
-    int code = fc_plan_stream(o->dtype, o->quanta_rule, parameter_of(o, stream), stats, o->plain,
-                              &plan, error);
+    int code = fc_plan_stream(o->dtype, o->quanta_rule, parameter_of(o, stream), e->fill, stats,
+                              o->plain, &plan, error);
     if (code) {
         error->stream = stream;
         if (code == FC_ERR_QUANTA_TOO_FINE) {
@@ -206,7 +219,8 @@ static fc_plan plan_of(const encoding *e, int64_t stream) {
                      .bits = widths[kind & KIND_WIDTH],
                      .channels = kind & KIND_TWO ? 2 : 1,
                      .careful = kind & KIND_CAREFUL,
-                     .others = kind & KIND_OTHERS};
+                     .others = kind & KIND_OTHERS,
+                     .fill = kind & KIND_FILL ? e->fill : NAN};
 }
 
 /* A frame of a job: where it is, and its samples as they are encoded. */
@@ -413,7 +427,7 @@ static int make_plans(encoding *e) {
         || !e->scan_scratch)
         return FC_ERR_MEMORY;
     for (int i = 0; i < e->n_threads; i++)
-        if (!(e->scan_scratch[i] = malloc(SCAN_BLOCK * 8))) return FC_ERR_MEMORY;
+        if (!(e->scan_scratch[i] = malloc(2 * SCAN_BLOCK * 8))) return FC_ERR_MEMORY;
     return FC_OK;
 }
 
@@ -559,6 +573,7 @@ int fc_encode(const fc_view *samples, const fc_encode_options *options, uint8_t 
     int wants_libflac = fc_wants_libflac("FLACCODEC_ENCODER");
     encoding e = {.samples = samples, .options = options,
                   .allocator = options->allocator ? options->allocator : &fc_malloc_allocator,
+                  .fill = options->dtype == FC_FLOAT32 ? (float)options->fill : options->fill,
                   .n_threads = fc_usable_threads(options->n_threads),
                   .by_own = !wants_libflac,
                   .by_libflac = wants_libflac || options->level > FC_MAX_FAST_LEVEL};

@@ -202,6 +202,29 @@ static void scan_quantized(int dtype, int rule, const void *block, int64_t count
     }
 }
 
+int fc_is_fill(double fill) { return isfinite(fill) && fill != 0; }
+
+#define MASK(type)                                                                      \
+    WIDE_LOOP static int64_t mask_##type(const type *x, int64_t count, type fill, type *out) { \
+        int64_t n = 0;                                                                  \
+        for (int64_t i = 0; i < count; i++) {                                           \
+            n += x[i] == fill;                                                          \
+            out[i] = x[i] == fill ? (type)NAN : x[i];                                   \
+        }                                                                               \
+        return n;                                                                       \
+    }
+MASK(float)
+MASK(double)
+
+const void *fc_mask_fill(int dtype, int rule, double fill, const void *block, int64_t count,
+                         void *out, int64_t *n) {
+    *n = 0;
+    if (rule == FC_QUANTA_NONE || !fc_is_fill(fill)) return block;
+    *n = dtype == FC_FLOAT32 ? mask_float(block, count, (float)fill, out)
+                             : mask_double(block, count, fill, out);
+    return out;
+}
+
 void fc_scan_block(int dtype, int rule, const void *block, int64_t count, fc_stats *s) {
     memset(s, 0, sizeof *s);
     switch (dtype) {
@@ -222,27 +245,31 @@ void fc_scan_block(int dtype, int rule, const void *block, int64_t count, fc_sta
         scan_bits64(block, count, s);
 }
 
-/* Means and squares by Chan, Golub and LeVeque's update (1979). */
+/* Counts, means and squares by Chan, Golub and LeVeque's update (1979). */
 static void merge_spread(fc_stats *a, const fc_stats *b) {
     double n = (double)(a->n + b->n), apart = b->mean - a->mean;
     a->m2 += b->m2 + apart * apart * ((double)a->n * (double)b->n / n);
     a->mean += apart * ((double)b->n / n);
+    a->n += b->n;
 }
 
-void fc_merge_stats(fc_stats *a, const fc_stats *b) {
-    int64_t others = a->n_other + b->n_other;
-    if (!b->n || !a->n) {
-        if (b->n) *a = *b;
-        a->n_other = others;
-        return;
-    }
-    merge_spread(a, b);
-    a->n += b->n;
-    a->n_other = others;
+static void merge_range(fc_stats *a, const fc_stats *b) {
     a->lo = b->lo < a->lo ? b->lo : a->lo;
     a->hi = b->hi > a->hi ? b->hi : a->hi;
     a->min = b->min < a->min ? b->min : a->min;
     a->max = b->max > a->max ? b->max : a->max;
+}
+
+void fc_merge_stats(fc_stats *a, const fc_stats *b) {
+    int64_t others = a->n_other + b->n_other, fill = a->n_fill + b->n_fill;
+    if (b->n && !a->n) {
+        *a = *b;
+    } else if (b->n) {
+        merge_spread(a, b);
+        merge_range(a, b);
+    }
+    a->n_other = others;
+    a->n_fill = fill;
 }
 
 #define FIND_LARGEST(type)                                                      \
@@ -340,16 +367,31 @@ static int needs_care(int dtype, double quanta, const fc_stats *s) {
     return k >= 0x1p50 || quanta < 0x1p-900 || k * quanta > DBL_MAX;
 }
 
-static int plan_quantized(int dtype, int rule, double parameter, const fc_stats *s,
+static double restored(int dtype, int64_t k, double quanta) {
+    double value = (double)k * quanta;
+    return dtype == FC_FLOAT32 ? (double)(float)value : value;
+}
+
+/* Among the other samples, and a multiple of the quanta, a fill value is one of them: that
+ * costs less than an exception, and is as exact. */
+static int stands_apart(int dtype, double fill, double quanta, const fc_stats *s) {
+    if (!s->n_fill) return 0;
+    return !s->n || fill < s->min || fill > s->max || fabs(fill) / quanta >= 0x1p63
+        || restored(dtype, quantize_exactly(fill, quanta), quanta) != fill;
+}
+
+static int plan_quantized(int dtype, int rule, double parameter, double fill, const fc_stats *s,
                           fc_plan *plan, fc_error *error) {
     double quanta = choose_quanta(rule, parameter, s);
     plan->quanta = quanta;
-    plan->others = s->n_other > 0;
     if (!isfinite(quanta) || quanta <= 0) {
         fc_fail(error, FC_ERR_QUANTA);
         error->value = quanta;
         return error->code;
     }
+    int apart = stands_apart(dtype, fill, quanta, s);
+    plan->fill = apart ? fill : NAN;
+    plan->others = s->n_other > s->n_fill || apart;
     if (!s->n) return plan_width(0, 0, plan), FC_OK;
     if (largest_magnitude(s) / quanta >= 0x1p63) {
         fc_fail(error, FC_ERR_QUANTA_TOO_FINE);
@@ -367,12 +409,12 @@ static void plan_plain(int dtype, const fc_stats *s, fc_plan *plan) {
     plan->bits = plan->channels == 2 ? 32 : width_of(s->lo, s->hi);
 }
 
-int fc_plan_stream(int dtype, int rule, double parameter, const fc_stats *s, int plain,
-                   fc_plan *plan, fc_error *error) {
-    memset(plan, 0, sizeof *plan);
+int fc_plan_stream(int dtype, int rule, double parameter, double fill, const fc_stats *s,
+                   int plain, fc_plan *plan, fc_error *error) {
+    *plan = (fc_plan){.fill = NAN};
     if (plain) return plan_plain(dtype, s, plan), FC_OK;
     if (rule != FC_QUANTA_NONE)
-        return plan_quantized(dtype, rule, parameter, s, plan, error);
+        return plan_quantized(dtype, rule, parameter, fill, s, plan, error);
     if (dtype == FC_UINT64)
         plan_uint64(s, plan);
     else
@@ -441,6 +483,9 @@ WIDE_LOOP static int quantize_float_carefully(const float *x, int64_t count, dou
     return doubtful;
 }
 
+/* Whether a sample is stored as it is, and its integer means nothing. */
+static inline int is_other(double x, double fill) { return !isfinite(x) || x == fill; }
+
 static double sample_at(int dtype, const void *block, int64_t i) {
     return dtype == FC_FLOAT32 ? (double)((const float *)block)[i] : ((const double *)block)[i];
 }
@@ -451,11 +496,6 @@ static uint64_t bits_at(int dtype, const void *block, int64_t i) {
     if (dtype == FC_FLOAT32)
         return memcpy(&narrow, (const float *)block + i, 4), narrow;
     return memcpy(&wide, (const double *)block + i, 8), wide;
-}
-
-static double restored(int dtype, int64_t k, double quanta) {
-    double value = (double)k * quanta;
-    return dtype == FC_FLOAT32 ? (double)(float)value : value;
 }
 
 /* Half the distance to the next larger number; at the largest, to the last. */
@@ -502,7 +542,7 @@ static int quantize_slowly(int dtype, const fc_plan *plan, const void *block, co
         double x = sample_at(dtype, held, i);
         int64_t k = clamp(quantize_exactly(x, plan->quanta), plan);
         split((uint64_t)k - plan->offset, i, low, high, plan->channels);
-        int kept = isfinite(sample_at(dtype, block, i))
+        int kept = !is_other(sample_at(dtype, block, i), plan->fill)
             && (!plan->careful || keeps_promise(dtype, x, k, plan->quanta));
         if (!kept && except(dtype, block, i, stream, first, exceptions, error))
             return error->code;
@@ -510,27 +550,28 @@ static int quantize_slowly(int dtype, const fc_plan *plan, const void *block, co
     return FC_OK;
 }
 
-/* Lists the samples of a block that are not finite. */
-static int list_others(int dtype, const void *block, int64_t count, int64_t stream,
-                       int64_t first, fc_exceptions *exceptions, fc_error *error) {
+/* Lists the samples of a block that are not finite, or fill. */
+static int list_others(int dtype, const fc_plan *plan, const void *block, int64_t count,
+                       int64_t stream, int64_t first, fc_exceptions *exceptions,
+                       fc_error *error) {
     for (int64_t i = 0; i < count; i++) {
-        if (isfinite(sample_at(dtype, block, i))) continue;
+        if (!is_other(sample_at(dtype, block, i), plan->fill)) continue;
         if (except(dtype, block, i, stream, first, exceptions, error)) return error->code;
     }
     return FC_OK;
 }
 
-/* Holds the last finite value through samples that are not, the first one
+/* Holds the last sample that counts through those that do not, the first one
  * before it, so that they cost nothing in the residual. */
-#define HOLD(type)                                                           \
-    static void hold_##type(const type *x, int64_t count, type *out, type idle) { \
-        type held = idle;                                                    \
-        for (int64_t i = 0; i < count; i++)                                  \
-            if (isfinite(x[i])) {                                            \
-                held = x[i];                                                 \
-                break;                                                       \
-            }                                                                \
-        for (int64_t i = 0; i < count; i++) out[i] = held = isfinite(x[i]) ? x[i] : held; \
+#define HOLD(type)                                                                     \
+    static void hold_##type(const type *x, int64_t count, double fill, type *out, type idle) { \
+        type held = idle;                                                              \
+        for (int64_t i = 0; i < count; i++)                                            \
+            if (!is_other(x[i], fill)) {                                               \
+                held = x[i];                                                           \
+                break;                                                                 \
+            }                                                                          \
+        for (int64_t i = 0; i < count; i++) out[i] = held = is_other(x[i], fill) ? held : x[i]; \
     }
 HOLD(float)
 HOLD(double)
@@ -540,9 +581,9 @@ static const void *hold(int dtype, const fc_plan *plan, const void *block, int64
     double idle = restored(dtype, (int64_t)plan->offset, plan->quanta);
     if (!isfinite(idle)) idle = 0;
     if (dtype == FC_FLOAT32)
-        hold_float(block, count, scratch, (float)idle);
+        hold_float(block, count, plan->fill, scratch, (float)idle);
     else
-        hold_double(block, count, scratch, idle);
+        hold_double(block, count, plan->fill, scratch, idle);
     return scratch;
 }
 
@@ -569,7 +610,7 @@ static int quantize_strip(int dtype, const fc_plan *plan, const void *block, con
         return quantize_slowly(dtype, plan, block, held, count, low, high, stream, first,
                                exceptions, error);
     if (!plan->others) return FC_OK;
-    return list_others(dtype, block, count, stream, first, exceptions, error);
+    return list_others(dtype, plan, block, count, stream, first, exceptions, error);
 }
 
 static int quantize_block(int dtype, const fc_plan *plan, const void *block, int64_t count,

@@ -7,10 +7,11 @@
 #include "format.h"
 
 /* What is known of some samples of one stream. Floats that are not finite
- * are counted, and left out of the rest. */
+ * or are the fill value are counted, and left out of the rest. */
 typedef struct fc_stats {
     int64_t n;       /* samples that count */
-    int64_t n_other; /* those that are not finite */
+    int64_t n_other; /* those that are not finite, or the fill value */
+    int64_t n_fill;  /* those of the fill value */
     int64_t lo, hi;  /* as ordered integers; see fc_scan_block */
     double min, max, mean, m2; /* m2: sum of squares about the mean */
 } fc_stats;
@@ -22,8 +23,13 @@ typedef struct fc_plan {
     int bits;     /* a sample of a channel */
     int channels; /* 1, or 2: low and high 32-bit words */
     int careful;  /* quantization that must be checked sample by sample */
-    int others;   /* there may be samples that are not finite */
+    int others;   /* there may be samples that are not finite, or fill */
+    double fill;  /* a value that is stored as it is; NaN for none */
 } fc_plan;
+
+/* Whether this is a fill value that needs care: NaN and infinities are stored as they are
+ * anyway, and zero is a multiple of all quanta. */
+int fc_is_fill(double fill);
 
 /* A growing list; empty when zeroed. items is the owner's to free. */
 typedef struct fc_exceptions {
@@ -48,14 +54,19 @@ void *fc_store_target(const fc_view *view, int dtype, uint8_t *at);
 void fc_store_block(const fc_view *view, int dtype, uint8_t *at, int64_t count,
                     const void *block);
 
+/* A copy of a block in out in which samples of the fill value are NaN, so that they do not
+ * count; the block itself where there is none (fill 0 or NaN, or no quanta). n is how many. */
+const void *fc_mask_fill(int dtype, int rule, double fill, const void *block, int64_t count,
+                         void *out, int64_t *n);
+
 /* Statistics of a block. For integers and lossless floats, lo and hi are
  * in the order of the values as 64-bit integers (uint64: minus 2**63). */
 void fc_scan_block(int dtype, int rule, const void *block, int64_t count, fc_stats *stats);
 void fc_merge_stats(fc_stats *into, const fc_stats *more);
 
 /* Chooses offset, quanta and width. Errors name no stream. */
-int fc_plan_stream(int dtype, int rule, double parameter, const fc_stats *stats, int plain,
-                   fc_plan *plan, fc_error *error);
+int fc_plan_stream(int dtype, int rule, double parameter, double fill, const fc_stats *stats,
+                   int plain, fc_plan *plan, fc_error *error);
 
 /* The sample of a block whose magnitude is the largest among the finite. */
 int64_t fc_find_largest(int dtype, const void *block, int64_t count);

@@ -299,6 +299,11 @@ def _owned(memory: Any, size: int) -> npt.NDArray[np.uint8]:
 # -- encoding -----------------------------------------------------------------------
 
 
+def _float_of(fill_value: Any, dtype: np.dtype[Any]) -> float:
+    """Return a fill value as C takes it: 0 for none, and for what is no float's."""
+    return 0.0 if fill_value is None or dtype.kind != "f" else float(fill_value)
+
+
 def encode_chunk(
     array: npt.NDArray[Any],
     *,
@@ -306,6 +311,7 @@ def encode_chunk(
     frame_size: int = DEFAULT_FRAME_SIZE,
     rule: QuantaRule = QuantaRule.NONE,
     parameters: npt.ArrayLike | None = None,
+    fill_value: Any = None,
     keep_byte_order: bool = False,
     plain: bool = False,
     num_threads: int = 1,
@@ -326,6 +332,9 @@ def encode_chunk(
     parameters : array_like, optional
         Quanta in the units of the data (rule GIVEN) or decimal digits (PRECISION): one
         number, or one for each stream.
+    fill_value : scalar, optional
+        For floats with a rule: what stands for missing samples. It comes back exactly,
+        and quanta are chosen, and checked, without it.
     keep_byte_order : bool
         Note in the header that the array was big-endian, for readers that hand out
         bytes instead of arrays.
@@ -359,6 +368,7 @@ def encode_chunk(
     values = np.ascontiguousarray(values.ravel())
     options.parameters = _ffi.cast("double *", _address(values))
     options.n_parameters = values.size
+    options.fill = _float_of(fill_value, array.dtype)
     options.plain = plain
     options.n_threads = num_threads
     view, keep = _view(array)

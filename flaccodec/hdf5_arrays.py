@@ -95,6 +95,7 @@ def _read_whole(dataset: h5py.Dataset, progress: bool) -> FlacArray:
         dataset.shape,
         lambda block: np.asarray(read(dataset, block)),
         options,
+        dataset.fillvalue,
         "read_hdf5",
         progress,
     )

@@ -15,7 +15,14 @@ from h5py import h5d, h5fd, h5t
 
 from flaccodec import core, memory
 from flaccodec.exceptions import ConfigurationError, CorruptChunkError, FlacCodecError
-from flaccodec.hdf5_filter import FILTER_ID, has_numbers, name_of, options_of
+from flaccodec.hdf5_filter import (
+    FILTER_ID,
+    client_data_of,
+    fill_of,
+    has_numbers,
+    name_of,
+    options_of,
+)
 from flaccodec.index import ChunkIndex
 from flaccodec.ranges import needed_ranges
 from flaccodec.selection import plan_read, total_frames
@@ -82,6 +89,7 @@ class FlacChunks:
         self.dtype: np.dtype[Any] = np.dtype(dataset.dtype)
         self.name = name_of(dataset)
         self._plist = dataset.id.get_create_plist()
+        self._exact_fill = fill_of(client_data_of(dataset) or ())
 
     @classmethod
     def of(cls, dataset: h5py.Dataset) -> FlacChunks | None:
@@ -272,6 +280,10 @@ class FlacChunks:
         whole[tuple(slice(n) for n in inside)] = self.dataset[at]
         return whole
 
+    def encode(self, samples: npt.NDArray[Any], num_threads: int = 1) -> npt.NDArray[np.uint8]:
+        """Encode the samples of a whole chunk as the filter does; asks HDF5 nothing."""
+        return self.options.encode(samples, fill_value=self._exact_fill, num_threads=num_threads)
+
     def flac_source(self, number: Number) -> Callable[[], core.Buffer] | None:
         """Return what gives a chunk as the filter makes it; None where there is none.
 
@@ -286,7 +298,7 @@ class FlacChunks:
                 return partial(self._checked, stored)
         elif self.dataset.id.get_chunk_info_by_coord(self.offset(number)).byte_offset is None:
             return None
-        return partial(self.options.encode, self.samples(number))
+        return partial(self.encode, self.samples(number))
 
     def _checked(self, stored: StoredChunk) -> core.Buffer:
         chunk = stored.all_bytes()

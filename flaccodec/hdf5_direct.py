@@ -166,7 +166,7 @@ def _encoding(
             samples = np.empty(chunks.shape, dtype=chunks.dtype)
             chunks.decode(stored, (slice(None),) * samples.ndim, samples, num_threads)
             samples[part.local] = values
-        return chunks.options.encode(samples, num_threads=num_threads)
+        return chunks.encode(samples, num_threads)
 
     return encode
 

@@ -26,8 +26,9 @@ PLUGIN_PATH = str(Path(__file__).resolve().parent / "hdf5_plugin")
 _LIBRARY = Path(PLUGIN_PATH) / "libh5flaccodec.so"
 
 # docs/format.md, "In HDF5", has the client data.
-_LAYOUT = 1
+_LAYOUT, _FILL_LAYOUT = 1, 2
 _USER_VALUES = 6
+_FILL_VALUES = 13
 _LOSSLESS, _QUANTA, _PRECISION = range(3)
 
 
@@ -80,12 +81,20 @@ def read_client_data(values: Sequence[int]) -> CodecOptions:
     )
 
 
+def fill_of(values: Sequence[int]) -> float:
+    """Return the fill value that the filter looks out for; 0 where it does for none."""
+    if len(values) < _FILL_VALUES:
+        return 0.0
+    (fill,) = struct.unpack("<d", struct.pack("<II", *values[_FILL_VALUES - 2 : _FILL_VALUES]))
+    return float(fill)
+
+
 def _check_client_data(values: Sequence[int]) -> None:
     name = f"the client data of filter {FILTER_ID}"
-    if values and values[0] != _LAYOUT:
+    if values and values[0] not in (_LAYOUT, _FILL_LAYOUT):
         raise ConfigurationError(
-            f"{name} must be of layout {_LAYOUT}. Got layout {values[0]}, in {tuple(values)}: "
-            "a later flaccodec may know it."
+            f"{name} must be of layout {_LAYOUT} or {_FILL_LAYOUT}. Got layout {values[0]}, in "
+            f"{tuple(values)}: a later flaccodec may know it."
         )
     if len(values) < _USER_VALUES:
         raise ConfigurationError(
@@ -111,11 +120,17 @@ def options_of(dataset: h5py.Dataset) -> CodecOptions | None:
     ConfigurationError
         The options cannot be read; the message names the dataset.
     """
+    values = client_data_of(dataset)
+    return None if values is None else _read_options(dataset, values)
+
+
+def client_data_of(dataset: h5py.Dataset) -> tuple[int, ...] | None:
+    """Return the client data of a dataset; None where `options_of` returns None."""
     plist = dataset.id.get_create_plist()
     for index in range(plist.get_nfilters()):
         number, _, values, _ = plist.get_filter(index)
         if number == FILTER_ID and has_numbers(dataset):
-            return _read_options(dataset, values)
+            return tuple(values)
     return None
 
 
@@ -168,6 +183,9 @@ class Flac(h5py.filters.FilterRefBase):  # type: ignore[misc]
 
     Notes
     -----
+    The dataset's fill value comes back exactly and has no part in the quanta, as for
+    `flaccodec.FlacCodec`.
+
     ``create_dataset`` raises ValueError, with the reason, for dtypes and filters that FLAC
     cannot be used with. A sample of 2**63 quanta or more is found when HDF5 writes the chunk,
     which may be when the file is flushed or closed. HDF5 asks no filter about strings of

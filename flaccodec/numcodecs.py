@@ -44,6 +44,11 @@ class Flac(Codec):  # type: ignore[misc]
     frame_size : int, default 4096
         Samples of a FLAC frame, 16 to 65535.
 
+    Notes
+    -----
+    Codecs of numcodecs are not told an array's fill value, which `FlacCodec` sets apart: with
+    quanta or precision give arrays one that is NaN, or zero.
+
     Examples
     --------
     >>> import numpy as np

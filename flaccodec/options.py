@@ -126,7 +126,12 @@ class CodecOptions:
         return checked
 
     def encode(
-        self, array: npt.NDArray[Any], *, keep_byte_order: bool = False, num_threads: int = 1
+        self,
+        array: npt.NDArray[Any],
+        *,
+        fill_value: Any = None,
+        keep_byte_order: bool = False,
+        num_threads: int = 1,
     ) -> npt.NDArray[np.uint8]:
         """Encode an array as one chunk; see `core.encode_chunk`."""
         self.check_dtype(array.dtype)
@@ -141,6 +146,7 @@ class CodecOptions:
             frame_size=self.frame_size,
             rule=rule,
             parameters=parameters,
+            fill_value=fill_value,
             keep_byte_order=keep_byte_order,
             num_threads=num_threads,
         )

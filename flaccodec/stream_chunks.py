@@ -153,6 +153,7 @@ def encode(
     shape: Sequence[int],
     read: Callable[[Block], npt.NDArray[Any]],
     options: CodecOptions,
+    fill_value: Any,
     what: str,
     progress: bool,
 ) -> FlacArray:
@@ -171,6 +172,7 @@ def encode(
                 level=options.level,
                 rule=rule,
                 parameters=options.quanta,
+                fill_value=fill_value,
                 num_threads=choose_threads(None),
             )
         )

@@ -125,7 +125,12 @@ def from_zarr(array: zarr.Array[Any] | StoreLike, *, progress: bool = False) -> 
         if moved is not None:
             return moved
     return stream_chunks.encode(
-        array.shape, lambda block: np.asarray(array[block]), options, "from_zarr", progress
+        array.shape,
+        lambda block: np.asarray(array[block]),
+        options,
+        array.fill_value,
+        "from_zarr",
+        progress,
     )
 
 

@@ -85,6 +85,13 @@ class FlacCodec(ArrayBytesCodec, ArrayBytesCodecPartialDecodeMixin, metaclass=_S
     QuantaError
         Quanta are not a positive finite number.
 
+    Notes
+    -----
+    The array's fill value comes back exactly and has no part in the quanta, however large
+    it is: samples that are missing, and what fills chunks up at the edge of the array, are
+    set apart as NaN is. Zero alone is a sample as any other, so that with `precision` the
+    zeros of a chunk at the edge count.
+
     Examples
     --------
     >>> import numpy as np, zarr
@@ -171,7 +178,9 @@ class FlacCodec(ArrayBytesCodec, ArrayBytesCodecPartialDecodeMixin, metaclass=_S
 
     def _encode_sync(self, chunk_data: NDBuffer, chunk_spec: ArraySpec) -> Buffer | None:
         array = chunk_data.as_numpy_array()
-        chunk = self.options.encode(array, num_threads=resolve_threads(None, 1))
+        chunk = self.options.encode(
+            array, fill_value=chunk_spec.fill_value, num_threads=resolve_threads(None, 1)
+        )
         return chunk_spec.prototype.buffer.from_bytes(chunk.data)
 
     def _decode_sync(self, chunk_data: Buffer, chunk_spec: ArraySpec) -> NDBuffer:

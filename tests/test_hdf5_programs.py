@@ -388,33 +388,44 @@ def call(name, *arguments):
 NETCDF4, FLOAT, CHUNKED = 0x1000, 5, 0
 file, dims, x = ctypes.c_int(), (ctypes.c_int * 2)(), ctypes.c_int()
 call("nc_create", sys.argv[1].encode(), NETCDF4, ctypes.byref(file))
-for i, size in enumerate((16, 2000)):
+for i, size in enumerate((16, 1800)):
     at = ctypes.byref(dims, 4 * i)
     call("nc_def_dim", file, b"ab"[i : i + 1], ctypes.c_size_t(size), at)
 call("nc_def_var", file, b"x", FLOAT, 2, dims, ctypes.byref(x))
 call("nc_def_var_chunking", file, x, CHUNKED, (ctypes.c_size_t * 2)(4, 500))
-values = (ctypes.c_uint * 5)(1, 5, 3, 1, 2)
+values = (ctypes.c_uint * 5)(1, 5, *map(int, sys.argv[2:]))
 call("nc_def_var_filter", file, x, 61868, ctypes.c_size_t(5), values)
-samples = (ctypes.c_float * 32000)(*[i % 777 / 7 for i in range(32000)])
+samples = (ctypes.c_float * 28800)(*[i % 777 / 7 for i in range(28800)])
 call("nc_put_var_float", file, x, samples)
 call("nc_close", file)
 """
 
 
-def test_netcdf_in_c_gives_quanta_alone(tmp_path):
+NETCDF_FILL = np.float32(9.969209968386869e36)
+"""What netCDF fills the rest of a chunk up with."""
+
+
+@pytest.mark.parametrize(
+    ("rule", "options"), [("3 1 2", {"quanta": 0.01}), ("4 3 0", {"precision": 3})]
+)
+def test_netcdf_in_c_gives_quanta_or_precision_alone(tmp_path, rule, options):
     path = tmp_path / "x.nc"
-    result = subprocess.run(
-        [sys.executable, "-c", NETCDF_FILTER, path], capture_output=True, text=True, env=WITH_PLUGIN
-    )
+    command = [sys.executable, "-c", NETCDF_FILTER, path, *rule.split()]
+    result = subprocess.run(command, capture_output=True, text=True, env=WITH_PLUGIN)
     if result.stderr.startswith("skip: "):
         pytest.skip(result.stderr)
     assert result.returncode == 0, result.stderr
-    assert options_in(path) == CodecOptions(quanta=0.01)
-    want = (np.arange(32_000) % 777 / 7).reshape(16, 2000).astype("f4")
-    assert 0 < np.abs(read(path) - want).max() <= 0.005 + 1e-5
+    assert options_in(path) == CodecOptions(**options)
+    want = (np.arange(28_800) % 777 / 7).reshape(16, 1800).astype("f4")
+    largest = 0.005 + 1e-5 if "quanta" in options else want.max() / 2 / 10**3 / 2
+    assert 0 < np.abs(read(path) - want).max() <= largest
+    edge = np.full((4, 500), NETCDF_FILL)
+    edge[:, :300] = want[4:8, 1500:]
     with h5py.File(path) as file:
-        _, chunk = file["x"].id.read_direct_chunk((4, 500))
-    assert chunk == CodecOptions(quanta=0.01).encode(want[4:8, 500:1000]).tobytes()
+        for at, samples in ((500, want[4:8, 500:1000]), (1500, edge)):
+            _, chunk = file["x"].id.read_direct_chunk((4, at))
+            encoded = CodecOptions(**options).encode(samples, fill_value=NETCDF_FILL)
+            assert chunk == encoded.tobytes()
 
 
 def test_xarray_through_h5netcdf(tmp_path):

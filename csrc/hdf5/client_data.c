@@ -7,13 +7,14 @@
 #include <string.h>
 
 #include "../format.h"
+#include "../samples.h"
 
 #define DEFAULT_LEVEL 5
 #define DEFAULT_FRAME_SIZE 4096
 
 /* Where each value is. */
 enum { LAYOUT, LEVEL, RULE, FIRST, SECOND, FRAME_SIZE, DTYPE, ORDER, N_STREAMS, SIZE_LOW,
-       SIZE_HIGH };
+       SIZE_HIGH, FILL };
 
 static uint64_t two_words(const unsigned *low) {
     return (uint64_t)low[1] << 32 | (uint32_t)low[0];
@@ -22,6 +23,12 @@ static uint64_t two_words(const unsigned *low) {
 static void put_two_words(unsigned *low, uint64_t value) {
     low[0] = (uint32_t)value;
     low[1] = (uint32_t)(value >> 32);
+}
+
+static void put_double(unsigned *low, double value) {
+    uint64_t bits;
+    memcpy(&bits, &value, sizeof bits);
+    put_two_words(low, bits);
 }
 
 static double from_bits(const unsigned *low) {
@@ -71,14 +78,22 @@ static void fill_in(const unsigned *given, size_t n, unsigned *values) {
     if (n) memcpy(values, given, n * sizeof *given);
 }
 
+/* Layout and count; a dataset may be copied, and then all its values are given. */
+static int check_layout(const unsigned *given, size_t n, fc_reason *reason) {
+    unsigned layout = n ? given[LAYOUT] : FC_CLIENT_LAYOUT;
+    if (layout != FC_CLIENT_LAYOUT && layout != FC_CLIENT_FILL_LAYOUT)
+        return fc_refuse(reason, "value 1 of the client data, their layout, must be %d or "
+                         "%d. Got %u; a later flaccodec may know it", FC_CLIENT_LAYOUT,
+                         FC_CLIENT_FILL_LAYOUT, layout);
+    size_t all = layout == FC_CLIENT_LAYOUT ? FC_CLIENT_VALUES : FC_CLIENT_FILL_VALUES;
+    if (n <= FC_CLIENT_USER_VALUES || n == all) return 1;
+    return fc_refuse(reason, "there must be at most %d values of client data. Got %zu",
+                     FC_CLIENT_USER_VALUES, n);
+}
+
 int fc_read_user_values(const unsigned *given, size_t n, fc_client *c, fc_reason *reason) {
     unsigned values[FC_CLIENT_USER_VALUES];
-    if (n && given[LAYOUT] != FC_CLIENT_LAYOUT)
-        return fc_refuse(reason, "value 1 of the client data, their layout, must be %d. Got %u; "
-                         "a later flaccodec may know it", FC_CLIENT_LAYOUT, given[LAYOUT]);
-    if (n > FC_CLIENT_USER_VALUES && n != FC_CLIENT_VALUES)
-        return fc_refuse(reason, "there must be at most %d values of client data. Got %zu",
-                         FC_CLIENT_USER_VALUES, n);
+    if (!check_layout(given, n, reason)) return 0;
     fill_in(given, n < FC_CLIENT_USER_VALUES ? n : FC_CLIENT_USER_VALUES, values);
     if (values[LEVEL] > FC_MAX_LEVEL)
         return fc_refuse(reason, "level must be 0 to %d. Got %u", FC_MAX_LEVEL, values[LEVEL]);
@@ -103,7 +118,7 @@ int fc_check_client(const fc_client *c, fc_reason *reason) {
 }
 
 int fc_read_client_data(const unsigned *values, size_t n, fc_client *c, fc_reason *reason) {
-    if (n != FC_CLIENT_VALUES)
+    if (n != FC_CLIENT_VALUES && n != FC_CLIENT_FILL_VALUES)
         /* HDF5 asks no filter when such a dataset is created. */
         return fc_refuse(reason, "the dataset must have %d values of client data. Got %zu, as have "
                          "datasets of variable length, which cannot be compressed",
@@ -117,21 +132,23 @@ int fc_read_client_data(const unsigned *values, size_t n, fc_client *c, fc_reaso
                          values[N_STREAMS], values[SIZE_LOW], values[SIZE_HIGH]);
     c->chunk = (fc_expect){(int32_t)values[DTYPE], values[N_STREAMS], (int64_t)stream_size};
     c->big_endian = (int32_t)values[ORDER];
+    c->fill = n == FC_CLIENT_FILL_VALUES ? from_bits(values + FILL) : 0;
     return fc_check_client(c, reason);
 }
 
-void fc_write_client_data(const fc_client *c, unsigned values[FC_CLIENT_VALUES]) {
-    uint64_t bits = 0;
-    if (c->quanta_rule != FC_QUANTA_NONE) memcpy(&bits, &c->parameter, sizeof bits);
-    values[LAYOUT] = FC_CLIENT_LAYOUT;
+size_t fc_write_client_data(const fc_client *c, unsigned values[FC_CLIENT_FILL_VALUES]) {
+    int is_lossless = c->quanta_rule == FC_QUANTA_NONE, has_fill = !is_lossless && fc_is_fill(c->fill);
+    values[LAYOUT] = has_fill ? FC_CLIENT_FILL_LAYOUT : FC_CLIENT_LAYOUT;
     values[LEVEL] = (unsigned)c->level;
     values[RULE] = c->quanta_rule == FC_QUANTA_GIVEN ? FC_CLIENT_QUANTA
         : c->quanta_rule == FC_QUANTA_PRECISION      ? FC_CLIENT_PRECISION
                                                      : FC_CLIENT_LOSSLESS;
-    put_two_words(values + FIRST, bits);
+    put_double(values + FIRST, is_lossless ? 0 : c->parameter);
     values[FRAME_SIZE] = (unsigned)c->frame_size;
     values[DTYPE] = (unsigned)c->chunk.dtype;
     values[ORDER] = (unsigned)c->big_endian;
     values[N_STREAMS] = (unsigned)c->chunk.n_streams;
     put_two_words(values + SIZE_LOW, (uint64_t)c->chunk.stream_size);
+    if (has_fill) put_double(values + FILL, c->fill);
+    return has_fill ? FC_CLIENT_FILL_VALUES : FC_CLIENT_VALUES;
 }

@@ -6,8 +6,10 @@
 #include "reason.h"
 
 #define FC_CLIENT_LAYOUT 1
+#define FC_CLIENT_FILL_LAYOUT 2  /* with a fill value behind */
 #define FC_CLIENT_USER_VALUES 6  /* what users give; fewer will do */
 #define FC_CLIENT_VALUES 11      /* of a dataset: those, and what set_local adds */
+#define FC_CLIENT_FILL_VALUES 13 /* in the layout with a fill value */
 
 /* How users may give quanta and precision. */
 enum {
@@ -26,6 +28,7 @@ typedef struct {
     /* From the dataset. */
     fc_expect chunk;
     int32_t big_endian;
+    double fill; /* 0 for none that needs care */
 } fc_client;
 
 /* Reads what users give, and passes over what the dataset gave. Each of
@@ -38,6 +41,7 @@ int fc_read_client_data(const unsigned *values, size_t n, fc_client *client, fc_
 /* Checks that what users gave goes with the chunks. */
 int fc_check_client(const fc_client *client, fc_reason *reason);
 
-void fc_write_client_data(const fc_client *client, unsigned values[FC_CLIENT_VALUES]);
+/* Returns how many there are. */
+size_t fc_write_client_data(const fc_client *client, unsigned values[FC_CLIENT_FILL_VALUES]);
 
 #endif

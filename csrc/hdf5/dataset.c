@@ -1,5 +1,7 @@
 #include "dataset.h"
 
+#include <string.h>
+
 /* -- dtypes ---------------------------------------------------------------- */
 
 /* H5T_class_t, with what to do about dtypes that FLAC cannot hold. */
@@ -110,6 +112,34 @@ static int read_filters(const fc_h5 *h5, hid_t dcpl, fc_client *client, fc_reaso
     return fc_read_user_values(values, n, client, reason);
 }
 
+/* -- fill value ------------------------------------------------------------ */
+
+static double float_from(uint64_t bits, size_t size) {
+    float narrow;
+    double wide;
+    uint32_t low = (uint32_t)bits;
+    if (size == 4) return memcpy(&narrow, &low, sizeof narrow), narrow;
+    return memcpy(&wide, &bits, sizeof wide), wide;
+}
+
+int fc_read_fill(const fc_h5 *h5, hid_t dcpl, hid_t type, fc_client *client, fc_reason *reason) {
+    int status;
+    uint8_t value[8] = {0};
+    size_t size = (size_t)fc_item_size(client->chunk.dtype);
+    uint64_t bits = 0;
+    client->fill = 0;
+    if (!fc_is_float(client->chunk.dtype)) return 1;
+    if (h5->Pfill_value_defined(dcpl, &status) < 0)
+        return fc_refuse(reason, "the dataset's fill value could not be read");
+    if (status != H5D_FILL_VALUE_USER_DEFINED) return 1;
+    if (h5->Pget_fill_value(dcpl, type, value) < 0)
+        return fc_refuse(reason, "the dataset's fill value could not be read");
+    for (size_t i = 0; i < size; i++)
+        bits |= (uint64_t)value[client->big_endian ? size - 1 - i : i] << 8 * i;
+    client->fill = float_from(bits, size);
+    return 1;
+}
+
 /* -------------------------------------------------------------------------- */
 
 int fc_read_dataset(const fc_h5 *h5, hid_t dcpl, hid_t type, hid_t space, fc_client *client,
@@ -121,9 +151,9 @@ int fc_read_dataset(const fc_h5 *h5, hid_t dcpl, hid_t type, hid_t space, fc_cli
 /* Mandatory whatever the program said: a chunk that was passed over because
  * its samples cannot be encoded would break the promise that they are. */
 int fc_update_dataset(const fc_h5 *h5, hid_t dcpl, const fc_client *client, fc_reason *reason) {
-    unsigned values[FC_CLIENT_VALUES];
-    fc_write_client_data(client, values);
-    if (h5->Pmodify_filter(dcpl, FC_FILTER_ID, H5Z_FLAG_MANDATORY, FC_CLIENT_VALUES, values) < 0)
+    unsigned values[FC_CLIENT_FILL_VALUES];
+    size_t n = fc_write_client_data(client, values);
+    if (h5->Pmodify_filter(dcpl, FC_FILTER_ID, H5Z_FLAG_MANDATORY, n, values) < 0)
         return fc_refuse(reason, "the client data could not be set");
     return 1;
 }

@@ -61,7 +61,7 @@ static size_t encode(call *c) {
         .dtype = client->chunk.dtype, .level = client->level,
         .n_streams = client->chunk.n_streams, .stream_size = client->chunk.stream_size,
         .frame_size = client->frame_size, .quanta_rule = client->quanta_rule,
-        .parameters = &client->parameter, .n_parameters = 1, .n_threads = 1,
+        .parameters = &client->parameter, .n_parameters = 1, .fill = client->fill, .n_threads = 1,
         .allocator = &allocator};
     fc_view samples = view_of(client, *c->buf);
     fc_error error;
@@ -129,6 +129,7 @@ static herr_t set_local(hid_t dcpl, hid_t type, hid_t space) {
     fc_client client;
     fc_reason reason;
     if (read_dataset(h5, dcpl, type, space, &client, &reason)
+        && fc_read_fill(h5, dcpl, type, &client, &reason)
         && fc_update_dataset(h5, dcpl, &client, &reason))
         return 0;
     fc_push(h5, "set_local", &reason);

@@ -49,6 +49,8 @@ static int find_all(fc_h5 *h5, void *handle, const void *base) {
     FIND(Pget_nfilters);
     FIND(Pget_filter2);
     FIND(Pmodify_filter);
+    FIND(Pfill_value_defined);
+    FIND(Pget_fill_value);
     FIND(Sget_simple_extent_dims);
     FIND(Tget_class);
     FIND(Tget_size);

@@ -13,6 +13,7 @@ typedef int herr_t;
 typedef int htri_t;
 typedef uint64_t hsize_t;
 
+#define H5D_FILL_VALUE_USER_DEFINED 2
 #define H5E_MAJOR 0
 #define H5E_MINOR 1
 #define H5PL_TYPE_FILTER 0
@@ -61,6 +62,8 @@ typedef struct {
                         unsigned cd_values[], size_t name_size, char name[], unsigned *config);
     herr_t (*Pmodify_filter)(hid_t plist, int filter, unsigned flags, size_t cd_nelmts,
                              const unsigned cd_values[]);
+    herr_t (*Pfill_value_defined)(hid_t plist, int *status);
+    herr_t (*Pget_fill_value)(hid_t plist, hid_t type, void *value);
     int (*Sget_simple_extent_dims)(hid_t space, hsize_t dims[], hsize_t max_dims[]);
     int (*Tget_class)(hid_t type);
     size_t (*Tget_size)(hid_t type);

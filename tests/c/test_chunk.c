@@ -90,11 +90,12 @@ static void check(int dtype, int64_t n_streams, int64_t stream_size, int rule, i
     double parameter = rule == FC_QUANTA_PRECISION ? 3 : 0.5;
     fill(samples, dtype, n, kind);
     fc_view view = {samples, NULL, stream_size * size, size, 0};
-    fc_encode_options options = {dtype, (int)(draw() % 9), n_streams, stream_size,
-                                 draw() % 2 ? 16 : 4096, rule, 0, &parameter,
-                                 rule == FC_QUANTA_RANGE ? 0 : 1,
-                                 dtype <= FC_UINT16 && draw() % 4 == 0,
-                                 1 + (int)(draw() % 3)};
+    fc_encode_options options = {
+        .dtype = dtype, .level = (int)(draw() % 9), .n_streams = n_streams,
+        .stream_size = stream_size, .frame_size = draw() % 2 ? 16 : 4096, .quanta_rule = rule,
+        .parameters = &parameter, .n_parameters = rule == FC_QUANTA_RANGE ? 0 : 1,
+        .fill = draw() % 2 ? 42 : 0, /* the constant of fill(), and in all of them */
+        .plain = dtype <= FC_UINT16 && draw() % 4 == 0, .n_threads = 1 + (int)(draw() % 3)};
     int64_t chunk_size;
     fc_error error;
     int code = fc_encode(&view, &options, &chunk, &chunk_size, &error);

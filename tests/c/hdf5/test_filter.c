@@ -122,6 +122,20 @@ EXPORT herr_t H5Eunregister_class(hid_t class) { return give_back(class); }
 
 EXPORT int H5Pget_nfilters(hid_t plist) { return plist == 1; }
 
+static float fill_value;
+
+EXPORT herr_t H5Pfill_value_defined(hid_t plist, int *status) {
+    (void)plist;
+    *status = fill_value ? H5D_FILL_VALUE_USER_DEFINED : 1;
+    return 0;
+}
+
+EXPORT herr_t H5Pget_fill_value(hid_t plist, hid_t type, void *value) {
+    (void)plist, (void)type;
+    memcpy(value, &fill_value, sizeof fill_value);
+    return 0;
+}
+
 EXPORT int H5Pget_filter2(hid_t plist, unsigned index, unsigned *flags, size_t *n, unsigned out[],
                           size_t name_size, char name[], unsigned *config) {
     (void)plist, (void)index, (void)flags, (void)config, (void)name_size, (void)name;
@@ -206,6 +220,20 @@ static void test_set_local_again(void) {
     prepare(FC_FLOAT32, STREAMS, SAMPLES);
     CHECK(n_values == 11 && !memcmp(values, first, sizeof first));
     CHECK(open_things == 0);
+}
+
+/* The fill value stands behind, where there is one that needs care. */
+static void test_fill_value(void) {
+    const unsigned user[] = {1, 5, FC_CLIENT_DECIMAL_QUANTA, 5, 1};
+    set_user_values(5, user);
+    fill_value = -9999;
+    prepare(FC_FLOAT32, STREAMS, SAMPLES);
+    const unsigned filled[] = {2, 5, 1, 0, 0x3fe00000, 4096, FC_FLOAT32, 0, STREAMS, SAMPLES, 0,
+                               0, 0xc0c38780};
+    CHECK(n_values == 13 && !memcmp(values, filled, sizeof filled));
+    fill_value = 0;
+    prepare(FC_FLOAT32, STREAMS, SAMPLES);
+    CHECK(n_values == 11 && values[0] == 1);
 }
 
 static float sample(int i) {
@@ -310,6 +338,7 @@ int main(int argc, char **argv) {
         CHECK(live == 0);
     } else {
         test_set_local_again();
+        test_fill_value();
         in_front = MARK;
         test_memory_that_runs_out();
         test_sizes_that_are_wrong();

@@ -1,0 +1,159 @@
+"""Fill values come back exactly from quantized floats, and have no part in quanta.
+
+Chunks at the edge of an array are filled up with it, and netCDF's is 9.97e36.
+"""
+
+import h5py
+import hypothesis.strategies as st
+import numpy as np
+import pytest
+import zarr
+from hypothesis import given
+from strategies import float_arrays, same_bits
+
+import flaccodec
+from flaccodec import FlacArray, FlacCodec, hdf5
+from flaccodec.core import QuantaRule, decode_chunk, encode_chunk, stream_tables
+from flaccodec.exceptions import QuantaTooFineError
+from flaccodec.hdf5 import Flac
+
+NETCDF = 9.969209968386869e36
+FILLS = [NETCDF, -9999.0, 0.1, np.nan]
+RULES = [{"quanta": 1e-3}, {"precision": 3}]
+SHAPE, CHUNKS = (7, 1500), (2, 1000)
+
+
+def walk(dtype, fill):
+    """A walk with some samples missing."""
+    x = np.random.default_rng(0).normal(0, 10, SHAPE).cumsum(axis=1).astype(dtype)
+    x[2, 700:710] = x[3, 100] = x[4] = fill
+    return x
+
+
+def check(got, x, fill, allowed=0.2):
+    """Missing samples are missing still, others are near; 0.2: three digits of a walk."""
+    missing = (x == x.dtype.type(fill)) | np.isnan(x)
+    np.testing.assert_array_equal(got[missing], x[missing])
+    assert np.abs(got - x)[~missing].max() <= allowed
+
+
+@pytest.mark.parametrize("options", RULES)
+@pytest.mark.parametrize("fill", FILLS)
+@pytest.mark.parametrize("dtype", ["<f4", ">f8"])
+def test_zarr_and_hdf5_keep_them_and_agree(tmp_path, dtype, fill, options):
+    x = walk(dtype, fill)
+    kept = {"shape": SHAPE, "chunks": CHUNKS, "dtype": dtype}
+    with h5py.File(tmp_path / "x.h5", "w") as file:
+        datasets = [
+            file.create_dataset(name, **kept, fillvalue=fill, compression=Flac(**options))
+            for name in ("x", "direct")
+        ]
+        datasets[0][...] = x
+        hdf5.write(datasets[1], x)
+    array = zarr.create_array(
+        tmp_path / "x.zarr", **kept, fill_value=fill, serializer=FlacCodec(**options),
+        compressors=None,
+    )  # fmt: skip
+    array[...] = x
+    with h5py.File(tmp_path / "x.h5") as file:
+        for name in ("x", "direct"):
+            check(file[name][...], x, fill)
+            check(hdf5.read(file[name]), x, fill)
+            for at in np.ndindex(4, 2):
+                _, chunk = file[name].id.read_direct_chunk((2 * at[0], 1000 * at[1]))
+                stored = tmp_path / "x.zarr" / "c" / str(at[0]) / str(at[1])
+                assert chunk == stored.read_bytes()
+    check(zarr.open_array(tmp_path / "x.zarr")[...], x, fill)
+    check(FlacArray.from_zarr(tmp_path / "x.zarr").to_array(), x, fill)
+
+
+@pytest.mark.parametrize("options", RULES)
+def test_an_edge_is_quantized_as_what_it_has_of_the_array(tmp_path, options):
+    x = walk("float32", 0)[:2]
+    edge = zarr.create_array(
+        tmp_path / "x.zarr", data=x, chunks=CHUNKS, fill_value=NETCDF,
+        serializer=FlacCodec(**options), compressors=None,
+    )  # fmt: skip
+    alone = zarr.create_array(
+        tmp_path / "y.zarr", data=x[:, 1000:], chunks=(2, 500), fill_value=NETCDF,
+        serializer=FlacCodec(**options), compressors=None,
+    )  # fmt: skip
+    np.testing.assert_array_equal(edge[:, 1000:], alone[...])
+
+
+@pytest.mark.parametrize("options", RULES)
+def test_a_dataset_remembers_its_fill_value(tmp_path, options):
+    with h5py.File(tmp_path / "x.h5", "w") as file:
+        for name, fill in (("none", None), ("zero", 0), ("nan", np.nan), ("netcdf", NETCDF)):
+            file.create_dataset(
+                name, SHAPE, "float32", chunks=CHUNKS, fillvalue=fill, compression=Flac(**options)
+            )
+        file.create_dataset(
+            "lossless", SHAPE, "float32", chunks=CHUNKS, fillvalue=NETCDF, compression=Flac()
+        )
+        values = {name: x.id.get_create_plist().get_filter(0)[2] for name, x in file.items()}
+    counts = {name: (found[0], len(found)) for name, found in values.items()}
+    assert counts.pop("netcdf") == (2, 13)
+    assert set(counts.values()) == {(1, 11)}
+    assert np.array(values["netcdf"][11:], "<u4").view("<f8") == np.float32(NETCDF)
+
+
+def test_shards(tmp_path):
+    x = walk("float64", NETCDF)
+    array = flaccodec.create_array(
+        tmp_path / "x.zarr", data=x, chunks=(1, 500), shards=(2, 1000), fill_value=NETCDF,
+        codecs=[FlacCodec(quanta=1e-3)],
+    )  # fmt: skip
+    check(array[...], x, NETCDF, 0.51e-3)
+
+
+def test_samples_that_are_no_fill_are_refused_as_ever():
+    x = np.zeros((2, 100))
+    x[1, 7] = 1e30
+    x[1, 3] = 1e36
+    with pytest.raises(QuantaTooFineError) as caught:
+        encode_chunk(x, rule=QuantaRule.GIVEN, parameters=1e-3, fill_value=1e36)
+    assert (caught.value.stream, caught.value.sample) == (1, 7)
+
+
+def test_a_stream_of_nothing_but_fill():
+    for rule, parameter in ((QuantaRule.GIVEN, 1e-3), (QuantaRule.PRECISION, 3)):
+        x = np.full((2, 1000), -1.5e30, dtype="float32")
+        chunk = encode_chunk(x, rule=rule, parameters=parameter, fill_value=-1.5e30)
+        np.testing.assert_array_equal(decode_chunk(chunk), x)
+        assert len(chunk) < 400
+
+
+def test_a_fill_value_on_the_grid_costs_no_more_than_other_samples():
+    x = np.random.default_rng(1).integers(-5, 6, (1, 10_000)).astype("float32")
+    options = {"rule": QuantaRule.GIVEN, "parameters": 0.5}
+    assert len(encode_chunk(x, fill_value=2, **options)) == len(encode_chunk(x, **options))
+
+
+@given(
+    float_arrays(),
+    st.sampled_from([QuantaRule.GIVEN, QuantaRule.PRECISION, QuantaRule.RANGE]),
+    st.sampled_from([1e37, -9999.0, 0.1, 0.0, np.nan, np.inf]),
+    st.lists(st.integers(0, 10**6), max_size=40),
+    st.sampled_from([16, 4096]),
+)
+def test_any_fill_value_comes_back(array, rule, fill, places, frame_size):
+    fill = array.dtype.type(fill)
+    array.flat[[place % array.size for place in places]] = fill
+    finite = array[np.isfinite(array) & (array != fill)]
+    largest = float(np.abs(finite).max()) if finite.size else 1.0
+    parameters = {"parameters": 3 if rule is QuantaRule.PRECISION else largest / 1000 or 1.0}
+    if rule is QuantaRule.RANGE:
+        parameters = {}
+    options = {"rule": rule, "fill_value": fill, "frame_size": frame_size, **parameters}
+    chunk = encode_chunk(array, **options)
+    got = decode_chunk(chunk).reshape(array.shape)
+    np.testing.assert_array_equal(got[array == fill], fill)
+    quanta = stream_tables(chunk)[1]
+    if quanta is not None and finite.size:
+        near = np.isfinite(array)
+        error = np.abs(got[near].astype("f8") - array[near].astype("f8"))
+        rounding = np.spacing(np.abs(got[near])).astype("f8")
+        assert (error <= quanta.max() / 2 + rounding).all()
+    if rule is QuantaRule.GIVEN:
+        assert same_bits(decode_chunk(encode_chunk(got, **options)).reshape(array.shape), got)
