@@ -15,6 +15,7 @@ from h5py import h5d, h5fd, h5t
 
 from flaccodec import core, memory
 from flaccodec.exceptions import ConfigurationError, CorruptChunkError, FlacCodecError
+from flaccodec.hdf5_edges import are_past_filters
 from flaccodec.hdf5_filter import FILTER_ID, has_numbers, name_of, options_of
 from flaccodec.index import ChunkIndex
 from flaccodec.ranges import needed_ranges
@@ -125,10 +126,28 @@ class FlacChunks:
         return chunks
 
     @cached_property
+    def filters(self) -> list[int]:
+        """The numbers of the filters, ours first."""
+        return [self._plist.get_filter(i)[0] for i in range(self._plist.get_nfilters())]
+
+    @cached_property
     def is_plain(self) -> bool:
-        """Whether stored chunks are FLAC chunks: no filter but ours, the dtype as numpy has it."""
-        is_alone = self._plist.get_nfilters() == 1 and self._plist.get_filter(0)[0] == FILTER_ID
-        return bool(is_alone and h5t.py_create(self.dtype) == self.dataset.id.get_type())
+        """Whether all stored chunks are FLAC chunks, unless their filter masks say otherwise."""
+        has_edges = any(n % c for n, c in zip(self.dataset.shape, self.shape, strict=True))
+        return self._is_ours_in_numpys_dtype and not (has_edges and self._are_edges_past_filters)
+
+    @cached_property
+    def _is_ours_in_numpys_dtype(self) -> bool:
+        is_numpys = h5t.py_create(self.dtype) == self.dataset.id.get_type()
+        return bool(is_numpys and self.filters == [FILTER_ID])
+
+    @cached_property
+    def _are_edges_past_filters(self) -> bool:
+        return are_past_filters(self._plist)
+
+    def is_past_filters(self, number: Number) -> bool:
+        """Whether a chunk is stored as samples since it is partly beyond the dataset's edge."""
+        return self._are_edges_past_filters and self.inside(number) != self.shape
 
     @cached_property
     def is_ours_alone(self) -> bool:
@@ -171,7 +190,7 @@ class FlacChunks:
         return None
 
     def stored(self, number: Number) -> StoredChunk | None:
-        """Return a chunk of a plain dataset; None where there is none."""
+        """Return a chunk that went through our filter alone, or none; None where there is none."""
         offset = self.offset(number)
         info = self.dataset.id.get_chunk_info_by_coord(offset)
         if info.byte_offset is None:
@@ -278,7 +297,7 @@ class FlacChunks:
         HDF5 is asked here; what is returned may run in any thread. A chunk that is stored so is
         not decoded, and its header and index are checked.
         """
-        if self.is_plain:
+        if self._is_ours_in_numpys_dtype and not self.is_past_filters(number):
             stored = self.stored(number)
             if stored is None:
                 return None

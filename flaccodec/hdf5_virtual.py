@@ -287,10 +287,8 @@ def _manifest(chunks: FlacChunks, url: str) -> ChunkManifest:
         info = dataset.id.get_chunk_info_by_coord(chunks.offset(number))
         if info.byte_offset is None:
             continue
-        if info.filter_mask:
-            raise _no_reference(
-                f"{chunks.place(number)}, in {url}", "filter mask", info.filter_mask
-            )
+        if info.filter_mask or chunks.is_past_filters(number):
+            raise _no_reference(f"{chunks.place(number)}, in {url}", _why_samples(info))
         paths[number] = url
         offsets[number], lengths[number] = info.byte_offset, info.size - behind
     return ChunkManifest.from_arrays(paths=paths, offsets=offsets, lengths=lengths)
@@ -298,17 +296,21 @@ def _manifest(chunks: FlacChunks, url: str) -> ChunkManifest:
 
 def _bytes_behind(chunks: FlacChunks, url: str) -> int:
     """Return how many bytes follow the FLAC chunk in what is stored of a chunk."""
-    plist = chunks.dataset.id.get_create_plist()
-    numbers = [plist.get_filter(i)[0] for i in range(plist.get_nfilters())]
-    if numbers == [FILTER_ID]:
+    if chunks.filters == [FILTER_ID]:
         return 0
-    if numbers == [FILTER_ID, h5py.h5z.FILTER_FLETCHER32]:
+    if chunks.filters == [FILTER_ID, h5py.h5z.FILTER_FLETCHER32]:
         return FLETCHER32_SIZE
-    raise _no_reference(f"{chunks.name}, in {url}", "filters", numbers)
+    raise _no_reference(f"{chunks.name}, in {url}", f"filters {chunks.filters}")
 
 
-def _no_reference(place: str, what: str, got: Any) -> ConfigurationError:
+def _why_samples(info: h5py.h5d.StoreInfo) -> str:
+    if info.filter_mask:
+        return f"filter mask {info.filter_mask}"
+    return "a chunk at the edge of a dataset whose edges are past the filters (H5Pset_chunk_opts)"
+
+
+def _no_reference(place: str, got: str) -> ConfigurationError:
     return ConfigurationError(
-        f"{place}: chunks must be FLAC chunks as they are, to be read in place. Got {what} {got}: "
+        f"{place}: chunks must be FLAC chunks as they are, to be read in place. Got {got}: "
         "copy the dataset with flaccodec.hdf5.to_zarr, or leave it out with drop_variables=."
     )

@@ -65,8 +65,8 @@ def to_zarr(dataset: h5py.Dataset, store: StoreLike, **kwargs: Any) -> zarr.Arra
     Chunks, chunk shape, codec options, fill value, attributes and the names of dimensions
     (from dimension scales, else labels) come along. Chunks that were never written stay
     missing. What is not stored as a FLAC chunk (with another filter behind ours, such as
-    fletcher32, or with a filter mask) is decoded and encoded. Samples are in the machine's
-    byte order in Zarr.
+    fletcher32, with a filter mask, or at an edge that HDF5 keeps past all filters) is decoded
+    and encoded. Samples are in the machine's byte order in Zarr.
 
     Parameters
     ----------
