@@ -100,12 +100,17 @@ def _no_json(place: str, expected: str, got: str) -> ConfigurationError:
 def set_attributes(dataset: h5py.Dataset, attributes: Mapping[str, Any]) -> None:
     """Give a dataset attributes from JSON; what HDF5 has no form for, as JSON text.
 
+    Those of HDF5's own names are left out: it takes them for dimension scales without a look at
+    what they are, and may crash.
+
     Raises
     ------
     ConfigurationError
         HDF5 refuses one; the message names it.
     """
     for name, value in attributes.items():
+        if name in _OF_HDF5:
+            continue
         try:
             dataset.attrs[name] = _to_hdf5(name, value, dataset.dtype)
         except (TypeError, ValueError, OverflowError, OSError, RuntimeError, struct.error) as error:

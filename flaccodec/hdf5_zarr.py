@@ -171,11 +171,12 @@ def from_zarr(
     """Make an HDF5 dataset of a Zarr array, without decoding.
 
     Chunks, chunk shape, codec options, fill value, attributes and the names of dimensions
-    come along; attributes that HDF5 has no form for, such as maps, as JSON text. Chunks that
-    were never written stay missing. A dimension's name becomes a
-    dimension scale in the dataset's group: the dataset of that name where there is a fitting
-    one, else one without coordinates, as netCDF4 makes them. So copy coordinates first. Where
-    the name belongs to something else, it becomes the dimension's label.
+    come along; attributes that HDF5 has no form for, such as maps, as JSON text, and those with
+    names of HDF5's own, such as DIMENSION_LIST, not at all. Chunks that were never written stay
+    missing. A dimension's name becomes a dimension scale in the dataset's group: the dataset of
+    that name where there is a fitting one, else one without coordinates, as netCDF4 makes them.
+    So copy coordinates first. Where the name belongs to something else, it becomes the
+    dimension's label.
 
     Parameters
     ----------

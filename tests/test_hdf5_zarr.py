@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from strategies import FLOATS, INTEGERS, same_bits
 
-from flaccodec import FlacCodec, core, create_array, hdf5, hdf5_filter, hdf5_zarr
+from flaccodec import FlacCodec, core, create_array, hdf5, hdf5_attributes, hdf5_filter, hdf5_zarr
 from flaccodec.exceptions import (
     ChecksumError,
     ChunkMismatchError,
@@ -252,6 +252,20 @@ def test_attributes_that_hdf5_has_no_form_for_are_json_there(file):
     source.attrs.update({name: value for name, (value, _) in JSON_TEXTS.items()})
     x = hdf5.from_zarr(source, file, "x")
     assert dict(x.attrs) == {name: text for name, (_, text) in JSON_TEXTS.items()}
+
+
+@pytest.mark.parametrize("dimension_names", [None, ("a", "b", "c")])
+@pytest.mark.parametrize("value", ["text", [1, 2]])
+def test_attributes_of_hdf5s_own_names_are_left_out(file, value, dimension_names):
+    """HDF5 and netCDF4 would take them for their notes on dimensions; HDF5 crashed."""
+    names = sorted(hdf5_attributes._OF_HDF5)
+    source = create_array({}, data=make(), chunks=CHUNKS, dimension_names=dimension_names)
+    source.attrs.update({**dict.fromkeys(names, value), "units": "mV"})
+    x = hdf5.from_zarr(source, file, "x")
+    assert set(x.attrs) <= {"units", "DIMENSION_LIST"}
+    again = hdf5.to_zarr(x, {})
+    assert dict(again.attrs) == {"units": "mV"}
+    assert again.metadata.dimension_names == dimension_names
 
 
 REFUSED = {
