@@ -28,7 +28,7 @@ from flaccodec.zarr_arrays import chunk_key, is_plain
 from flaccodec.zarr_codec import FlacCodec
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
     import h5py
     from zarr.abc.store import Store
@@ -53,6 +53,7 @@ _FROM_DATASET = (
     "zarr_format",
 )
 _FROM_ARRAY = ("shape", "dtype", "data", "chunks", "compression", "compression_opts", "fillvalue")
+_OTHER_FILTERS = ("shuffle", "fletcher32", "scaleoffset")
 
 
 # -- to Zarr -----------------------------------------------------------------------------
@@ -186,9 +187,9 @@ def from_zarr(
     name : str
         Of the new dataset in the group.
     **kwargs
-        What ``create_dataset`` takes besides: ``maxshape``, ``track_times`` and so on. Where
-        a chunk is longer than the array, ``maxshape`` is the chunk's by default, since HDF5
-        wants that.
+        What ``create_dataset`` takes besides: ``maxshape``, ``track_times`` and so on, but for
+        other filters, through which Zarr's chunks did not go. Where a chunk is longer than the
+        array, ``maxshape`` is the chunk's by default, since HDF5 wants that.
 
     Returns
     -------
@@ -197,7 +198,8 @@ def from_zarr(
     Raises
     ------
     ConfigurationError
-        The array is of another kind, or HDF5 refuses an attribute; the message says what to do.
+        The array is of another kind, another filter is asked for, or HDF5 refuses an attribute;
+        the message says what to do.
     CorruptChunkError, ChunkMismatchError
         Header or index of a chunk is damaged, or it is not of the array's dtype and chunk
         shape; the message names it, and the group is as it was. Frames are not looked at.
@@ -205,9 +207,7 @@ def from_zarr(
     if not isinstance(array, zarr.Array):
         array = zarr.open_array(array, mode="r")
     codec = _codec_of(array)
-    for option in _FROM_ARRAY:
-        if option in kwargs:
-            raise ConfigurationError(f"{option} comes from the array. Got {option}= as well.")
+    _check_options(kwargs)
     if any(c > n for c, n in zip(array.chunks, array.shape, strict=True)):
         kwargs.setdefault("maxshape", tuple(map(max, array.chunks, array.shape)))
     dataset = group.create_dataset(
@@ -247,6 +247,20 @@ def _codec_of(array: zarr.Array[Any]) -> FlacCodec:
         f"filters and compressors, for its chunks to be HDF5's. Got {got}: decode it, "
         "group.create_dataset(name, data=array[:], compression=flaccodec.hdf5.Flac(...))."
     )
+
+
+def _check_options(options: Mapping[str, Any]) -> None:
+    """Refuse what the array decides, and filters."""
+    for name in _FROM_ARRAY:
+        if name in options:
+            raise ConfigurationError(f"{name} comes from the array. Got {name}= as well.")
+    for name in _OTHER_FILTERS:
+        value = options.get(name)
+        if value is not None and value is not False:  # scaleoffset=0 is a filter
+            raise ConfigurationError(
+                "the dataset must have no filter but FLAC, since Zarr's chunks become HDF5's as "
+                f"they are. Got {name}={value!r}: leave it out. Chunks have checksums of their own."
+            )
 
 
 def _move_in(array: zarr.Array[Any], dataset: h5py.Dataset) -> None:

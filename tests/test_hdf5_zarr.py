@@ -419,6 +419,20 @@ def test_what_comes_from_the_other_side_cannot_be_given(file):
         hdf5.from_zarr(hdf5.to_zarr(x, {}), file, "x")
 
 
+@pytest.mark.parametrize(
+    "options", [{"fletcher32": True}, {"shuffle": True}, {"scaleoffset": 0}], ids=str
+)
+def test_other_filters_cannot_be_given(file, options):
+    """Zarr's chunks did not go through them: HDF5 would not read the dataset."""
+    source = create_array({}, data=make(), chunks=CHUNKS)
+    ((name, value),) = options.items()
+    with pytest.raises(ConfigurationError, match=f"no filter but FLAC.* Got {name}={value}: leave"):
+        hdf5.from_zarr(source, file, "x", **options)
+    assert list(file) == []
+    off = dict.fromkeys(options, False if value is True else None)
+    np.testing.assert_array_equal(hdf5.from_zarr(source, file, "x", **off)[...], make())
+
+
 def flip_head(chunk):
     return chunk[:70] + bytes([chunk[70] ^ 1]) + chunk[71:]
 
