@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +13,7 @@ import h5py
 import numpy as np
 from h5py import h5d, h5fd, h5t
 
-from flaccodec import core, memory
+from flaccodec import core, hdf5_fletcher32, memory
 from flaccodec.exceptions import ConfigurationError, CorruptChunkError, FlacCodecError
 from flaccodec.hdf5_edges import are_past_filters
 from flaccodec.hdf5_filter import FILTER_ID, has_numbers, name_of, options_of
@@ -134,12 +134,17 @@ class FlacChunks:
     def is_plain(self) -> bool:
         """Whether all stored chunks are FLAC chunks, unless their filter masks say otherwise."""
         has_edges = any(n % c for n, c in zip(self.dataset.shape, self.shape, strict=True))
-        return self._is_ours_in_numpys_dtype and not (has_edges and self._are_edges_past_filters)
+        is_ours = self.filters == [FILTER_ID] and self._has_numpys_dtype
+        return is_ours and not (has_edges and self._are_edges_past_filters)
 
     @cached_property
-    def _is_ours_in_numpys_dtype(self) -> bool:
-        is_numpys = h5t.py_create(self.dtype) == self.dataset.id.get_type()
-        return bool(is_numpys and self.filters == [FILTER_ID])
+    def has_fletcher32(self) -> bool:
+        """Whether a checksum is behind FLAC chunks, and nothing else."""
+        return self.filters == [FILTER_ID, hdf5_fletcher32.FILTER]
+
+    @cached_property
+    def _has_numpys_dtype(self) -> bool:
+        return bool(h5t.py_create(self.dtype) == self.dataset.id.get_type())
 
     @cached_property
     def _are_edges_past_filters(self) -> bool:
@@ -190,7 +195,7 @@ class FlacChunks:
         return None
 
     def stored(self, number: Number) -> StoredChunk | None:
-        """Return a chunk that went through our filter alone, or none; None where there is none."""
+        """Return a chunk of a dataset with our filter; None where there is none."""
         offset = self.offset(number)
         info = self.dataset.id.get_chunk_info_by_coord(offset)
         if info.byte_offset is None:
@@ -295,9 +300,11 @@ class FlacChunks:
         """Return what gives a chunk as the filter makes it; None where there is none.
 
         HDF5 is asked here; what is returned may run in any thread. A chunk that is stored so is
-        not decoded, and its header and index are checked.
+        not decoded, and its header and index are checked. Others are encoded, with precision bit
+        for bit: quanta that are chosen anew would move samples that are multiples of the old.
         """
-        if self._is_ours_in_numpys_dtype and not self.is_past_filters(number):
+        is_ours = self.filters == [FILTER_ID] or self.has_fletcher32
+        if is_ours and self._has_numpys_dtype and not self.is_past_filters(number):
             stored = self.stored(number)
             if stored is None:
                 return None
@@ -305,11 +312,13 @@ class FlacChunks:
                 return partial(self._checked, stored)
         elif self.dataset.id.get_chunk_info_by_coord(self.offset(number)).byte_offset is None:
             return None
-        return partial(self.options.encode, self.samples(number))
+        return partial(replace(self.options, precision=None).encode, self.samples(number))
 
     def _checked(self, stored: StoredChunk) -> core.Buffer:
         chunk = stored.all_bytes()
         with located(stored.place):
+            if self.has_fletcher32:
+                chunk = hdf5_fletcher32.take_off(chunk)
             check_chunk(chunk, self.dtype, self.shape)
         return chunk
 

@@ -31,6 +31,7 @@ except ImportError as error:
         "flaccodec.hdf5.virtual_zarr needs VirtualiZarr: pip install 'flaccodec[virtual]'"
     ) from error
 
+from flaccodec import hdf5_fletcher32
 from flaccodec.exceptions import ConfigurationError
 from flaccodec.hdf5_attributes import dimension_names
 from flaccodec.hdf5_chunks import FlacChunks
@@ -44,9 +45,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from virtualizarr.parsers.typing import ReaderFactory
-
-FLETCHER32_SIZE = 4
-"""Bytes that fletcher32 puts behind a chunk."""
 
 _VIRTUALIZARR_FAILS = (AttributeError, LookupError, NotImplementedError, TypeError, ValueError)
 """What its parser raises for what it does not know."""
@@ -298,8 +296,8 @@ def _bytes_behind(chunks: FlacChunks, url: str) -> int:
     """Return how many bytes follow the FLAC chunk in what is stored of a chunk."""
     if chunks.filters == [FILTER_ID]:
         return 0
-    if chunks.filters == [FILTER_ID, h5py.h5z.FILTER_FLETCHER32]:
-        return FLETCHER32_SIZE
+    if chunks.has_fletcher32:
+        return hdf5_fletcher32.NBYTES
     raise _no_reference(f"{chunks.name}, in {url}", f"filters {chunks.filters}")
 
 

@@ -65,9 +65,10 @@ def to_zarr(dataset: h5py.Dataset, store: StoreLike, **kwargs: Any) -> zarr.Arra
 
     Chunks, chunk shape, codec options, fill value, attributes and the names of dimensions
     (from dimension scales, else labels) come along. Chunks that were never written stay
-    missing. What is not stored as a FLAC chunk (with another filter behind ours, such as
-    fletcher32, with a filter mask, or at an edge that HDF5 keeps past all filters) is decoded
-    and encoded. Samples are in the machine's byte order in Zarr.
+    missing. A checksum behind a chunk (fletcher32) is verified and left out. What is not stored
+    as a FLAC chunk (with another filter behind ours, with a filter mask, or at an edge that HDF5
+    keeps past all filters) is decoded and encoded: with quanta, or bit for bit. Samples are in
+    the machine's byte order in Zarr.
 
     Parameters
     ----------
@@ -88,8 +89,8 @@ def to_zarr(dataset: h5py.Dataset, store: StoreLike, **kwargs: Any) -> zarr.Arra
     ConfigurationError
         The dataset is without the filter, or an attribute has no form in JSON.
     CorruptChunkError, ChunkMismatchError
-        Header or index of a chunk is damaged, or it is not of the dataset's dtype and chunk
-        shape; the message names it. Frames are not looked at.
+        Header or index of a chunk is damaged, or a checksum behind it does not match, or it is
+        not of the dataset's dtype and chunk shape; the message names it. Frames are not looked at.
 
     Examples
     --------

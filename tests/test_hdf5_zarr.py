@@ -16,7 +16,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from strategies import FLOATS, INTEGERS, same_bits
 
-from flaccodec import FlacCodec, core, create_array, hdf5, hdf5_attributes, hdf5_filter, hdf5_zarr
+from flaccodec import (
+    FlacCodec,
+    core,
+    create_array,
+    hdf5,
+    hdf5_attributes,
+    hdf5_filter,
+    hdf5_fletcher32,
+    hdf5_zarr,
+)
 from flaccodec.exceptions import (
     ChecksumError,
     ChunkMismatchError,
@@ -67,6 +76,13 @@ def hdf5_chunks(dataset):
         number = tuple(a // b for a, b in zip(offset, dataset.chunks, strict=True))
         found[number] = dataset.id.read_direct_chunk(offset)[1]
     return found
+
+
+def reopened(file):
+    """Open a file again: HDF5's cache has samples that are not quantized yet."""
+    name = file.filename
+    file.close()
+    return h5py.File(name)
 
 
 def zarr_chunks(store):
@@ -158,6 +174,61 @@ def test_other_filters_behind_are_taken_off(file):
     store = {}
     hdf5.to_zarr(with_sum, store)
     assert zarr_chunks(store) == hdf5_chunks(plain)
+
+
+@pytest.mark.parametrize("options", [{}, {"quanta": 0.5}, {"precision": 2}], ids=str)
+@pytest.mark.parametrize("dtype", ["<f4", ">f8"])
+def test_fletcher32_is_taken_off_without_decoding(file, dtype, options, no_coding):
+    file.create_dataset("x", data=make(dtype), chunks=CHUNKS, fletcher32=True, **Flac(**options))
+    with reopened(file) as file:
+        x, store = file["x"], {}
+        want = x[...].astype(np.dtype(dtype).newbyteorder("="))
+        patches = no_coding()
+        moved = hdf5.to_zarr(x, store)
+        patches.undo()
+        chunks = hdf5_chunks(x)
+    assert zarr_chunks(store) == {number: chunk[:-4] for number, chunk in chunks.items()}
+    assert same_bits(moved[...], want)
+
+
+@pytest.mark.parametrize("nbytes", [1, 2, 3, 720, 721, 2**16 + 1, 300_001])
+@pytest.mark.parametrize("make", [np.zeros, lambda n: np.full(n, 255), np.arange], ids=str)
+def test_fletcher32_is_hdf5s(file, nbytes, make):
+    data = make(nbytes).astype("u1")
+    x = file.create_dataset("x", data=data, chunks=(nbytes,), fletcher32=True)
+    file.flush()
+    _, chunk = x.id.read_direct_chunk((0,))
+    np.testing.assert_array_equal(hdf5_fletcher32.take_off(chunk), data)
+
+
+@pytest.mark.parametrize("at", [-100, -1])
+def test_damage_that_fletcher32_tells(file, at):
+    x = file.create_dataset("x", data=make(), chunks=CHUNKS, fletcher32=True, **Flac())
+    file.flush()
+    _, chunk = x.id.read_direct_chunk((2, 3, 100))
+    damaged = bytearray(chunk)
+    damaged[at] ^= 1
+    x.id.write_direct_chunk((2, 3, 100), bytes(damaged))
+    message = r"^/x of .*, chunk at \(2, 3, 100\): expected 0x.* as the Fletcher-32 checksum"
+    with pytest.raises(ChecksumError, match=message):
+        hdf5.to_zarr(x, {})
+
+
+def write_with_gzip_behind(file, array, **options):
+    plist = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
+    plist.set_chunk(CHUNKS)
+    plist.set_filter(hdf5.FILTER_ID, 0, Flac(**options).filter_options)
+    plist.set_deflate(1)
+    space = h5py.h5s.create_simple(array.shape)
+    x = h5py.Dataset(h5py.h5d.create(file.id, b"x", h5py.h5t.IEEE_F32LE, space, plist))
+    x[...] = array
+
+
+@pytest.mark.parametrize("options", [{"quanta": 0.5}, {"precision": 2}], ids=str)
+def test_what_was_quantized_once_is_not_quantized_anew(file, options):
+    write_with_gzip_behind(file, make("f4"), **options)
+    with reopened(file) as file:
+        assert same_bits(hdf5.to_zarr(file["x"], {})[...], file["x"][...])
 
 
 def test_chunks_that_did_not_go_through_the_filter(file):
