@@ -26,6 +26,7 @@ from flaccodec.jobs import run_in_any_order
 from flaccodec.threads import available_processors
 from flaccodec.zarr_arrays import chunk_key, is_plain
 from flaccodec.zarr_codec import FlacCodec
+from flaccodec.zarr_removal import Place
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -90,7 +91,8 @@ def to_zarr(dataset: h5py.Dataset, store: StoreLike, **kwargs: Any) -> zarr.Arra
         The dataset is without the filter, or an attribute has no form in JSON.
     CorruptChunkError, ChunkMismatchError
         Header or index of a chunk is damaged, or a checksum behind it does not match, or it is
-        not of the dataset's dtype and chunk shape; the message names it. Frames are not looked at.
+        not of the dataset's dtype and chunk shape; the message names it, and what was made
+        of the array is removed. Frames are not looked at.
 
     Examples
     --------
@@ -106,8 +108,15 @@ def to_zarr(dataset: h5py.Dataset, store: StoreLike, **kwargs: Any) -> zarr.Arra
     for name in _FROM_DATASET:
         if name in kwargs:
             raise ConfigurationError(f"{name} comes from the dataset. Got {name}= as well.")
-    array = create_like(chunks, store, **kwargs)
-    _store_all(chunks, array)
+    place = Place.of(
+        store,
+        kwargs.pop("name", None),
+        kwargs.pop("storage_options", None),
+        kwargs.get("overwrite", False),
+    )
+    array = create_like(chunks, place.store_path, **kwargs)
+    with place.filling():
+        _store_all(chunks, array)
     return array
 
 

@@ -15,6 +15,7 @@ import zarr
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from strategies import FLOATS, INTEGERS, same_bits
+from zarr.errors import ContainsArrayError
 
 from flaccodec import (
     FlacCodec,
@@ -529,6 +530,62 @@ def test_damage_names_the_chunk(file, change, error):
     with pytest.raises(error, match=r"^chunk .*c/1/1/1: "):
         hdf5.from_zarr(array, file, "y")
     assert list(file) == ["x"]
+
+
+@pytest.fixture
+def damaged(file):
+    """A dataset whose last chunk is damaged; not the chunks before."""
+    x = file.create_dataset("damaged", data=make(), chunks=CHUNKS, **Flac())
+    x.id.write_direct_chunk((4, 6, 200), b"damaged")
+    return x
+
+
+def files_below(path):
+    return {p.relative_to(path).as_posix() for p in path.rglob("*") if p.is_file()}
+
+
+@pytest.mark.parametrize(
+    ("name", "other"),
+    [(None, None), ("x", None), ("x", "y"), ("inner/deep/x", None), ("inner/deep/x", "inner/y")],
+)
+def test_what_could_not_be_copied_is_not_there(file, tmp_path, damaged, name, other):
+    """An array with some chunks missing would open, and read as the fill value there."""
+    root, memory = tmp_path / "x.zarr", {}
+    for store in (root, memory):
+        if other is not None:
+            create_array(store, name=other, data=make(), chunks=CHUNKS)
+    before, keys = files_below(root), set(memory)
+    sound = file.create_dataset("x", data=make(), chunks=CHUNKS, **Flac())
+    for store in (root, memory):
+        with pytest.raises(CorruptChunkError):
+            hdf5.to_zarr(damaged, store, name=name)
+    assert (files_below(root), set(memory)) == (before, keys)
+    for store in (root, memory):
+        np.testing.assert_array_equal(hdf5.to_zarr(sound, store, name=name)[...], make())
+
+
+def test_what_was_there_before_stays(file, tmp_path, damaged):
+    root = tmp_path / "x.zarr"
+    hdf5.to_zarr(file.create_dataset("x", data=make(), chunks=CHUNKS, **Flac()), root)
+    before = files_below(root)
+    with pytest.raises(ContainsArrayError):
+        hdf5.to_zarr(damaged, root)
+    assert files_below(root) == before
+    with pytest.raises(CorruptChunkError):
+        hdf5.to_zarr(damaged, root, overwrite=True)
+    assert files_below(root) == set()
+    (root / "notes.txt").write_text("a note")
+    with pytest.raises(CorruptChunkError):
+        hdf5.to_zarr(damaged, root)
+    assert "zarr.json" not in files_below(root)
+    assert (root / "notes.txt").read_text() == "a note"
+
+
+def test_what_cannot_be_removed_is_told(tmp_path, damaged):
+    store = zarr.storage.ZipStore(tmp_path / "x.zip", mode="w")
+    with store, pytest.raises(CorruptChunkError) as caught:
+        hdf5.to_zarr(damaged, store)
+    assert "is incomplete, and could not be removed" in caught.value.__notes__[0]
 
 
 class SlowStore(zarr.storage.MemoryStore):
