@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import posixpath
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +12,7 @@ from h5py import h5d
 from flaccodec.exceptions import ConfigurationError
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Sequence
+    from collections.abc import Container, Iterator, Sequence
 
 _LAYOUTS_WITHOUT_PLACE = {h5d.COMPACT: "compact", h5d.VIRTUAL: "virtual"}
 """Layouts of HDF5 of whose samples no place in the file is known."""
@@ -86,3 +87,25 @@ def check_is_no_cycle(member: Any, above: Sequence[h5py.Group], place: str) -> N
                 f"{place}: groups must not lie in themselves. Got a link to {group.name}: leave "
                 f"it out with drop_variables=[{name!r}]."
             )
+
+
+@contextlib.contextmanager
+def made_whole_or_not(group: h5py.Group, name: str | None) -> Iterator[None]:
+    """Delete what came to be at a name in a group, where anything is raised inside.
+
+    That is the groups on the way, too. What has no name is gone without that.
+    """
+    new = None if name is None else _first_missing(group, name)
+    try:
+        yield
+    except BaseException:
+        if new is not None and new in group:
+            del group[new]
+        raise
+
+
+def _first_missing(group: h5py.Group, name: str) -> str | None:
+    """Return how far a path leads to where nothing is yet; None where something is at its end."""
+    parts = name.split("/")
+    paths = ("/".join(parts[:n]) for n in range(1, len(parts) + 1))
+    return next((path for path in paths if path and group.get(path, getlink=True) is None), None)

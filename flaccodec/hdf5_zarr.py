@@ -22,6 +22,7 @@ from flaccodec.hdf5_attributes import dimension_names, name_dimensions, set_attr
 from flaccodec.hdf5_chunks import FlacChunks, check_chunk, located
 from flaccodec.hdf5_filter import Flac
 from flaccodec.hdf5_lock import collection_waits
+from flaccodec.hdf5_members import made_whole_or_not
 from flaccodec.jobs import run_in_any_order
 from flaccodec.threads import available_processors
 from flaccodec.zarr_arrays import chunk_key, is_plain
@@ -177,7 +178,7 @@ def create_like(chunks: FlacChunks, store: StoreLike, **kwargs: Any) -> zarr.Arr
 
 @collection_waits()
 def from_zarr(
-    array: zarr.Array[Any] | StoreLike, group: h5py.Group, name: str, **kwargs: Any
+    array: zarr.Array[Any] | StoreLike, group: h5py.Group, name: str | None, **kwargs: Any
 ) -> h5py.Dataset:
     """Make an HDF5 dataset of a Zarr array, without decoding.
 
@@ -194,8 +195,8 @@ def from_zarr(
     array : zarr.Array, or what `zarr.open_array` takes
         Of zarr_format 3, with a FlacCodec, without shards, filters or compressors.
     group : h5py.Group
-    name : str
-        Of the new dataset in the group.
+    name : str or None
+        Of the new dataset in the group; None for one without a name.
     **kwargs
         What ``create_dataset`` takes besides: ``maxshape``, ``track_times`` and so on, but for
         other filters, through which Zarr's chunks did not go. Where a chunk is longer than the
@@ -208,8 +209,8 @@ def from_zarr(
     Raises
     ------
     ConfigurationError
-        The array is of another kind, another filter is asked for, or HDF5 refuses an attribute;
-        the message says what to do.
+        The array is of another kind, another filter is asked for, or HDF5 refuses an attribute or
+        the name of a dimension; the message says what to do.
     CorruptChunkError, ChunkMismatchError
         Header or index of a chunk is damaged, or it is not of the array's dtype and chunk
         shape; the message names it, and the group is as it was. Frames are not looked at.
@@ -220,22 +221,20 @@ def from_zarr(
     _check_options(kwargs)
     if any(c > n for c, n in zip(array.chunks, array.shape, strict=True)):
         kwargs.setdefault("maxshape", tuple(map(max, array.chunks, array.shape)))
-    dataset = group.create_dataset(
-        name,
-        shape=array.shape,
-        dtype=array.dtype,
-        chunks=array.chunks,
-        compression=Flac(**codec.options.to_dict()),
-        fillvalue=array.fill_value,
-        **kwargs,
-    )
-    try:
+    with made_whole_or_not(group, name):
+        dataset = group.create_dataset(
+            name,
+            shape=array.shape,
+            dtype=array.dtype,
+            chunks=array.chunks,
+            compression=Flac(**codec.options.to_dict()),
+            fillvalue=array.fill_value,
+            **kwargs,
+        )
         _move_in(array, dataset)
         set_attributes(dataset, array.attrs.asdict())
-    except BaseException:
-        del group[name]
-        raise
-    name_dimensions(dataset.parent, dataset, getattr(array.metadata, "dimension_names", None) or ())
+        names = getattr(array.metadata, "dimension_names", None) or ()
+        name_dimensions(dataset.parent if name else group, dataset, names)
     return dataset
 
 

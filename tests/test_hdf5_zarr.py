@@ -588,6 +588,69 @@ def test_what_cannot_be_removed_is_told(tmp_path, damaged):
     assert "is incomplete, and could not be removed" in caught.value.__notes__[0]
 
 
+def contents(file):
+    """Return all there is in a file: the attributes of objects, and links by themselves."""
+    found = {}
+    file.visititems(lambda name, member: found.update({name: str(dict(member.attrs))}))
+    return found, {name: type(file.get(name, getlink=True)) for name in file}
+
+
+@pytest.mark.parametrize("name", ["x", "g1/g2/x", "/g1/x", "there/x", "there/g2/x", None])
+def test_what_could_not_be_copied_is_not_in_hdf5(file, name):
+    file.create_group("there")
+    before, store = contents(file), {}
+    array = create_array(store, data=make(), chunks=CHUNKS)
+    store["c/1/1/1"] = zarr.core.buffer.cpu.Buffer.from_bytes(b"damaged")
+    with pytest.raises(CorruptChunkError, match="c/1/1/1"):
+        hdf5.from_zarr(array, file, name)
+    assert contents(file) == before
+
+
+def test_a_dataset_that_cannot_be_created_leaves_no_groups(file):
+    array = create_array({}, data=make(), chunks=CHUNKS)
+    with pytest.raises(TypeError):
+        hdf5.from_zarr(array, file, "g1/x", no_option=1)
+    assert contents(file) == ({}, {})
+    file["x"] = make()
+    with pytest.raises(ValueError, match="already exists"):
+        hdf5.from_zarr(array, file, "x")
+    np.testing.assert_array_equal(file["x"][...], make())
+
+
+def test_a_dataset_without_a_name(file):
+    source = create_array({}, data=make(), chunks=CHUNKS, dimension_names=("a", None, None))
+    x = hdf5.from_zarr(source, file, None)
+    np.testing.assert_array_equal(x[...], make())
+    assert list(file) == ["a"]
+
+
+def scale_with_a_scale(file):
+    file["time"], file["seconds"] = np.arange(230), np.arange(230)
+    file["seconds"].make_scale()
+    file["time"].dims[0].attach_scale(file["seconds"])
+
+
+def link_to_nothing(file):
+    file["time"] = h5py.SoftLink("/nowhere")
+
+
+@pytest.mark.parametrize("prepare", [scale_with_a_scale, link_to_nothing])
+def test_scales_that_hdf5_refuses_are_named(file, prepare):
+    prepare(file)
+    file["day"] = np.arange(5)
+    file["hour"] = np.arange(7)
+    file["hour"].make_scale("hours")
+    before = contents(file)
+    for first in ("day", "new"):
+        source = create_array(
+            {}, data=make(), chunks=CHUNKS, dimension_names=(first, "hour", "time")
+        )
+        message = r"^dimension 'time' must have 'time' of group / as its scale\..* rename the dim"
+        with pytest.raises(ConfigurationError, match=message):
+            hdf5.from_zarr(source, file, "x")
+    assert contents(file) == before
+
+
 class SlowStore(zarr.storage.MemoryStore):
     """Counts the chunks that are on their way at once, and refuses one.
 
