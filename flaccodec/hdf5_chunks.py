@@ -15,7 +15,7 @@ from h5py import h5d, h5fd, h5t
 
 from flaccodec import core, hdf5_fletcher32, memory
 from flaccodec.exceptions import ConfigurationError, CorruptChunkError, FlacCodecError
-from flaccodec.hdf5_edges import are_past_filters
+from flaccodec.hdf5_edges import are_past_filters, has_edges_past_filters
 from flaccodec.hdf5_filter import FILTER_ID, has_numbers, name_of, options_of
 from flaccodec.index import ChunkIndex
 from flaccodec.ranges import needed_ranges
@@ -133,9 +133,8 @@ class FlacChunks:
     @cached_property
     def is_plain(self) -> bool:
         """Whether all stored chunks are FLAC chunks, unless their filter masks say otherwise."""
-        has_edges = any(n % c for n, c in zip(self.dataset.shape, self.shape, strict=True))
         is_ours = self.filters == [FILTER_ID] and self._has_numpys_dtype
-        return is_ours and not (has_edges and self._are_edges_past_filters)
+        return is_ours and not has_edges_past_filters(self.dataset)
 
     @cached_property
     def has_fletcher32(self) -> bool:
@@ -150,7 +149,7 @@ class FlacChunks:
     def _are_edges_past_filters(self) -> bool:
         return are_past_filters(self._plist)
 
-    def is_past_filters(self, number: Number) -> bool:
+    def _is_past_filters(self, number: Number) -> bool:
         """Whether a chunk is stored as samples since it is partly beyond the dataset's edge."""
         return self._are_edges_past_filters and self.inside(number) != self.shape
 
@@ -304,7 +303,7 @@ class FlacChunks:
         for bit: quanta that are chosen anew would move samples that are multiples of the old.
         """
         is_ours = self.filters == [FILTER_ID] or self.has_fletcher32
-        if is_ours and self._has_numpys_dtype and not self.is_past_filters(number):
+        if is_ours and self._has_numpys_dtype and not self._is_past_filters(number):
             stored = self.stored(number)
             if stored is None:
                 return None

@@ -19,6 +19,12 @@ _DONT_FILTER_PARTIAL_CHUNKS = 2
 """H5D_CHUNK_DONT_FILTER_PARTIAL_CHUNKS, of H5Dpublic.h."""
 
 
+def has_edges_past_filters(dataset: h5py.Dataset) -> bool:
+    """Whether a dataset has chunks that are partly beyond its edge and stored as samples."""
+    has_edges = any(n % c for n, c in zip(dataset.shape, dataset.chunks, strict=True))
+    return has_edges and are_past_filters(dataset.id.get_create_plist())
+
+
 def are_past_filters(plist: h5py.h5p.PropDCID) -> bool:
     """Whether chunks that are partly beyond the dataset's edge are stored as samples.
 

@@ -10,6 +10,7 @@ import h5py
 from h5py import h5d
 
 from flaccodec.exceptions import ConfigurationError
+from flaccodec.hdf5_edges import has_edges_past_filters
 
 if TYPE_CHECKING:
     from collections.abc import Container, Iterator, Sequence
@@ -59,7 +60,7 @@ def _check_is_in_this_file(group: h5py.Group, name: str, url: str) -> None:
 
 
 def _check_can_be_referred_to(dataset: h5py.Dataset, place: str) -> None:
-    """Refuse samples of which VirtualiZarr finds none, and shows the fill value instead."""
+    """Refuse samples that VirtualiZarr does not find, or takes for what filters made of them."""
     plist = dataset.id.get_create_plist()
     layout = _LAYOUTS_WITHOUT_PLACE.get(plist.get_layout())
     if plist.get_external_count():
@@ -68,6 +69,13 @@ def _check_can_be_referred_to(dataset: h5py.Dataset, place: str) -> None:
         raise ConfigurationError(
             f"{place}: samples must lie in the file, in chunks or in one piece. Got a dataset that "
             f"is {layout}: copy it to one of its own, or leave it out with "
+            f"drop_variables=[{posixpath.basename(dataset.name)!r}]."
+        )
+    if dataset.chunks and plist.get_nfilters() and has_edges_past_filters(dataset):
+        raise ConfigurationError(
+            f"{place}: all chunks must have gone through the dataset's filters. Got one whose "
+            "chunks at the edges have not, as H5Pset_chunk_opts asks: copy it to one without that "
+            "(flaccodec.hdf5.to_zarr copies FLAC), or leave it out with "
             f"drop_variables=[{posixpath.basename(dataset.name)!r}]."
         )
 

@@ -285,8 +285,10 @@ def _manifest(chunks: FlacChunks, url: str) -> ChunkManifest:
         info = dataset.id.get_chunk_info_by_coord(chunks.offset(number))
         if info.byte_offset is None:
             continue
-        if info.filter_mask or chunks.is_past_filters(number):
-            raise _no_reference(f"{chunks.place(number)}, in {url}", _why_samples(info))
+        if info.filter_mask:
+            raise _no_reference(
+                f"{chunks.place(number)}, in {url}", f"filter mask {info.filter_mask}"
+            )
         paths[number] = url
         offsets[number], lengths[number] = info.byte_offset, info.size - behind
     return ChunkManifest.from_arrays(paths=paths, offsets=offsets, lengths=lengths)
@@ -299,12 +301,6 @@ def _bytes_behind(chunks: FlacChunks, url: str) -> int:
     if chunks.has_fletcher32:
         return hdf5_fletcher32.NBYTES
     raise _no_reference(f"{chunks.name}, in {url}", f"filters {chunks.filters}")
-
-
-def _why_samples(info: h5py.h5d.StoreInfo) -> str:
-    if info.filter_mask:
-        return f"filter mask {info.filter_mask}"
-    return "a chunk at the edge of a dataset whose edges are past the filters (H5Pset_chunk_opts)"
 
 
 def _no_reference(place: str, got: str) -> ConfigurationError:

@@ -22,16 +22,21 @@ def make(dtype="i4", shape=SHAPE):
     return np.random.default_rng(0).normal(0, 40, shape).astype(dtype)
 
 
-def create(file, array, chunks=CHUNKS, *, maxshape=None, fletcher32=False, **options):
-    """Make a dataset as a program in C does; h5py has no option for it."""
+def unfiltered_edges(chunks):
+    """Return properties as a program in C makes them; h5py has no function for it."""
     plist = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
     plist.set_chunk(chunks)
-    plist.set_filter(hdf5.FILTER_ID, 0, Flac(**options).filter_options)
-    if fletcher32:
-        plist.set_fletcher32()
     set_chunk_opts = ctypes.CDLL(h5py.h5p.__file__).H5Pset_chunk_opts
     set_chunk_opts.argtypes = (ctypes.c_int64, ctypes.c_uint)
     assert set_chunk_opts(plist.id, DONT_FILTER_PARTIAL_CHUNKS) >= 0
+    return plist
+
+
+def create(file, array, chunks=CHUNKS, *, maxshape=None, fletcher32=False, **options):
+    plist = unfiltered_edges(chunks)
+    plist.set_filter(hdf5.FILTER_ID, 0, Flac(**options).filter_options)
+    if fletcher32:
+        plist.set_fletcher32()
     space = h5py.h5s.create_simple(array.shape, maxshape or array.shape)
     dtype = h5py.h5t.py_create(array.dtype)
     x = h5py.Dataset(h5py.h5d.create(file.id, b"x", dtype, space, plist))
@@ -117,9 +122,31 @@ def test_chunks_within_are_moved_as_they_are(path):
 def test_there_is_no_reference_to_samples(path):
     with h5py.File(path, "w") as file:
         create(file, make())
-    message = r"/x, chunk at \(0, 200\), in file:.*must be FLAC chunks.*H5Pset_chunk_opts.*: copy"
+    message = r"/x, in file:.* gone through .*filters.*H5Pset_chunk_opts.*drop_variables=\['x'\]"
     with pytest.raises(ConfigurationError, match=message):
         virtual_zarr(path)
+    assert list(zarr.open_group(virtual_zarr(path, drop_variables=["x"]), mode="r")) == []
+
+
+def test_nor_to_samples_of_datasets_with_other_filters(path):
+    """VirtualiZarr would have them shuffled back, though they are not shuffled."""
+    with h5py.File(path, "w") as file:
+        plist = unfiltered_edges(CHUNKS)
+        plist.set_shuffle()
+        space = h5py.h5s.create_simple(SHAPE)
+        h5py.h5d.create(file.id, b"y", h5py.h5t.STD_I32LE, space, plist)
+        file["y"][...] = make()
+    with pytest.raises(ConfigurationError, match=r"/y, in file:.*H5Pset_chunk_opts"):
+        virtual_zarr(path)
+
+
+def test_samples_without_filters_are_what_they_are(path):
+    with h5py.File(path, "w") as file:
+        space = h5py.h5s.create_simple(SHAPE)
+        h5py.h5d.create(file.id, b"y", h5py.h5t.STD_I32LE, space, unfiltered_edges(CHUNKS))
+        file["y"][...] = make()
+    y = zarr.open_array(virtual_zarr(path), path="y", mode="r")
+    np.testing.assert_array_equal(y[...], make())
 
 
 def test_there_are_references_where_no_chunk_is_at_an_edge(path):
