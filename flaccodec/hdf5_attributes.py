@@ -6,6 +6,7 @@ Names of dimensions are dimension scales in HDF5, as netCDF4 has them, or labels
 from __future__ import annotations
 
 import base64
+import contextlib
 import json
 import posixpath
 import struct
@@ -100,12 +101,17 @@ def _no_json(place: str, expected: str, got: str) -> ConfigurationError:
 def set_attributes(dataset: h5py.Dataset, attributes: Mapping[str, Any]) -> None:
     """Give a dataset attributes from JSON; what HDF5 has no form for, as JSON text.
 
+    Those of HDF5's own names are left out: it takes them for dimension scales without a look at
+    what they are, and may crash.
+
     Raises
     ------
     ConfigurationError
         HDF5 refuses one; the message names it.
     """
     for name, value in attributes.items():
+        if name in _OF_HDF5:
+            continue
         try:
             dataset.attrs[name] = _to_hdf5(name, value, dataset.dtype)
         except (TypeError, ValueError, OverflowError, OSError, RuntimeError, struct.error) as error:
@@ -170,13 +176,35 @@ def name_dimensions(group: h5py.Group, dataset: h5py.Dataset, names: Sequence[st
 
     A one-dimensional dataset of the name and the right length becomes the scale. Where the
     group has nothing of the name, a scale without coordinates is made, as netCDF4 does.
+
+    Raises
+    ------
+    ConfigurationError
+        HDF5 refuses a scale; the message names it, and the scales are as they were.
     """
-    for axis, name in enumerate(names):
-        if name and not _attach_scale(group, dataset, axis, name):
-            dataset.dims[axis].label = name
+    with contextlib.ExitStack() as undo:
+        for axis, name in enumerate(names):
+            if name and not _attach_named(group, dataset, axis, name, undo):
+                dataset.dims[axis].label = name
+        undo.pop_all()
 
 
-def _attach_scale(group: h5py.Group, dataset: h5py.Dataset, axis: int, name: str) -> bool:
+def _attach_named(
+    group: h5py.Group, dataset: h5py.Dataset, axis: int, name: str, undo: contextlib.ExitStack
+) -> bool:
+    """Attach the scale of a name, with errors that say what it is for."""
+    try:
+        return _attach_scale(group, dataset, axis, name, undo)
+    except (KeyError, OSError, RuntimeError, TypeError, ValueError) as error:
+        raise ConfigurationError(
+            f"dimension {name!r} must have {name!r} of group {group.name} as its scale. HDF5 "
+            f"refused with {error!r}: delete or rename what is there, or rename the dimension."
+        ) from error
+
+
+def _attach_scale(
+    group: h5py.Group, dataset: h5py.Dataset, axis: int, name: str, undo: contextlib.ExitStack
+) -> bool:
     """Attach the scale of a name; False where there cannot be one."""
     if "/" in name:
         return False
@@ -184,12 +212,20 @@ def _attach_scale(group: h5py.Group, dataset: h5py.Dataset, axis: int, name: str
     if name not in group:
         grows = {"maxshape": (None,)} if dataset.maxshape[axis] is None else {}
         group.create_dataset(name, shape=(size,), dtype=">f4", **grows)
+        undo.callback(group.__delitem__, name)
         group[name].make_scale(_BARE.format(size))
     scale = group[name]
     if not isinstance(scale, h5py.Dataset) or scale.shape != (size,):
         return False
     if not h5ds.is_scale(scale.id):
         scale.make_scale(name)
+        undo.callback(_make_no_scale, scale)
     if scale != dataset:
         dataset.dims[axis].attach_scale(scale)
+        undo.callback(dataset.dims[axis].detach_scale, scale)
     return True
+
+
+def _make_no_scale(scale: h5py.Dataset) -> None:
+    for name in ("CLASS", "NAME"):
+        del scale.attrs[name]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
@@ -13,8 +13,9 @@ import h5py
 import numpy as np
 from h5py import h5d, h5fd, h5t
 
-from flaccodec import core, memory
+from flaccodec import core, hdf5_fletcher32, memory
 from flaccodec.exceptions import ConfigurationError, CorruptChunkError, FlacCodecError
+from flaccodec.hdf5_edges import are_past_filters, has_edges_past_filters
 from flaccodec.hdf5_filter import (
     FILTER_ID,
     client_data_of,
@@ -133,10 +134,32 @@ class FlacChunks:
         return chunks
 
     @cached_property
+    def filters(self) -> list[int]:
+        """The numbers of the filters, ours first."""
+        return [self._plist.get_filter(i)[0] for i in range(self._plist.get_nfilters())]
+
+    @cached_property
     def is_plain(self) -> bool:
-        """Whether stored chunks are FLAC chunks: no filter but ours, the dtype as numpy has it."""
-        is_alone = self._plist.get_nfilters() == 1 and self._plist.get_filter(0)[0] == FILTER_ID
-        return bool(is_alone and h5t.py_create(self.dtype) == self.dataset.id.get_type())
+        """Whether all stored chunks are FLAC chunks, unless their filter masks say otherwise."""
+        is_ours = self.filters == [FILTER_ID] and self._has_numpys_dtype
+        return is_ours and not has_edges_past_filters(self.dataset)
+
+    @cached_property
+    def has_fletcher32(self) -> bool:
+        """Whether a checksum is behind FLAC chunks, and nothing else."""
+        return self.filters == [FILTER_ID, hdf5_fletcher32.FILTER]
+
+    @cached_property
+    def _has_numpys_dtype(self) -> bool:
+        return bool(h5t.py_create(self.dtype) == self.dataset.id.get_type())
+
+    @cached_property
+    def _are_edges_past_filters(self) -> bool:
+        return are_past_filters(self._plist)
+
+    def _is_past_filters(self, number: Number) -> bool:
+        """Whether a chunk is stored as samples since it is partly beyond the dataset's edge."""
+        return self._are_edges_past_filters and self.inside(number) != self.shape
 
     @cached_property
     def is_ours_alone(self) -> bool:
@@ -179,7 +202,7 @@ class FlacChunks:
         return None
 
     def stored(self, number: Number) -> StoredChunk | None:
-        """Return a chunk of a plain dataset; None where there is none."""
+        """Return a chunk of a dataset with our filter; None where there is none."""
         offset = self.offset(number)
         info = self.dataset.id.get_chunk_info_by_coord(offset)
         if info.byte_offset is None:
@@ -288,9 +311,11 @@ class FlacChunks:
         """Return what gives a chunk as the filter makes it; None where there is none.
 
         HDF5 is asked here; what is returned may run in any thread. A chunk that is stored so is
-        not decoded, and its header and index are checked.
+        not decoded, and its header and index are checked. Others are encoded, with precision bit
+        for bit: quanta that are chosen anew would move samples that are multiples of the old.
         """
-        if self.is_plain:
+        is_ours = self.filters == [FILTER_ID] or self.has_fletcher32
+        if is_ours and self._has_numpys_dtype and not self._is_past_filters(number):
             stored = self.stored(number)
             if stored is None:
                 return None
@@ -298,11 +323,17 @@ class FlacChunks:
                 return partial(self._checked, stored)
         elif self.dataset.id.get_chunk_info_by_coord(self.offset(number)).byte_offset is None:
             return None
-        return partial(self.encode, self.samples(number))
+        return partial(self._encode_again, self.samples(number))
+
+    def _encode_again(self, samples: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:
+        """Encode what was decoded: quanta that follow the data would change it."""
+        return replace(self.options, precision=None).encode(samples, fill_value=self._exact_fill)
 
     def _checked(self, stored: StoredChunk) -> core.Buffer:
         chunk = stored.all_bytes()
         with located(stored.place):
+            if self.has_fletcher32:
+                chunk = hdf5_fletcher32.take_off(chunk)
             check_chunk(chunk, self.dtype, self.shape)
         return chunk
 

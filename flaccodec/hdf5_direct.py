@@ -33,8 +33,9 @@ def read(dataset: h5py.Dataset, selection: Any = (), num_threads: int | None = N
 
     Only the frames that the selection needs are decoded and, from a file that is opened
     read-only, only they are read. What this cannot do faster, ``dataset[selection]`` does:
-    datasets without the filter, or with another one behind it (such as fletcher32), files
-    that are open with MPI or SWMR, and masks of several axes at once.
+    datasets without the filter, or with another one behind it (such as fletcher32), or with
+    chunks at the edges that HDF5 keeps past all filters (``H5Pset_chunk_opts``), files that are
+    open with MPI or SWMR, and masks of several axes at once.
 
     Parameters
     ----------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import posixpath
 from typing import TYPE_CHECKING, Any
 
@@ -9,9 +10,10 @@ import h5py
 from h5py import h5d
 
 from flaccodec.exceptions import ConfigurationError
+from flaccodec.hdf5_edges import has_edges_past_filters
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Sequence
+    from collections.abc import Container, Iterator, Sequence
 
 _LAYOUTS_WITHOUT_PLACE = {h5d.COMPACT: "compact", h5d.VIRTUAL: "virtual"}
 """Layouts of HDF5 of whose samples no place in the file is known."""
@@ -58,7 +60,7 @@ def _check_is_in_this_file(group: h5py.Group, name: str, url: str) -> None:
 
 
 def _check_can_be_referred_to(dataset: h5py.Dataset, place: str) -> None:
-    """Refuse samples of which VirtualiZarr finds none, and shows the fill value instead."""
+    """Refuse samples that VirtualiZarr does not find, or takes for what filters made of them."""
     plist = dataset.id.get_create_plist()
     layout = _LAYOUTS_WITHOUT_PLACE.get(plist.get_layout())
     if plist.get_external_count():
@@ -67,6 +69,13 @@ def _check_can_be_referred_to(dataset: h5py.Dataset, place: str) -> None:
         raise ConfigurationError(
             f"{place}: samples must lie in the file, in chunks or in one piece. Got a dataset that "
             f"is {layout}: copy it to one of its own, or leave it out with "
+            f"drop_variables=[{posixpath.basename(dataset.name)!r}]."
+        )
+    if dataset.chunks and plist.get_nfilters() and has_edges_past_filters(dataset):
+        raise ConfigurationError(
+            f"{place}: all chunks must have gone through the dataset's filters. Got one whose "
+            "chunks at the edges have not, as H5Pset_chunk_opts asks: copy it to one without that "
+            "(flaccodec.hdf5.to_zarr copies FLAC), or leave it out with "
             f"drop_variables=[{posixpath.basename(dataset.name)!r}]."
         )
 
@@ -86,3 +95,25 @@ def check_is_no_cycle(member: Any, above: Sequence[h5py.Group], place: str) -> N
                 f"{place}: groups must not lie in themselves. Got a link to {group.name}: leave "
                 f"it out with drop_variables=[{name!r}]."
             )
+
+
+@contextlib.contextmanager
+def made_whole_or_not(group: h5py.Group, name: str | None) -> Iterator[None]:
+    """Delete what came to be at a name in a group, where anything is raised inside.
+
+    That is the groups on the way, too. What has no name is gone without that.
+    """
+    new = None if name is None else _first_missing(group, name)
+    try:
+        yield
+    except BaseException:
+        if new is not None and new in group:
+            del group[new]
+        raise
+
+
+def _first_missing(group: h5py.Group, name: str) -> str | None:
+    """Return how far a path leads to where nothing is yet; None where something is at its end."""
+    parts = name.split("/")
+    paths = ("/".join(parts[:n]) for n in range(1, len(parts) + 1))
+    return next((path for path in paths if path and group.get(path, getlink=True) is None), None)

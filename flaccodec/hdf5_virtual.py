@@ -31,6 +31,7 @@ except ImportError as error:
         "flaccodec.hdf5.virtual_zarr needs VirtualiZarr: pip install 'flaccodec[virtual]'"
     ) from error
 
+from flaccodec import hdf5_fletcher32
 from flaccodec.exceptions import ConfigurationError
 from flaccodec.hdf5_attributes import dimension_names
 from flaccodec.hdf5_chunks import FlacChunks
@@ -44,9 +45,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from virtualizarr.parsers.typing import ReaderFactory
-
-FLETCHER32_SIZE = 4
-"""Bytes that fletcher32 puts behind a chunk."""
 
 _VIRTUALIZARR_FAILS = (AttributeError, LookupError, NotImplementedError, TypeError, ValueError)
 """What its parser raises for what it does not know."""
@@ -289,7 +287,7 @@ def _manifest(chunks: FlacChunks, url: str) -> ChunkManifest:
             continue
         if info.filter_mask:
             raise _no_reference(
-                f"{chunks.place(number)}, in {url}", "filter mask", info.filter_mask
+                f"{chunks.place(number)}, in {url}", f"filter mask {info.filter_mask}"
             )
         paths[number] = url
         offsets[number], lengths[number] = info.byte_offset, info.size - behind
@@ -298,17 +296,15 @@ def _manifest(chunks: FlacChunks, url: str) -> ChunkManifest:
 
 def _bytes_behind(chunks: FlacChunks, url: str) -> int:
     """Return how many bytes follow the FLAC chunk in what is stored of a chunk."""
-    plist = chunks.dataset.id.get_create_plist()
-    numbers = [plist.get_filter(i)[0] for i in range(plist.get_nfilters())]
-    if numbers == [FILTER_ID]:
+    if chunks.filters == [FILTER_ID]:
         return 0
-    if numbers == [FILTER_ID, h5py.h5z.FILTER_FLETCHER32]:
-        return FLETCHER32_SIZE
-    raise _no_reference(f"{chunks.name}, in {url}", "filters", numbers)
+    if chunks.has_fletcher32:
+        return hdf5_fletcher32.NBYTES
+    raise _no_reference(f"{chunks.name}, in {url}", f"filters {chunks.filters}")
 
 
-def _no_reference(place: str, what: str, got: Any) -> ConfigurationError:
+def _no_reference(place: str, got: str) -> ConfigurationError:
     return ConfigurationError(
-        f"{place}: chunks must be FLAC chunks as they are, to be read in place. Got {what} {got}: "
+        f"{place}: chunks must be FLAC chunks as they are, to be read in place. Got {got}: "
         "copy the dataset with flaccodec.hdf5.to_zarr, or leave it out with drop_variables=."
     )

@@ -22,13 +22,15 @@ from flaccodec.hdf5_attributes import dimension_names, name_dimensions, set_attr
 from flaccodec.hdf5_chunks import FlacChunks, check_chunk, located
 from flaccodec.hdf5_filter import Flac
 from flaccodec.hdf5_lock import collection_waits
+from flaccodec.hdf5_members import made_whole_or_not
 from flaccodec.jobs import run_in_any_order
 from flaccodec.threads import available_processors
 from flaccodec.zarr_arrays import chunk_key, is_plain
 from flaccodec.zarr_codec import FlacCodec
+from flaccodec.zarr_removal import Place
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
     import h5py
     from zarr.abc.store import Store
@@ -53,6 +55,7 @@ _FROM_DATASET = (
     "zarr_format",
 )
 _FROM_ARRAY = ("shape", "dtype", "data", "chunks", "compression", "compression_opts", "fillvalue")
+_OTHER_FILTERS = ("shuffle", "fletcher32", "scaleoffset")
 
 
 # -- to Zarr -----------------------------------------------------------------------------
@@ -64,9 +67,10 @@ def to_zarr(dataset: h5py.Dataset, store: StoreLike, **kwargs: Any) -> zarr.Arra
 
     Chunks, chunk shape, codec options, fill value, attributes and the names of dimensions
     (from dimension scales, else labels) come along. Chunks that were never written stay
-    missing. What is not stored as a FLAC chunk (with another filter behind ours, such as
-    fletcher32, or with a filter mask) is decoded and encoded. Samples are in the machine's
-    byte order in Zarr.
+    missing. A checksum behind a chunk (fletcher32) is verified and left out. What is not stored
+    as a FLAC chunk (with another filter behind ours, with a filter mask, or at an edge that HDF5
+    keeps past all filters) is decoded and encoded: with quanta, or bit for bit. Samples are in
+    the machine's byte order in Zarr.
 
     Parameters
     ----------
@@ -87,8 +91,9 @@ def to_zarr(dataset: h5py.Dataset, store: StoreLike, **kwargs: Any) -> zarr.Arra
     ConfigurationError
         The dataset is without the filter, or an attribute has no form in JSON.
     CorruptChunkError, ChunkMismatchError
-        Header or index of a chunk is damaged, or it is not of the dataset's dtype and chunk
-        shape; the message names it. Frames are not looked at.
+        Header or index of a chunk is damaged, or a checksum behind it does not match, or it is
+        not of the dataset's dtype and chunk shape; the message names it, and what was made
+        of the array is removed. Frames are not looked at.
 
     Examples
     --------
@@ -104,8 +109,15 @@ def to_zarr(dataset: h5py.Dataset, store: StoreLike, **kwargs: Any) -> zarr.Arra
     for name in _FROM_DATASET:
         if name in kwargs:
             raise ConfigurationError(f"{name} comes from the dataset. Got {name}= as well.")
-    array = create_like(chunks, store, **kwargs)
-    _store_all(chunks, array)
+    place = Place.of(
+        store,
+        kwargs.pop("name", None),
+        kwargs.pop("storage_options", None),
+        kwargs.get("overwrite", False),
+    )
+    array = create_like(chunks, place.store_path, **kwargs)
+    with place.filling():
+        _store_all(chunks, array)
     return array
 
 
@@ -166,28 +178,29 @@ def create_like(chunks: FlacChunks, store: StoreLike, **kwargs: Any) -> zarr.Arr
 
 @collection_waits()
 def from_zarr(
-    array: zarr.Array[Any] | StoreLike, group: h5py.Group, name: str, **kwargs: Any
+    array: zarr.Array[Any] | StoreLike, group: h5py.Group, name: str | None, **kwargs: Any
 ) -> h5py.Dataset:
     """Make an HDF5 dataset of a Zarr array, without decoding.
 
     Chunks, chunk shape, codec options, fill value, attributes and the names of dimensions
-    come along; attributes that HDF5 has no form for, such as maps, as JSON text. Chunks that
-    were never written stay missing. A dimension's name becomes a
-    dimension scale in the dataset's group: the dataset of that name where there is a fitting
-    one, else one without coordinates, as netCDF4 makes them. So copy coordinates first. Where
-    the name belongs to something else, it becomes the dimension's label.
+    come along; attributes that HDF5 has no form for, such as maps, as JSON text, and those with
+    names of HDF5's own, such as DIMENSION_LIST, not at all. Chunks that were never written stay
+    missing. A dimension's name becomes a dimension scale in the dataset's group: the dataset of
+    that name where there is a fitting one, else one without coordinates, as netCDF4 makes them.
+    So copy coordinates first. Where the name belongs to something else, it becomes the
+    dimension's label.
 
     Parameters
     ----------
     array : zarr.Array, or what `zarr.open_array` takes
         Of zarr_format 3, with a FlacCodec, without shards, filters or compressors.
     group : h5py.Group
-    name : str
-        Of the new dataset in the group.
+    name : str or None
+        Of the new dataset in the group; None for one without a name.
     **kwargs
-        What ``create_dataset`` takes besides: ``maxshape``, ``track_times`` and so on. Where
-        a chunk is longer than the array, ``maxshape`` is the chunk's by default, since HDF5
-        wants that.
+        What ``create_dataset`` takes besides: ``maxshape``, ``track_times`` and so on, but for
+        other filters, through which Zarr's chunks did not go. Where a chunk is longer than the
+        array, ``maxshape`` is the chunk's by default, since HDF5 wants that.
 
     Returns
     -------
@@ -196,7 +209,8 @@ def from_zarr(
     Raises
     ------
     ConfigurationError
-        The array is of another kind, or HDF5 refuses an attribute; the message says what to do.
+        The array is of another kind, another filter is asked for, or HDF5 refuses an attribute or
+        the name of a dimension; the message says what to do.
     CorruptChunkError, ChunkMismatchError
         Header or index of a chunk is damaged, or it is not of the array's dtype and chunk
         shape; the message names it, and the group is as it was. Frames are not looked at.
@@ -204,27 +218,23 @@ def from_zarr(
     if not isinstance(array, zarr.Array):
         array = zarr.open_array(array, mode="r")
     codec = _codec_of(array)
-    for option in _FROM_ARRAY:
-        if option in kwargs:
-            raise ConfigurationError(f"{option} comes from the array. Got {option}= as well.")
+    _check_options(kwargs)
     if any(c > n for c, n in zip(array.chunks, array.shape, strict=True)):
         kwargs.setdefault("maxshape", tuple(map(max, array.chunks, array.shape)))
-    dataset = group.create_dataset(
-        name,
-        shape=array.shape,
-        dtype=array.dtype,
-        chunks=array.chunks,
-        compression=Flac(**codec.options.to_dict()),
-        fillvalue=array.fill_value,
-        **kwargs,
-    )
-    try:
+    with made_whole_or_not(group, name):
+        dataset = group.create_dataset(
+            name,
+            shape=array.shape,
+            dtype=array.dtype,
+            chunks=array.chunks,
+            compression=Flac(**codec.options.to_dict()),
+            fillvalue=array.fill_value,
+            **kwargs,
+        )
         _move_in(array, dataset)
         set_attributes(dataset, array.attrs.asdict())
-    except BaseException:
-        del group[name]
-        raise
-    name_dimensions(dataset.parent, dataset, getattr(array.metadata, "dimension_names", None) or ())
+        names = getattr(array.metadata, "dimension_names", None) or ()
+        name_dimensions(dataset.parent if name else group, dataset, names)
     return dataset
 
 
@@ -246,6 +256,20 @@ def _codec_of(array: zarr.Array[Any]) -> FlacCodec:
         f"filters and compressors, for its chunks to be HDF5's. Got {got}: decode it, "
         "group.create_dataset(name, data=array[:], compression=flaccodec.hdf5.Flac(...))."
     )
+
+
+def _check_options(options: Mapping[str, Any]) -> None:
+    """Refuse what the array decides, and filters."""
+    for name in _FROM_ARRAY:
+        if name in options:
+            raise ConfigurationError(f"{name} comes from the array. Got {name}= as well.")
+    for name in _OTHER_FILTERS:
+        value = options.get(name)
+        if value is not None and value is not False:  # scaleoffset=0 is a filter
+            raise ConfigurationError(
+                "the dataset must have no filter but FLAC, since Zarr's chunks become HDF5's as "
+                f"they are. Got {name}={value!r}: leave it out. Chunks have checksums of their own."
+            )
 
 
 def _move_in(array: zarr.Array[Any], dataset: h5py.Dataset) -> None:

@@ -119,6 +119,16 @@ def test_any_dataset_is_read(file, options, monkeypatch):
     assert same_bits(FlacArray.read_hdf5(x).to_array(), x[...])
 
 
+@pytest.mark.parametrize("chunks", [(2, 6, 700), (3, 4, 700), (2, 4, 300)])
+@pytest.mark.parametrize("options", [{"quanta": 0.25}, {"precision": 2}], ids=str)
+def test_what_was_quantized_once_is_not_quantized_anew(file, chunks, options):
+    file.create_dataset("x", data=FLOATS, chunks=chunks, fletcher32=True, **Flac(**options))
+    name = file.filename
+    file.close()  # HDF5's cache has samples that are not quantized yet
+    with h5py.File(name) as file:
+        assert same_bits(FlacArray.read_hdf5(file, name="x").to_array(), file["x"][...])
+
+
 def test_missing_and_unlike_chunks_are_encoded_anew(file):
     x = file.create_dataset("x", (4, 700), "i4", chunks=(1, 700), fillvalue=9, compression=Flac())
     x[1:] = WALK[0, 1:4]

@@ -15,8 +15,18 @@ import zarr
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from strategies import FLOATS, INTEGERS, same_bits
+from zarr.errors import ContainsArrayError
 
-from flaccodec import FlacCodec, core, create_array, hdf5, hdf5_filter, hdf5_zarr
+from flaccodec import (
+    FlacCodec,
+    core,
+    create_array,
+    hdf5,
+    hdf5_attributes,
+    hdf5_filter,
+    hdf5_fletcher32,
+    hdf5_zarr,
+)
 from flaccodec.exceptions import (
     ChecksumError,
     ChunkMismatchError,
@@ -67,6 +77,13 @@ def hdf5_chunks(dataset):
         number = tuple(a // b for a, b in zip(offset, dataset.chunks, strict=True))
         found[number] = dataset.id.read_direct_chunk(offset)[1]
     return found
+
+
+def reopened(file):
+    """Open a file again: HDF5's cache has samples that are not quantized yet."""
+    name = file.filename
+    file.close()
+    return h5py.File(name)
 
 
 def zarr_chunks(store):
@@ -158,6 +175,61 @@ def test_other_filters_behind_are_taken_off(file):
     store = {}
     hdf5.to_zarr(with_sum, store)
     assert zarr_chunks(store) == hdf5_chunks(plain)
+
+
+@pytest.mark.parametrize("options", [{}, {"quanta": 0.5}, {"precision": 2}], ids=str)
+@pytest.mark.parametrize("dtype", ["<f4", ">f8"])
+def test_fletcher32_is_taken_off_without_decoding(file, dtype, options, no_coding):
+    file.create_dataset("x", data=make(dtype), chunks=CHUNKS, fletcher32=True, **Flac(**options))
+    with reopened(file) as file:
+        x, store = file["x"], {}
+        want = x[...].astype(np.dtype(dtype).newbyteorder("="))
+        patches = no_coding()
+        moved = hdf5.to_zarr(x, store)
+        patches.undo()
+        chunks = hdf5_chunks(x)
+    assert zarr_chunks(store) == {number: chunk[:-4] for number, chunk in chunks.items()}
+    assert same_bits(moved[...], want)
+
+
+@pytest.mark.parametrize("nbytes", [1, 2, 3, 720, 721, 2**16 + 1, 300_001])
+@pytest.mark.parametrize("make", [np.zeros, lambda n: np.full(n, 255), np.arange], ids=str)
+def test_fletcher32_is_hdf5s(file, nbytes, make):
+    data = make(nbytes).astype("u1")
+    x = file.create_dataset("x", data=data, chunks=(nbytes,), fletcher32=True)
+    file.flush()
+    _, chunk = x.id.read_direct_chunk((0,))
+    np.testing.assert_array_equal(hdf5_fletcher32.take_off(chunk), data)
+
+
+@pytest.mark.parametrize("at", [-100, -1])
+def test_damage_that_fletcher32_tells(file, at):
+    x = file.create_dataset("x", data=make(), chunks=CHUNKS, fletcher32=True, **Flac())
+    file.flush()
+    _, chunk = x.id.read_direct_chunk((2, 3, 100))
+    damaged = bytearray(chunk)
+    damaged[at] ^= 1
+    x.id.write_direct_chunk((2, 3, 100), bytes(damaged))
+    message = r"^/x of .*, chunk at \(2, 3, 100\): expected 0x.* as the Fletcher-32 checksum"
+    with pytest.raises(ChecksumError, match=message):
+        hdf5.to_zarr(x, {})
+
+
+def write_with_gzip_behind(file, array, **options):
+    plist = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
+    plist.set_chunk(CHUNKS)
+    plist.set_filter(hdf5.FILTER_ID, 0, Flac(**options).filter_options)
+    plist.set_deflate(1)
+    space = h5py.h5s.create_simple(array.shape)
+    x = h5py.Dataset(h5py.h5d.create(file.id, b"x", h5py.h5t.IEEE_F32LE, space, plist))
+    x[...] = array
+
+
+@pytest.mark.parametrize("options", [{"quanta": 0.5}, {"precision": 2}], ids=str)
+def test_what_was_quantized_once_is_not_quantized_anew(file, options):
+    write_with_gzip_behind(file, make("f4"), **options)
+    with reopened(file) as file:
+        assert same_bits(hdf5.to_zarr(file["x"], {})[...], file["x"][...])
 
 
 def test_chunks_that_did_not_go_through_the_filter(file):
@@ -252,6 +324,20 @@ def test_attributes_that_hdf5_has_no_form_for_are_json_there(file):
     source.attrs.update({name: value for name, (value, _) in JSON_TEXTS.items()})
     x = hdf5.from_zarr(source, file, "x")
     assert dict(x.attrs) == {name: text for name, (_, text) in JSON_TEXTS.items()}
+
+
+@pytest.mark.parametrize("dimension_names", [None, ("a", "b", "c")])
+@pytest.mark.parametrize("value", ["text", [1, 2]])
+def test_attributes_of_hdf5s_own_names_are_left_out(file, value, dimension_names):
+    """HDF5 and netCDF4 would take them for their notes on dimensions; HDF5 crashed."""
+    names = sorted(hdf5_attributes._OF_HDF5)
+    source = create_array({}, data=make(), chunks=CHUNKS, dimension_names=dimension_names)
+    source.attrs.update({**dict.fromkeys(names, value), "units": "mV"})
+    x = hdf5.from_zarr(source, file, "x")
+    assert set(x.attrs) <= {"units", "DIMENSION_LIST"}
+    again = hdf5.to_zarr(x, {})
+    assert dict(again.attrs) == {"units": "mV"}
+    assert again.metadata.dimension_names == dimension_names
 
 
 REFUSED = {
@@ -405,6 +491,20 @@ def test_what_comes_from_the_other_side_cannot_be_given(file):
         hdf5.from_zarr(hdf5.to_zarr(x, {}), file, "x")
 
 
+@pytest.mark.parametrize(
+    "options", [{"fletcher32": True}, {"shuffle": True}, {"scaleoffset": 0}], ids=str
+)
+def test_other_filters_cannot_be_given(file, options):
+    """Zarr's chunks did not go through them: HDF5 would not read the dataset."""
+    source = create_array({}, data=make(), chunks=CHUNKS)
+    ((name, value),) = options.items()
+    with pytest.raises(ConfigurationError, match=f"no filter but FLAC.* Got {name}={value}: leave"):
+        hdf5.from_zarr(source, file, "x", **options)
+    assert list(file) == []
+    off = dict.fromkeys(options, False if value is True else None)
+    np.testing.assert_array_equal(hdf5.from_zarr(source, file, "x", **off)[...], make())
+
+
 def flip_head(chunk):
     return chunk[:70] + bytes([chunk[70] ^ 1]) + chunk[71:]
 
@@ -430,6 +530,125 @@ def test_damage_names_the_chunk(file, change, error):
     with pytest.raises(error, match=r"^chunk .*c/1/1/1: "):
         hdf5.from_zarr(array, file, "y")
     assert list(file) == ["x"]
+
+
+@pytest.fixture
+def damaged(file):
+    """A dataset whose last chunk is damaged; not the chunks before."""
+    x = file.create_dataset("damaged", data=make(), chunks=CHUNKS, **Flac())
+    x.id.write_direct_chunk((4, 6, 200), b"damaged")
+    return x
+
+
+def files_below(path):
+    return {p.relative_to(path).as_posix() for p in path.rglob("*") if p.is_file()}
+
+
+@pytest.mark.parametrize(
+    ("name", "other"),
+    [(None, None), ("x", None), ("x", "y"), ("inner/deep/x", None), ("inner/deep/x", "inner/y")],
+)
+def test_what_could_not_be_copied_is_not_there(file, tmp_path, damaged, name, other):
+    """An array with some chunks missing would open, and read as the fill value there."""
+    root, memory = tmp_path / "x.zarr", {}
+    for store in (root, memory):
+        if other is not None:
+            create_array(store, name=other, data=make(), chunks=CHUNKS)
+    before, keys = files_below(root), set(memory)
+    sound = file.create_dataset("x", data=make(), chunks=CHUNKS, **Flac())
+    for store in (root, memory):
+        with pytest.raises(CorruptChunkError):
+            hdf5.to_zarr(damaged, store, name=name)
+    assert (files_below(root), set(memory)) == (before, keys)
+    for store in (root, memory):
+        np.testing.assert_array_equal(hdf5.to_zarr(sound, store, name=name)[...], make())
+
+
+def test_what_was_there_before_stays(file, tmp_path, damaged):
+    root = tmp_path / "x.zarr"
+    hdf5.to_zarr(file.create_dataset("x", data=make(), chunks=CHUNKS, **Flac()), root)
+    before = files_below(root)
+    with pytest.raises(ContainsArrayError):
+        hdf5.to_zarr(damaged, root)
+    assert files_below(root) == before
+    with pytest.raises(CorruptChunkError):
+        hdf5.to_zarr(damaged, root, overwrite=True)
+    assert files_below(root) == set()
+    (root / "notes.txt").write_text("a note")
+    with pytest.raises(CorruptChunkError):
+        hdf5.to_zarr(damaged, root)
+    assert "zarr.json" not in files_below(root)
+    assert (root / "notes.txt").read_text() == "a note"
+
+
+def test_what_cannot_be_removed_is_told(tmp_path, damaged):
+    store = zarr.storage.ZipStore(tmp_path / "x.zip", mode="w")
+    with store, pytest.raises(CorruptChunkError) as caught:
+        hdf5.to_zarr(damaged, store)
+    assert "is incomplete, and could not be removed" in caught.value.__notes__[0]
+
+
+def contents(file):
+    """Return all there is in a file: the attributes of objects, and links by themselves."""
+    found = {}
+    file.visititems(lambda name, member: found.update({name: str(dict(member.attrs))}))
+    return found, {name: type(file.get(name, getlink=True)) for name in file}
+
+
+@pytest.mark.parametrize("name", ["x", "g1/g2/x", "/g1/x", "there/x", "there/g2/x", None])
+def test_what_could_not_be_copied_is_not_in_hdf5(file, name):
+    file.create_group("there")
+    before, store = contents(file), {}
+    array = create_array(store, data=make(), chunks=CHUNKS)
+    store["c/1/1/1"] = zarr.core.buffer.cpu.Buffer.from_bytes(b"damaged")
+    with pytest.raises(CorruptChunkError, match="c/1/1/1"):
+        hdf5.from_zarr(array, file, name)
+    assert contents(file) == before
+
+
+def test_a_dataset_that_cannot_be_created_leaves_no_groups(file):
+    array = create_array({}, data=make(), chunks=CHUNKS)
+    with pytest.raises(TypeError):
+        hdf5.from_zarr(array, file, "g1/x", no_option=1)
+    assert contents(file) == ({}, {})
+    file["x"] = make()
+    with pytest.raises(ValueError, match="already exists"):
+        hdf5.from_zarr(array, file, "x")
+    np.testing.assert_array_equal(file["x"][...], make())
+
+
+def test_a_dataset_without_a_name(file):
+    source = create_array({}, data=make(), chunks=CHUNKS, dimension_names=("a", None, None))
+    x = hdf5.from_zarr(source, file, None)
+    np.testing.assert_array_equal(x[...], make())
+    assert list(file) == ["a"]
+
+
+def scale_with_a_scale(file):
+    file["time"], file["seconds"] = np.arange(230), np.arange(230)
+    file["seconds"].make_scale()
+    file["time"].dims[0].attach_scale(file["seconds"])
+
+
+def link_to_nothing(file):
+    file["time"] = h5py.SoftLink("/nowhere")
+
+
+@pytest.mark.parametrize("prepare", [scale_with_a_scale, link_to_nothing])
+def test_scales_that_hdf5_refuses_are_named(file, prepare):
+    prepare(file)
+    file["day"] = np.arange(5)
+    file["hour"] = np.arange(7)
+    file["hour"].make_scale("hours")
+    before = contents(file)
+    for first in ("day", "new"):
+        source = create_array(
+            {}, data=make(), chunks=CHUNKS, dimension_names=(first, "hour", "time")
+        )
+        message = r"^dimension 'time' must have 'time' of group / as its scale\..* rename the dim"
+        with pytest.raises(ConfigurationError, match=message):
+            hdf5.from_zarr(source, file, "x")
+    assert contents(file) == before
 
 
 class SlowStore(zarr.storage.MemoryStore):
