@@ -67,8 +67,8 @@ def _to_json(value: Any, place: str, is_fill: bool) -> Any:
     array = np.asarray(value)
     if is_fill and array.size == 1 and array.dtype.kind == "f":
         return base64.standard_b64encode(struct.pack("<d", float(array.item()))).decode()
-    if is_fill and array.size == 1:
-        array = array.reshape(())
+    if array.shape == (1,) or (is_fill and array.size == 1):
+        array = array.reshape(())  # netCDF writes what is one as an array of one
     plain = array.tolist()
     if array.dtype.kind in "biuf":
         return plain

@@ -256,6 +256,19 @@ def test_xarray(tmp_path):
         xarray.testing.assert_identical(got.load(), want.load())
 
 
+@pytest.mark.parametrize("compression", [Flac(), None], ids=str)
+def test_xarray_unpacks(tmp_path, compression):
+    x = xarray.DataArray(make("i2").astype("f4") / 2, dims=("stream", "time"))
+    x.encoding = {"compression": compression, "dtype": "i2", "scale_factor": 0.5, "_FillValue": -1}
+    x.to_dataset(name="x").to_netcdf(tmp_path / "x.nc", engine="h5netcdf")
+    with (
+        xarray.open_dataset(tmp_path / "x.nc", engine="h5netcdf") as want,
+        xarray.open_zarr(virtual_zarr(tmp_path / "x.nc"), consolidated=False, chunks=None) as got,
+    ):
+        xarray.testing.assert_identical(got.load(), want.load())
+        assert got.x.dtype == want.x.dtype
+
+
 def test_chunks_that_are_no_flac_chunks_are_named(tmp_path):
     path = write(tmp_path / "x.h5", make())
     with h5py.File(path, "r+") as file:

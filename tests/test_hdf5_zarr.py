@@ -199,14 +199,29 @@ def test_attributes(file):
     x.attrs.update(ATTRIBUTES)
     x.attrs["bytes"] = np.bytes_(b"abc")
     x.attrs["empty"] = h5py.Empty("S1")
-    x.attrs["single"] = np.array([4], dtype="i2")
     array = hdf5.to_zarr(x, {})
-    more = {"bytes": "abc", "empty": "", "single": [4]}
+    more = {"bytes": "abc", "empty": ""}
     assert dict(array.attrs) == {**ATTRIBUTES, **more}
     back = hdf5.from_zarr(array, file, "back")
     assert dict(hdf5.to_zarr(back, {}).attrs)["words"] == ["a", "bc"]
     assert back.attrs["text"] == "µV"
     assert back.attrs["float"].dtype == "f8"
+
+
+def test_attributes_of_one_are_scalars(file):
+    """As readers of netCDF have them, which writes each number as an array of one.
+
+    xarray makes objects of packed data whose ``scale_factor`` is a list.
+    """
+    x = file.create_dataset("x", data=make(), chunks=CHUNKS, **Flac())
+    x.attrs["scale_factor"] = np.array([0.5])
+    x.attrs["units"] = np.array(["µV"], dtype=h5py.string_dtype())
+    x.attrs["bytes"] = np.array([b"abc"])
+    x.attrs["matrix"] = np.array([[4]], dtype="i2")
+    array = hdf5.to_zarr(x, {})
+    scalars = {"scale_factor": 0.5, "units": "µV", "bytes": "abc"}
+    assert dict(array.attrs) == {**scalars, "matrix": [[4]]}
+    assert hdf5.from_zarr(array, file, "back").attrs["scale_factor"] == 0.5
 
 
 ARRAYS = {
@@ -360,6 +375,23 @@ def test_xarray_reads_what_came_from_netcdf_and_back(tmp_path, dtype):
             assert got.x.encoding["_FillValue"] == 9
     with h5netcdf.File(tmp_path / "y.nc") as file:
         assert dict(file.dimensions["stream"]._h5ds.attrs)["NAME"].endswith(b"         4")
+
+
+@pytest.mark.parametrize("packing", [{"scale_factor": 0.5}, {"add_offset": 10.0}], ids=str)
+def test_xarray_unpacks_what_came_from_netcdf(tmp_path, packing):
+    values = make("f4", (4, 300)).round() / 2
+    values[1, 7] = np.nan
+    x = xarray.DataArray(values, dims=("stream", "time"))
+    x.encoding = {"compression": Flac(), "chunksizes": (2, 300), "dtype": "i2", "_FillValue": -1}
+    x.encoding |= packing
+    x.to_dataset(name="x").to_netcdf(tmp_path / "x.nc", engine="h5netcdf")
+    with h5py.File(tmp_path / "x.nc") as file:
+        hdf5.to_zarr(file["x"], tmp_path / "x.zarr", name="x")
+    with xarray.open_dataset(tmp_path / "x.nc", engine="h5netcdf") as file:
+        wanted = file.x.load()
+    with xarray.open_zarr(tmp_path / "x.zarr", consolidated=False, chunks=None) as got:
+        xarray.testing.assert_identical(got.x.load(), wanted)
+        assert got.x.dtype == wanted.dtype
 
 
 # -- refusals -----------------------------------------------------------------------------------
