@@ -16,6 +16,7 @@ import numpy as np
 from h5py import h5ds
 
 from flaccodec.exceptions import ConfigurationError
+from flaccodec.hdf5_filter import has_numbers
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -36,7 +37,7 @@ _OF_HDF5 = {
 """Attributes with which HDF5 and netCDF4 keep dimension scales and their own notes."""
 
 _FILL = "_FillValue"
-"""CF's attribute, which xarray keeps in Zarr as base64 of a float64 where data are floats."""
+"""CF's attribute, which xarray keeps in Zarr as base64 of a float64 where samples are floats."""
 
 _BARE = "This is a netCDF dimension but not a netCDF variable. {:>10d}"
 """The NAME by which netCDF4 knows a dimension without coordinates."""
@@ -45,8 +46,11 @@ _BARE = "This is a netCDF dimension but not a netCDF variable. {:>10d}"
 # -- attributes ------------------------------------------------------------------------
 
 
-def to_json(attributes: Mapping[str, Any], place: str) -> dict[str, Any]:
-    """Return HDF5 attributes as JSON has them.
+def to_json(item: h5py.Dataset | h5py.Group, place: str) -> dict[str, Any]:
+    """Return the attributes of a dataset or group as JSON has them.
+
+    A dataset's ``_FillValue`` is there as xarray has it in Zarr. It is left out where no sample
+    can be it, such as NaN among integers, and where the samples are no numbers.
 
     Raises
     ------
@@ -54,20 +58,35 @@ def to_json(attributes: Mapping[str, Any], place: str) -> dict[str, Any]:
         One has no form in JSON, such as a reference or text in another encoding than UTF-8; the
         message names it.
     """
-    return {
-        name: _to_json(value, f"attribute {name!r} of {place}", name == _FILL)
-        for name, value in attributes.items()
-        if name not in _OF_HDF5
-    }
+    attributes: dict[str, Any] = {}
+    for name, value in item.attrs.items():
+        where = f"attribute {name!r} of {place}"
+        if name in _OF_HDF5:
+            continue
+        if name == _FILL and isinstance(item, h5py.Dataset):
+            attributes |= _fill_to_json(value, item, where)
+        else:
+            attributes[name] = _to_json(value, where)
+    return attributes
 
 
-def _to_json(value: Any, place: str, is_fill: bool) -> Any:
+def _fill_to_json(value: Any, dataset: h5py.Dataset, place: str) -> dict[str, int | str]:
+    array = np.asarray(value)
+    if not has_numbers(dataset):
+        return {}
+    if array.size != 1 or array.dtype.kind not in "biuf":
+        raise _no_json(place, "one number", repr(value))
+    number = float(array.item())
+    if dataset.dtype.kind == "f":
+        return {_FILL: base64.standard_b64encode(struct.pack("<d", number)).decode()}
+    return {_FILL: int(array.item())} if number.is_integer() else {}
+
+
+def _to_json(value: Any, place: str) -> Any:
     if isinstance(value, h5py.Empty):
         return "" if value.dtype.kind in "SO" else []
     array = np.asarray(value)
-    if is_fill and array.size == 1 and array.dtype.kind == "f":
-        return base64.standard_b64encode(struct.pack("<d", float(array.item()))).decode()
-    if array.shape == (1,) or (is_fill and array.size == 1):
+    if array.shape == (1,):
         array = array.reshape(())  # netCDF writes what is one as an array of one
     plain = array.tolist()
     if array.dtype.kind in "biuf":

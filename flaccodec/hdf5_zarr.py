@@ -147,7 +147,7 @@ def create_like(chunks: FlacChunks, store: StoreLike, **kwargs: Any) -> zarr.Arr
     dataset = chunks.dataset
     dtype = chunks.dtype.newbyteorder("=")
     if "attributes" not in kwargs:
-        kwargs["attributes"] = to_json(dataset.attrs, chunks.name)
+        kwargs["attributes"] = to_json(dataset, chunks.name)
     kwargs.setdefault("dimension_names", dimension_names(dataset))
     return zarr.create_array(
         store,

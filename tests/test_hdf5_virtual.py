@@ -269,6 +269,17 @@ def test_xarray_unpacks(tmp_path, compression):
         assert got.x.dtype == want.x.dtype
 
 
+@pytest.mark.parametrize("options", [Flac(), {}], ids=["FLAC", "plain"])
+@pytest.mark.parametrize("dtype", ["f4", "i4"])
+def test_xarray_reads_fill_values_of_other_kinds(tmp_path, dtype, options):
+    with h5py.File(tmp_path / "x.h5", "w") as file:
+        x = file.create_dataset("x", data=np.array([1, -9, 3], dtype), **options)
+        x.attrs["_FillValue"] = np.int32(-9) if dtype == "f4" else np.array([-9.0])
+    store = virtual_zarr(tmp_path / "x.h5")
+    with xarray.open_zarr(store, consolidated=False, chunks=None) as got:
+        np.testing.assert_array_equal(got.x, [1, np.nan, 3])
+
+
 def test_chunks_that_are_no_flac_chunks_are_named(tmp_path):
     path = write(tmp_path / "x.h5", make())
     with h5py.File(path, "r+") as file:

@@ -300,6 +300,15 @@ def test_attributes_that_json_has_no_form_for_are_named(file, value):
     assert dict(hdf5.to_zarr(x, {}, attributes={}).attrs) == {}
 
 
+@pytest.mark.parametrize("value", ["x", [1.0, 2.0], h5py.Empty("f4")], ids=str)
+def test_fill_values_that_are_not_one_number_are_named(file, value):
+    x = file.create_dataset("x", data=make(), chunks=CHUNKS, **Flac())
+    x.attrs["_FillValue"] = value
+    message = r"attribute '_FillValue' of /x of .* must be one number, to be .*: change or delete"
+    with pytest.raises(ConfigurationError, match=message):
+        hdf5.to_zarr(x, {})
+
+
 LATIN = "µV".encode("latin-1")
 
 
@@ -392,6 +401,31 @@ def test_xarray_unpacks_what_came_from_netcdf(tmp_path, packing):
     with xarray.open_zarr(tmp_path / "x.zarr", consolidated=False, chunks=None) as got:
         xarray.testing.assert_identical(got.x.load(), wanted)
         assert got.x.dtype == wanted.dtype
+
+
+FILLS = {
+    "of another kind": ("f4", np.int32(-9)),
+    "of another kind, single": ("f8", np.array([[-9]], "i2")),
+    "float among integers": ("i4", np.float64(-1)),
+    "large": ("u8", np.uint64(2**64 - 1)),
+    "longdouble": ("f8", np.longdouble(-9)),
+    "no sample": ("i4", np.float64(np.nan)),
+    "no sample, fraction": ("i4", np.array([0.5])),
+}
+
+
+@pytest.mark.parametrize("name", FILLS)
+def test_xarray_reads_fill_values_of_other_kinds(tmp_path, name):
+    dtype, fill = FILLS[name]
+    values = make(dtype, (4, 300))
+    values[1, 7:8] = np.nan_to_num(fill).reshape(-1)
+    with h5py.File(tmp_path / "x.h5", "w") as file:
+        x = file.create_dataset("x", data=values, **Flac())
+        x.attrs["_FillValue"] = fill
+        hdf5.to_zarr(x, tmp_path / "x.zarr", name="x", dimension_names=("stream", "time"))
+    with xarray.open_zarr(tmp_path / "x.zarr", consolidated=False, chunks=None) as got:
+        assert ("_FillValue" in got.x.encoding) == ("no sample" not in name)
+        np.testing.assert_array_equal(got.x, np.where(values == fill, np.nan, values))
 
 
 # -- refusals -----------------------------------------------------------------------------------
