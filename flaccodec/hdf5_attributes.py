@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 
 import h5py
 import numpy as np
-from h5py import h5ds
 
 from flaccodec.exceptions import ConfigurationError
 from flaccodec.hdf5_filter import has_numbers
@@ -24,8 +23,6 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
 _OF_HDF5 = {
-    "CLASS",
-    "NAME",
     "DIMENSION_LIST",
     "DIMENSION_LABELS",
     "REFERENCE_LIST",
@@ -35,6 +32,9 @@ _OF_HDF5 = {
     "_nc3_strict",
 }
 """Attributes with which HDF5 and netCDF4 keep dimension scales and their own notes."""
+
+_OF_SCALES = {"CLASS", "NAME"}
+"""Those of a dimension scale itself. Elsewhere they are their user's, such as PyTables'."""
 
 _FILL = "_FillValue"
 """CF's attribute, which xarray keeps in Zarr as base64 of a float64 where samples are floats."""
@@ -58,12 +58,14 @@ def to_json(item: h5py.Dataset | h5py.Group, place: str) -> dict[str, Any]:
         One has no form in JSON, such as a reference or text in another encoding than UTF-8; the
         message names it.
     """
+    is_dataset = isinstance(item, h5py.Dataset)
+    kept_by_hdf5 = _OF_HDF5 | (_OF_SCALES if is_dataset and _is_scale(item) else set())
     attributes: dict[str, Any] = {}
     for name, value in item.attrs.items():
         where = f"attribute {name!r} of {place}"
-        if name in _OF_HDF5:
+        if name in kept_by_hdf5:
             continue
-        if name == _FILL and isinstance(item, h5py.Dataset):
+        if name == _FILL and is_dataset:
             attributes |= _fill_to_json(value, item, where)
         else:
             attributes[name] = _to_json(value, where)
@@ -169,6 +171,16 @@ def _integers(array: npt.NDArray[Any]) -> npt.NDArray[Any] | None:
 # -- dimensions --------------------------------------------------------------------------
 
 
+def _is_scale(dataset: h5py.Dataset) -> bool:
+    """Whether a dataset is a dimension scale.
+
+    As h5netcdf asks: HDF5 2.0's H5DSis_scale never closes a CLASS that is its user's, and h5py
+    reads the old value ever after.
+    """
+    value = dataset.attrs.get("CLASS")
+    return isinstance(value, bytes) and value == b"DIMENSION_SCALE"
+
+
 def dimension_names(dataset: h5py.Dataset) -> tuple[str | None, ...] | None:
     """Return the names of a dataset's dimensions; None where no one has any."""
     names = tuple(_dimension_name(dataset, axis) for axis in range(dataset.ndim))
@@ -179,7 +191,7 @@ def _dimension_name(dataset: h5py.Dataset, axis: int) -> str | None:
     dimension = dataset.dims[axis]
     if len(dimension):
         return str(posixpath.basename(dimension[0].name))
-    if dataset.ndim == 1 and h5ds.is_scale(dataset.id):
+    if dataset.ndim == 1 and _is_scale(dataset):
         return str(posixpath.basename(dataset.name))
     return str(dimension.label) or None
 
@@ -187,8 +199,9 @@ def _dimension_name(dataset: h5py.Dataset, axis: int) -> str | None:
 def name_dimensions(group: h5py.Group, dataset: h5py.Dataset, names: Sequence[str | None]) -> None:
     """Name a dataset's dimensions by scales in its group; by labels where that cannot be.
 
-    A one-dimensional dataset of the name and the right length becomes the scale. Where the
-    group has nothing of the name, a scale without coordinates is made, as netCDF4 does.
+    A one-dimensional dataset of the name and the right length becomes the scale, unless it has
+    attributes of its own where a scale has HDF5's. Where the group has nothing of the name, a
+    scale without coordinates is made, as netCDF4 does.
     """
     for axis, name in enumerate(names):
         if name and not _attach_scale(group, dataset, axis, name):
@@ -207,7 +220,9 @@ def _attach_scale(group: h5py.Group, dataset: h5py.Dataset, axis: int, name: str
     scale = group[name]
     if not isinstance(scale, h5py.Dataset) or scale.shape != (size,):
         return False
-    if not h5ds.is_scale(scale.id):
+    if not _is_scale(scale):
+        if not _OF_SCALES.isdisjoint(scale.attrs):
+            return False
         scale.make_scale(name)
     if scale != dataset:
         dataset.dims[axis].attach_scale(scale)

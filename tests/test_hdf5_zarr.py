@@ -224,6 +224,21 @@ def test_attributes_of_one_are_scalars(file):
     assert hdf5.from_zarr(array, file, "back").attrs["scale_factor"] == 0.5
 
 
+OF_PYTABLES = {"CLASS": "EARRAY", "NAME": "voltage", "TITLE": "a recording"}
+
+
+@pytest.mark.parametrize("kind", [str, np.bytes_])
+def test_attributes_like_those_of_scales_are_kept(file, kind):
+    x = file.create_dataset("x", data=np.arange(90), **Flac())
+    x.attrs.update({name: kind(value) for name, value in OF_PYTABLES.items()})
+    array = hdf5.to_zarr(x, {}, dimension_names=("back",))
+    assert dict(array.attrs) == OF_PYTABLES
+    again = hdf5.to_zarr(hdf5.from_zarr(array, file, "back"), {})
+    assert dict(again.attrs) == OF_PYTABLES
+    assert again.metadata.dimension_names == ("back",)
+    assert h5py.h5f.get_obj_count(file.id, h5py.h5f.OBJ_ATTR) == 0
+
+
 ARRAYS = {
     "ids": np.array([1, 2**64 - 1], "u8"),
     "signed": np.array([-1, 2**62]),
@@ -355,7 +370,8 @@ def test_a_coordinate_is_its_own_scale(file):
     source = create_array({}, data=np.arange(90), dimension_names=("time",))
     time = hdf5.from_zarr(source, file, "time")
     assert h5py.h5ds.is_scale(time.id)
-    assert hdf5.to_zarr(time, {}).metadata.dimension_names == ("time",)
+    again = hdf5.to_zarr(time, {})
+    assert (again.metadata.dimension_names, dict(again.attrs)) == (("time",), {})
 
 
 def test_without_names(file):
