@@ -36,8 +36,13 @@ _OF_HDF5 = {
 _OF_SCALES = {"CLASS", "NAME"}
 """Those of a dimension scale itself. Elsewhere they are their user's, such as PyTables'."""
 
-_FILL = "_FillValue"
+FILL = "_FillValue"
 """CF's attribute, which xarray keeps in Zarr as base64 of a float64 where samples are floats."""
+
+_WIDEST = 8
+"""Bytes of the widest numbers that are Python's, too; longdouble is wider."""
+
+_IN_JSON = "numbers of 64 bits at most, or text"
 
 _BARE = "This is a netCDF dimension but not a netCDF variable. {:>10d}"
 """The NAME by which netCDF4 knows a dimension without coordinates."""
@@ -65,7 +70,7 @@ def to_json(item: h5py.Dataset | h5py.Group, place: str) -> dict[str, Any]:
         where = f"attribute {name!r} of {place}"
         if name in kept_by_hdf5:
             continue
-        if name == _FILL and is_dataset:
+        if name == FILL and is_dataset:
             attributes |= _fill_to_json(value, item, where)
         else:
             attributes[name] = _to_json(value, where)
@@ -80,8 +85,8 @@ def _fill_to_json(value: Any, dataset: h5py.Dataset, place: str) -> dict[str, in
         raise _no_json(place, "one number", repr(value))
     number = float(array.item())
     if dataset.dtype.kind == "f":
-        return {_FILL: base64.standard_b64encode(struct.pack("<d", number)).decode()}
-    return {_FILL: int(array.item())} if number.is_integer() else {}
+        return {FILL: base64.standard_b64encode(struct.pack("<d", number)).decode()}
+    return {FILL: int(array.item())} if number.is_integer() else {}
 
 
 def _to_json(value: Any, place: str) -> Any:
@@ -91,11 +96,11 @@ def _to_json(value: Any, place: str) -> Any:
     if array.shape == (1,):
         array = array.reshape(())  # netCDF writes what is one as an array of one
     plain = array.tolist()
-    if array.dtype.kind in "biuf":
+    if array.dtype.kind in "biuf" and array.dtype.itemsize <= _WIDEST:
         return plain
     if array.dtype.kind in "SUO":
         return _text(plain, place)
-    raise _no_json(place, "numbers or text", type(value).__name__)
+    raise _no_json(place, _IN_JSON, array.dtype.name)
 
 
 def _text(value: Any, place: str) -> Any:
@@ -104,7 +109,7 @@ def _text(value: Any, place: str) -> Any:
     if isinstance(value, str):
         value = value.encode(errors="surrogateescape")  # as h5py has bytes that are not UTF-8
     if not isinstance(value, bytes):
-        raise _no_json(place, "numbers or text", type(value).__name__)
+        raise _no_json(place, _IN_JSON, type(value).__name__)
     try:
         return value.decode()
     except UnicodeDecodeError as error:
@@ -137,10 +142,10 @@ def set_attributes(dataset: h5py.Dataset, attributes: Mapping[str, Any]) -> None
 
 
 def _to_hdf5(name: str, value: Any, dtype: np.dtype[Any]) -> Any:
-    if name == _FILL and isinstance(value, str) and dtype.kind == "f":
+    if name == FILL and isinstance(value, str) and dtype.kind == "f":
         (number,) = struct.unpack("<d", base64.standard_b64decode(value))
         return dtype.type(number)
-    if name == _FILL and isinstance(value, int):
+    if name == FILL and isinstance(value, int):
         return dtype.type(value)
     if isinstance(value, str | bool | float):
         return value

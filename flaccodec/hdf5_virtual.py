@@ -6,7 +6,7 @@ all that is not ours; datasets with the flaccodec filter are added to what it fi
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlparse
@@ -32,9 +32,9 @@ except ImportError as error:
     ) from error
 
 from flaccodec.exceptions import ConfigurationError
-from flaccodec.hdf5_attributes import dimension_names
+from flaccodec.hdf5_attributes import FILL, dimension_names, to_json
 from flaccodec.hdf5_chunks import FlacChunks
-from flaccodec.hdf5_filter import FILTER_ID, options_of
+from flaccodec.hdf5_filter import FILTER_ID, has_numbers, options_of
 from flaccodec.hdf5_kerchunk import teach_writer
 from flaccodec.hdf5_members import check_is_no_cycle, member_place, members_of
 from flaccodec.hdf5_zarr import create_like
@@ -66,7 +66,8 @@ def virtual_zarr(
     ``zarr.open_group`` and ``xarray.open_zarr`` (with ``consolidated=False``) take the store.
     A slice fetches the frames that hold it, by ranged requests, as from any Zarr array of
     FLAC chunks. The file must not change while the store is in use. Datasets without the
-    flaccodec filter are there as VirtualiZarr has them.
+    flaccodec filter are there as VirtualiZarr has them, but for their attributes, which are
+    as `to_zarr` has them.
 
     Parameters
     ----------
@@ -90,8 +91,8 @@ def virtual_zarr(
     ------
     ConfigurationError
         A dataset has chunks that are no FLAC chunks, something cannot be read by VirtualiZarr
-        (strings of variable length, for instance), or a link leads nowhere, in a circle or to
-        another file; the message names it and says what to do.
+        (strings of variable length, for instance), an attribute has no form in JSON, or a link
+        leads nowhere, in a circle or to another file; the message names it and says what to do.
     ImportError
         VirtualiZarr is missing: ``pip install 'flaccodec[virtual]'``.
     """
@@ -217,11 +218,19 @@ class _Parsing:
         for name, member in groups.items():
             place = member_place(group, name, self.url)
             check_is_no_cycle(member, (*above, group), place)
+        attributes = to_json(group, f"{group.name}, in {self.url}")
+        of_members = {
+            k: to_json(v, member_place(group, k, self.url))
+            for k, v in members.items()
+            if isinstance(v, h5py.Dataset)
+        }
         rest = self._rest(group, [k for k in members if k not in ours and k not in groups])
+        arrays = {k: _described(v, members[k], of_members[k]) for k, v in rest.arrays.items()}
+        arrays |= {k: _reference(v, self.url, of_members[k]) for k, v in ours.items()}
         return ManifestGroup(
-            arrays={**rest.arrays, **{k: _reference(v, self.url) for k, v in ours.items()}},
+            arrays=arrays,
             groups={k: self.group(v, (*above, group)) for k, v in groups.items()},
-            attributes=rest.metadata.attributes,
+            attributes=attributes,
         )
 
     def _rest(self, group: h5py.Group, names: list[str]) -> ManifestGroup:
@@ -267,12 +276,23 @@ def _has_filter(member: Any) -> bool:
     return isinstance(member, h5py.Dataset) and options_of(member) is not None
 
 
-def _reference(dataset: h5py.Dataset, url: str) -> ManifestArray:
+def _described(
+    array: ManifestArray, dataset: h5py.Dataset, attributes: dict[str, Any]
+) -> ManifestArray:
+    """Give what VirtualiZarr read its attributes as JSON has them; VirtualiZarr takes any."""
+    theirs = array.metadata.attributes
+    if FILL in theirs and not has_numbers(dataset):
+        attributes = {**attributes, FILL: theirs[FILL]}
+    metadata = replace(array.metadata, attributes=attributes)
+    return ManifestArray(metadata=metadata, chunkmanifest=array.manifest)
+
+
+def _reference(dataset: h5py.Dataset, url: str, attributes: dict[str, Any]) -> ManifestArray:
     chunks = FlacChunks.need(dataset)
     # xarray wants all dimensions named; VirtualiZarr calls the others so, too.
     found = dimension_names(dataset) or (None,) * dataset.ndim
     names = [name or f"phony_dim_{axis}" for axis, name in enumerate(found)]
-    metadata = create_like(chunks, {}, dimension_names=names).metadata
+    metadata = create_like(chunks, {}, dimension_names=names, attributes=attributes).metadata
     assert isinstance(metadata, ArrayV3Metadata)
     return ManifestArray(metadata=metadata, chunkmanifest=_manifest(chunks, url))
 

@@ -306,12 +306,17 @@ def test_long_attributes_in_the_latest_format(tmp_path):
         assert hdf5.from_zarr(source, file, "x").attrs["long"].tolist() == REFUSED["long"]
 
 
-@pytest.mark.parametrize("value", ["reference", 1 + 2j, np.zeros(1, [("a", "i4")])], ids=str)
-def test_attributes_that_json_has_no_form_for_are_named(file, value):
+@pytest.mark.parametrize(
+    "value",
+    ["reference", 1 + 2j, np.zeros(1, [("a", "i4")]), np.longdouble(1), np.ones(2, np.longdouble)],
+    ids=str,
+)
+def test_attributes_that_json_has_no_form_for_are_named(file, tmp_path, value):
     x = file.create_dataset("x", data=make(), chunks=CHUNKS, **Flac())
     x.attrs["odd"] = x.ref if isinstance(value, str) else value
     with pytest.raises(ConfigurationError, match=r"attribute 'odd' of /x of .* must be numbers"):
-        hdf5.to_zarr(x, {})
+        hdf5.to_zarr(x, tmp_path / "x.zarr")
+    assert not (tmp_path / "x.zarr").exists()
     assert dict(hdf5.to_zarr(x, {}, attributes={}).attrs) == {}
 
 
