@@ -32,7 +32,7 @@ except ImportError as error:
     ) from error
 
 from flaccodec.exceptions import ConfigurationError
-from flaccodec.hdf5_attributes import FILL, dimension_names, to_json
+from flaccodec.hdf5_attributes import FILL, names_by_size, to_json
 from flaccodec.hdf5_chunks import FlacChunks
 from flaccodec.hdf5_filter import FILTER_ID, has_numbers, options_of
 from flaccodec.hdf5_kerchunk import teach_writer
@@ -41,7 +41,7 @@ from flaccodec.hdf5_zarr import create_like
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from virtualizarr.parsers.typing import ReaderFactory
 
@@ -66,8 +66,9 @@ def virtual_zarr(
     ``zarr.open_group`` and ``xarray.open_zarr`` (with ``consolidated=False``) take the store.
     A slice fetches the frames that hold it, by ranged requests, as from any Zarr array of
     FLAC chunks. The file must not change while the store is in use. Datasets without the
-    flaccodec filter are there as VirtualiZarr has them, but for their attributes, which are
-    as `to_zarr` has them.
+    flaccodec filter are there as VirtualiZarr has them, but for their attributes and names of
+    dimensions, which are as `to_zarr` has them. Dimensions without a name are ``phony_dim_0``
+    and so on, those of one length alike.
 
     Parameters
     ----------
@@ -210,8 +211,16 @@ class _Parsing:
     reader: Any
     dropped: frozenset[str]
 
-    def group(self, group: h5py.Group, above: tuple[h5py.Group, ...] = ()) -> ManifestGroup:
-        """Make the references of a group, and of all below."""
+    def group(
+        self,
+        group: h5py.Group,
+        above: tuple[h5py.Group, ...] = (),
+        phony_above: Mapping[tuple[int, int], str] | None = None,
+    ) -> ManifestGroup:
+        """Make the references of a group, and of all below.
+
+        Names that are made up for dimensions are as in the groups above, as DataTree needs them.
+        """
         members = members_of(group, self.url, self.dropped)
         ours = {k: v for k, v in members.items() if _has_filter(v)}
         groups = {k: v for k, v in members.items() if isinstance(v, h5py.Group)}
@@ -219,19 +228,29 @@ class _Parsing:
             place = member_place(group, name, self.url)
             check_is_no_cycle(member, (*above, group), place)
         attributes = to_json(group, f"{group.name}, in {self.url}")
-        of_members = {
-            k: to_json(v, member_place(group, k, self.url))
+        phony = dict(phony_above or {})
+        described = self._descriptions(group, members, phony)
+        rest = self._rest(group, [k for k in members if k not in ours and k not in groups])
+        arrays = {k: _described(v, members[k], described[k]) for k, v in rest.arrays.items()}
+        arrays |= {k: _reference(v, self.url, described[k]) for k, v in ours.items()}
+        return ManifestGroup(
+            arrays=arrays,
+            groups={k: self.group(v, (*above, group), phony) for k, v in groups.items()},
+            attributes=attributes,
+        )
+
+    def _descriptions(
+        self, group: h5py.Group, members: Mapping[str, Any], phony: dict[tuple[int, int], str]
+    ) -> dict[str, dict[str, Any]]:
+        """Return attributes and names of dimensions of the datasets among a group's members."""
+        return {
+            k: {
+                "attributes": to_json(v, member_place(group, k, self.url)),
+                "dimension_names": names_by_size(v, phony),
+            }
             for k, v in members.items()
             if isinstance(v, h5py.Dataset)
         }
-        rest = self._rest(group, [k for k in members if k not in ours and k not in groups])
-        arrays = {k: _described(v, members[k], of_members[k]) for k, v in rest.arrays.items()}
-        arrays |= {k: _reference(v, self.url, of_members[k]) for k, v in ours.items()}
-        return ManifestGroup(
-            arrays=arrays,
-            groups={k: self.group(v, (*above, group)) for k, v in groups.items()},
-            attributes=attributes,
-        )
 
     def _rest(self, group: h5py.Group, names: list[str]) -> ManifestGroup:
         """Have VirtualiZarr read what is not ours; its own errors do not say what it is."""
@@ -277,22 +296,23 @@ def _has_filter(member: Any) -> bool:
 
 
 def _described(
-    array: ManifestArray, dataset: h5py.Dataset, attributes: dict[str, Any]
+    array: ManifestArray, dataset: h5py.Dataset, description: dict[str, Any]
 ) -> ManifestArray:
-    """Give what VirtualiZarr read its attributes as JSON has them; VirtualiZarr takes any."""
+    """Give what VirtualiZarr read attributes and names as ours have them.
+
+    VirtualiZarr takes attributes that are no JSON, and names dimensions by their axes.
+    """
     theirs = array.metadata.attributes
     if FILL in theirs and not has_numbers(dataset):
-        attributes = {**attributes, FILL: theirs[FILL]}
-    metadata = replace(array.metadata, attributes=attributes)
+        fill = {FILL: theirs[FILL]}
+        description = {**description, "attributes": {**description["attributes"], **fill}}
+    metadata = replace(array.metadata, **description)
     return ManifestArray(metadata=metadata, chunkmanifest=array.manifest)
 
 
-def _reference(dataset: h5py.Dataset, url: str, attributes: dict[str, Any]) -> ManifestArray:
+def _reference(dataset: h5py.Dataset, url: str, description: dict[str, Any]) -> ManifestArray:
     chunks = FlacChunks.need(dataset)
-    # xarray wants all dimensions named; VirtualiZarr calls the others so, too.
-    found = dimension_names(dataset) or (None,) * dataset.ndim
-    names = [name or f"phony_dim_{axis}" for axis, name in enumerate(found)]
-    metadata = create_like(chunks, {}, dimension_names=names, attributes=attributes).metadata
+    metadata = create_like(chunks, {}, **description).metadata
     assert isinstance(metadata, ArrayV3Metadata)
     return ManifestArray(metadata=metadata, chunkmanifest=_manifest(chunks, url))
 

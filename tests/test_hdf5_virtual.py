@@ -322,6 +322,36 @@ def test_xarray_unpacks(tmp_path, compression):
         assert got.x.dtype == want.x.dtype
 
 
+def test_xarray_reads_dimensions_without_names(tmp_path):
+    """Each is as long as all of its name, in a group and in the groups above."""
+    shapes = {
+        "a": (2, 30),
+        "b": (30,),
+        "c": (3, 2),
+        "in/d": (7, 30, 7),
+        "in/deep/e": (3, 3),
+        "other/f": (5, 30),
+    }
+    with h5py.File(tmp_path / "x.h5", "w") as file:
+        for number, (name, shape) in enumerate(shapes.items()):
+            file.create_dataset(name, data=make(shape=shape), **(Flac() if number % 2 else {}))
+        file.create_dataset("named", data=make(shape=(4, 30)), **Flac()).dims[0].label = "stream"
+    store = virtual_zarr(tmp_path / "x.h5")
+    with xarray.open_datatree(store, engine="zarr", consolidated=False, chunks=None) as tree:
+        for name, shape in shapes.items():
+            np.testing.assert_array_equal(tree[name], make(shape=shape))
+        found = {name: tree[name].dims for name in (*shapes, "named")}
+    assert found == {
+        "a": ("phony_dim_0", "phony_dim_1"),
+        "b": ("phony_dim_1",),
+        "c": ("phony_dim_2", "phony_dim_0"),
+        "named": ("stream", "phony_dim_1"),
+        "in/d": ("phony_dim_3", "phony_dim_1", "phony_dim_4"),
+        "in/deep/e": ("phony_dim_2", "phony_dim_5"),
+        "other/f": ("phony_dim_3", "phony_dim_1"),
+    }
+
+
 @pytest.mark.parametrize("options", [Flac(), {}], ids=["FLAC", "plain"])
 @pytest.mark.parametrize("dtype", ["f4", "i4"])
 def test_xarray_reads_fill_values_of_other_kinds(tmp_path, dtype, options):
