@@ -229,9 +229,9 @@ def names_by_size(dataset: h5py.Dataset, phony: dict[tuple[int, int], str]) -> t
 def name_dimensions(group: h5py.Group, dataset: h5py.Dataset, names: Sequence[str | None]) -> None:
     """Name a dataset's dimensions by scales in its group; by labels where that cannot be.
 
-    A one-dimensional dataset of the name and the right length becomes the scale, unless it has
-    attributes of its own where a scale has HDF5's. Where the group has nothing of the name, a
-    scale without coordinates is made, as netCDF4 does.
+    A one-dimensional dataset of the name and the right length becomes the scale. Where the
+    group has nothing of the name, a scale without coordinates is made, as netCDF4 does. There
+    is no scale where it, or the dataset, has attributes of its own that HDF5 keeps scales by.
     """
     for axis, name in enumerate(names):
         if name and not _attach_scale(group, dataset, axis, name):
@@ -240,7 +240,8 @@ def name_dimensions(group: h5py.Group, dataset: h5py.Dataset, names: Sequence[st
 
 def _attach_scale(group: h5py.Group, dataset: h5py.Dataset, axis: int, name: str) -> bool:
     """Attach the scale of a name; False where there cannot be one."""
-    if "/" in name:
+    # HDF5 fails at a CLASS that is no text, and leaves others open.
+    if "/" in name or ("CLASS" in dataset.attrs and not _is_scale(dataset)):
         return False
     size = dataset.shape[axis]
     if name not in group:

@@ -239,6 +239,23 @@ def test_attributes_like_those_of_scales_are_kept(file, kind):
     assert h5py.h5f.get_obj_count(file.id, h5py.h5f.OBJ_ATTR) == 0
 
 
+@pytest.mark.parametrize("name", ["x", "time", "bare"])
+@pytest.mark.parametrize("value", ["EARRAY", "DIMENSION_SCALE", 3, [1, 2]])
+@pytest.mark.parametrize("attribute", ["CLASS", "NAME"])
+def test_dimensions_have_names_beside_attributes_like_those_of_scales(file, attribute, value, name):
+    """As labels, where HDF5 would fail, or overwrite them."""
+    file["time"] = np.arange(90)
+    file["time"].attrs["NAME"] = "seconds"
+    source = create_array(
+        {}, data=np.arange(90), dimension_names=(name,), attributes={attribute: value}
+    )
+    x = hdf5.to_zarr(hdf5.from_zarr(source, file, "x"), {})
+    assert x.metadata.dimension_names == (name,)
+    assert dict(x.attrs) == {attribute: value}
+    assert file["time"].attrs["NAME"] == "seconds"
+    assert h5py.h5f.get_obj_count(file.id, h5py.h5f.OBJ_ATTR) == 0
+
+
 ARRAYS = {
     "ids": np.array([1, 2**64 - 1], "u8"),
     "signed": np.array([-1, 2**62]),
