@@ -10,13 +10,14 @@ import contextlib
 import json
 import posixpath
 import struct
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 import h5py
 import numpy as np
-from h5py import h5ds
 
 from flaccodec.exceptions import ConfigurationError
+from flaccodec.hdf5_filter import has_numbers
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -24,8 +25,6 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
 _OF_HDF5 = {
-    "CLASS",
-    "NAME",
     "DIMENSION_LIST",
     "DIMENSION_LABELS",
     "REFERENCE_LIST",
@@ -36,8 +35,16 @@ _OF_HDF5 = {
 }
 """Attributes with which HDF5 and netCDF4 keep dimension scales and their own notes."""
 
-_FILL = "_FillValue"
-"""CF's attribute, which xarray keeps in Zarr as base64 of a float64 where data are floats."""
+_OF_SCALES = {"CLASS", "NAME"}
+"""Those of a dimension scale itself. Elsewhere they are their user's, such as PyTables'."""
+
+FILL = "_FillValue"
+"""CF's attribute, which xarray keeps in Zarr as base64 of a float64 where samples are floats."""
+
+_WIDEST = 8
+"""Bytes of the widest numbers that are Python's, too; longdouble is wider."""
+
+_IN_JSON = "numbers of 64 bits at most, or text"
 
 _BARE = "This is a netCDF dimension but not a netCDF variable. {:>10d}"
 """The NAME by which netCDF4 knows a dimension without coordinates."""
@@ -46,8 +53,11 @@ _BARE = "This is a netCDF dimension but not a netCDF variable. {:>10d}"
 # -- attributes ------------------------------------------------------------------------
 
 
-def to_json(attributes: Mapping[str, Any], place: str) -> dict[str, Any]:
-    """Return HDF5 attributes as JSON has them.
+def to_json(item: h5py.Dataset | h5py.Group, place: str) -> dict[str, Any]:
+    """Return the attributes of a dataset or group as JSON has them.
+
+    A dataset's ``_FillValue`` is there as xarray has it in Zarr. It is left out where no sample
+    can be it, such as NaN among integers, and where the samples are no numbers.
 
     Raises
     ------
@@ -55,27 +65,44 @@ def to_json(attributes: Mapping[str, Any], place: str) -> dict[str, Any]:
         One has no form in JSON, such as a reference or text in another encoding than UTF-8; the
         message names it.
     """
-    return {
-        name: _to_json(value, f"attribute {name!r} of {place}", name == _FILL)
-        for name, value in attributes.items()
-        if name not in _OF_HDF5
-    }
+    is_dataset = isinstance(item, h5py.Dataset)
+    kept_by_hdf5 = _OF_HDF5 | (_OF_SCALES if is_dataset and _is_scale(item) else set())
+    attributes: dict[str, Any] = {}
+    for name, value in item.attrs.items():
+        where = f"attribute {name!r} of {place}"
+        if name in kept_by_hdf5:
+            continue
+        if name == FILL and is_dataset:
+            attributes |= _fill_to_json(value, item, where)
+        else:
+            attributes[name] = _to_json(value, where)
+    return attributes
 
 
-def _to_json(value: Any, place: str, is_fill: bool) -> Any:
+def _fill_to_json(value: Any, dataset: h5py.Dataset, place: str) -> dict[str, int | str]:
+    array = np.asarray(value)
+    if not has_numbers(dataset):
+        return {}
+    if array.size != 1 or array.dtype.kind not in "biuf":
+        raise _no_json(place, "one number", repr(value))
+    number = float(array.item())
+    if dataset.dtype.kind == "f":
+        return {FILL: base64.standard_b64encode(struct.pack("<d", number)).decode()}
+    return {FILL: int(array.item())} if number.is_integer() else {}
+
+
+def _to_json(value: Any, place: str) -> Any:
     if isinstance(value, h5py.Empty):
         return "" if value.dtype.kind in "SO" else []
     array = np.asarray(value)
-    if is_fill and array.size == 1 and array.dtype.kind == "f":
-        return base64.standard_b64encode(struct.pack("<d", float(array.item()))).decode()
-    if is_fill and array.size == 1:
-        array = array.reshape(())
+    if array.shape == (1,):
+        array = array.reshape(())  # netCDF writes what is one as an array of one
     plain = array.tolist()
-    if array.dtype.kind in "biuf":
+    if array.dtype.kind in "biuf" and array.dtype.itemsize <= _WIDEST:
         return plain
     if array.dtype.kind in "SUO":
         return _text(plain, place)
-    raise _no_json(place, "numbers or text", type(value).__name__)
+    raise _no_json(place, _IN_JSON, array.dtype.name)
 
 
 def _text(value: Any, place: str) -> Any:
@@ -84,7 +111,7 @@ def _text(value: Any, place: str) -> Any:
     if isinstance(value, str):
         value = value.encode(errors="surrogateescape")  # as h5py has bytes that are not UTF-8
     if not isinstance(value, bytes):
-        raise _no_json(place, "numbers or text", type(value).__name__)
+        raise _no_json(place, _IN_JSON, type(value).__name__)
     try:
         return value.decode()
     except UnicodeDecodeError as error:
@@ -122,10 +149,10 @@ def set_attributes(dataset: h5py.Dataset, attributes: Mapping[str, Any]) -> None
 
 
 def _to_hdf5(name: str, value: Any, dtype: np.dtype[Any]) -> Any:
-    if name == _FILL and isinstance(value, str) and dtype.kind == "f":
+    if name == FILL and isinstance(value, str) and dtype.kind == "f":
         (number,) = struct.unpack("<d", base64.standard_b64decode(value))
         return dtype.type(number)
-    if name == _FILL and isinstance(value, int):
+    if name == FILL and isinstance(value, int):
         return dtype.type(value)
     if isinstance(value, str | bool | float):
         return value
@@ -156,6 +183,16 @@ def _integers(array: npt.NDArray[Any]) -> npt.NDArray[Any] | None:
 # -- dimensions --------------------------------------------------------------------------
 
 
+def _is_scale(dataset: h5py.Dataset) -> bool:
+    """Whether a dataset is a dimension scale.
+
+    As h5netcdf asks: HDF5 2.0's H5DSis_scale never closes a CLASS that is its user's, and h5py
+    reads the old value ever after.
+    """
+    value = dataset.attrs.get("CLASS")
+    return isinstance(value, bytes) and value == b"DIMENSION_SCALE"
+
+
 def dimension_names(dataset: h5py.Dataset) -> tuple[str | None, ...] | None:
     """Return the names of a dataset's dimensions; None where no one has any."""
     names = tuple(_dimension_name(dataset, axis) for axis in range(dataset.ndim))
@@ -166,16 +203,41 @@ def _dimension_name(dataset: h5py.Dataset, axis: int) -> str | None:
     dimension = dataset.dims[axis]
     if len(dimension):
         return str(posixpath.basename(dimension[0].name))
-    if dataset.ndim == 1 and h5ds.is_scale(dataset.id):
+    if dataset.ndim == 1 and _is_scale(dataset):
         return str(posixpath.basename(dataset.name))
     return str(dimension.label) or None
+
+
+def names_by_size(dataset: h5py.Dataset, phony: dict[tuple[int, int], str]) -> tuple[str, ...]:
+    """Return names for all of a dataset's dimensions, as readers of netCDF make them up.
+
+    Those without a name are called ``phony_dim_0`` and so on: the same where they are as long,
+    but for several in one dataset.
+
+    Parameters
+    ----------
+    dataset : h5py.Dataset
+    phony : dict
+        The names made up so far, by length and how many of it came before in the dataset. Those
+        that are new here are added.
+    """
+    before: Counter[int] = Counter()
+    names = []
+    found = dimension_names(dataset) or (None,) * dataset.ndim
+    for size, name in zip(dataset.shape or (), found, strict=True):
+        if name is None:
+            name = phony.setdefault((size, before[size]), f"phony_dim_{len(phony)}")
+            before[size] += 1
+        names.append(name)
+    return tuple(names)
 
 
 def name_dimensions(group: h5py.Group, dataset: h5py.Dataset, names: Sequence[str | None]) -> None:
     """Name a dataset's dimensions by scales in its group; by labels where that cannot be.
 
     A one-dimensional dataset of the name and the right length becomes the scale. Where the
-    group has nothing of the name, a scale without coordinates is made, as netCDF4 does.
+    group has nothing of the name, a scale without coordinates is made, as netCDF4 does. There
+    is no scale where it, or the dataset, has attributes of its own that HDF5 keeps scales by.
 
     Raises
     ------
@@ -206,7 +268,8 @@ def _attach_scale(
     group: h5py.Group, dataset: h5py.Dataset, axis: int, name: str, undo: contextlib.ExitStack
 ) -> bool:
     """Attach the scale of a name; False where there cannot be one."""
-    if "/" in name:
+    # HDF5 fails at a CLASS that is no text, and leaves others open.
+    if "/" in name or ("CLASS" in dataset.attrs and not _is_scale(dataset)):
         return False
     size = dataset.shape[axis]
     if name not in group:
@@ -217,7 +280,9 @@ def _attach_scale(
     scale = group[name]
     if not isinstance(scale, h5py.Dataset) or scale.shape != (size,):
         return False
-    if not h5ds.is_scale(scale.id):
+    if not _is_scale(scale):
+        if not _OF_SCALES.isdisjoint(scale.attrs):
+            return False
         scale.make_scale(name)
         undo.callback(_make_no_scale, scale)
     if scale != dataset:

@@ -113,7 +113,7 @@ def options_of(dataset: h5py.Dataset) -> CodecOptions | None:
     """Return the options that a dataset was made with; None where it is without the filter.
 
     None too where it is no numbers: HDF5 lets a filter be named for strings of variable length,
-    asks it nothing, and keeps them beside it.
+    asks it nothing when it makes the dataset, and keeps them beside it.
 
     Raises
     ------
@@ -188,8 +188,10 @@ class Flac(h5py.filters.FilterRefBase):  # type: ignore[misc]
 
     ``create_dataset`` raises ValueError, with the reason, for dtypes and filters that FLAC
     cannot be used with. A sample of 2**63 quanta or more is found when HDF5 writes the chunk,
-    which may be when the file is flushed or closed. HDF5 asks no filter about strings of
-    variable length: their chunks pass it by.
+    which may be when the file is flushed or closed. HDF5 asks no filter about strings and lists
+    of variable length when it makes a dataset, and h5py tells this one no dtype: they pass it
+    by as long as the dataset stays open, and HDF5 refuses to write more of them later. So leave
+    ``compression=`` out for them.
 
     Examples
     --------

@@ -6,7 +6,7 @@ all that is not ours; datasets with the flaccodec filter are added to what it fi
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlparse
@@ -33,16 +33,16 @@ except ImportError as error:
 
 from flaccodec import hdf5_fletcher32
 from flaccodec.exceptions import ConfigurationError
-from flaccodec.hdf5_attributes import dimension_names
+from flaccodec.hdf5_attributes import FILL, names_by_size, to_json
 from flaccodec.hdf5_chunks import FlacChunks
-from flaccodec.hdf5_filter import FILTER_ID, options_of
+from flaccodec.hdf5_filter import FILTER_ID, has_numbers, options_of
 from flaccodec.hdf5_kerchunk import teach_writer
 from flaccodec.hdf5_members import check_is_no_cycle, member_place, members_of
 from flaccodec.hdf5_zarr import create_like
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from virtualizarr.parsers.typing import ReaderFactory
 
@@ -64,7 +64,9 @@ def virtual_zarr(
     ``zarr.open_group`` and ``xarray.open_zarr`` (with ``consolidated=False``) take the store.
     A slice fetches the frames that hold it, by ranged requests, as from any Zarr array of
     FLAC chunks. The file must not change while the store is in use. Datasets without the
-    flaccodec filter are there as VirtualiZarr has them.
+    flaccodec filter are there as VirtualiZarr has them, but for their attributes and names of
+    dimensions, which are as `to_zarr` has them. Dimensions without a name are ``phony_dim_0``
+    and so on, those of one length alike.
 
     Parameters
     ----------
@@ -88,8 +90,8 @@ def virtual_zarr(
     ------
     ConfigurationError
         A dataset has chunks that are no FLAC chunks, something cannot be read by VirtualiZarr
-        (strings of variable length, for instance), or a link leads nowhere, in a circle or to
-        another file; the message names it and says what to do.
+        (strings of variable length, for instance), an attribute has no form in JSON, or a link
+        leads nowhere, in a circle or to another file; the message names it and says what to do.
     ImportError
         VirtualiZarr is missing: ``pip install 'flaccodec[virtual]'``.
     """
@@ -207,20 +209,46 @@ class _Parsing:
     reader: Any
     dropped: frozenset[str]
 
-    def group(self, group: h5py.Group, above: tuple[h5py.Group, ...] = ()) -> ManifestGroup:
-        """Make the references of a group, and of all below."""
+    def group(
+        self,
+        group: h5py.Group,
+        above: tuple[h5py.Group, ...] = (),
+        phony_above: Mapping[tuple[int, int], str] | None = None,
+    ) -> ManifestGroup:
+        """Make the references of a group, and of all below.
+
+        Names that are made up for dimensions are as in the groups above, as DataTree needs them.
+        """
         members = members_of(group, self.url, self.dropped)
         ours = {k: v for k, v in members.items() if _has_filter(v)}
         groups = {k: v for k, v in members.items() if isinstance(v, h5py.Group)}
         for name, member in groups.items():
             place = member_place(group, name, self.url)
             check_is_no_cycle(member, (*above, group), place)
+        attributes = to_json(group, f"{group.name}, in {self.url}")
+        phony = dict(phony_above or {})
+        described = self._descriptions(group, members, phony)
         rest = self._rest(group, [k for k in members if k not in ours and k not in groups])
+        arrays = {k: _described(v, members[k], described[k]) for k, v in rest.arrays.items()}
+        arrays |= {k: _reference(v, self.url, described[k]) for k, v in ours.items()}
         return ManifestGroup(
-            arrays={**rest.arrays, **{k: _reference(v, self.url) for k, v in ours.items()}},
-            groups={k: self.group(v, (*above, group)) for k, v in groups.items()},
-            attributes=rest.metadata.attributes,
+            arrays=arrays,
+            groups={k: self.group(v, (*above, group), phony) for k, v in groups.items()},
+            attributes=attributes,
         )
+
+    def _descriptions(
+        self, group: h5py.Group, members: Mapping[str, Any], phony: dict[tuple[int, int], str]
+    ) -> dict[str, dict[str, Any]]:
+        """Return attributes and names of dimensions of the datasets among a group's members."""
+        return {
+            k: {
+                "attributes": to_json(v, member_place(group, k, self.url)),
+                "dimension_names": names_by_size(v, phony),
+            }
+            for k, v in members.items()
+            if isinstance(v, h5py.Dataset)
+        }
 
     def _rest(self, group: h5py.Group, names: list[str]) -> ManifestGroup:
         """Have VirtualiZarr read what is not ours; its own errors do not say what it is."""
@@ -265,12 +293,24 @@ def _has_filter(member: Any) -> bool:
     return isinstance(member, h5py.Dataset) and options_of(member) is not None
 
 
-def _reference(dataset: h5py.Dataset, url: str) -> ManifestArray:
+def _described(
+    array: ManifestArray, dataset: h5py.Dataset, description: dict[str, Any]
+) -> ManifestArray:
+    """Give what VirtualiZarr read attributes and names as ours have them.
+
+    VirtualiZarr takes attributes that are no JSON, and names dimensions by their axes.
+    """
+    theirs = array.metadata.attributes
+    if FILL in theirs and not has_numbers(dataset):
+        fill = {FILL: theirs[FILL]}
+        description = {**description, "attributes": {**description["attributes"], **fill}}
+    metadata = replace(array.metadata, **description)
+    return ManifestArray(metadata=metadata, chunkmanifest=array.manifest)
+
+
+def _reference(dataset: h5py.Dataset, url: str, description: dict[str, Any]) -> ManifestArray:
     chunks = FlacChunks.need(dataset)
-    # xarray wants all dimensions named; VirtualiZarr calls the others so, too.
-    found = dimension_names(dataset) or (None,) * dataset.ndim
-    names = [name or f"phony_dim_{axis}" for axis, name in enumerate(found)]
-    metadata = create_like(chunks, {}, dimension_names=names).metadata
+    metadata = create_like(chunks, {}, **description).metadata
     assert isinstance(metadata, ArrayV3Metadata)
     return ManifestArray(metadata=metadata, chunkmanifest=_manifest(chunks, url))
 

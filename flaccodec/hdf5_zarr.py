@@ -109,6 +109,8 @@ def to_zarr(dataset: h5py.Dataset, store: StoreLike, **kwargs: Any) -> zarr.Arra
     for name in _FROM_DATASET:
         if name in kwargs:
             raise ConfigurationError(f"{name} comes from the dataset. Got {name}= as well.")
+    if "attributes" not in kwargs:  # before the place is opened, which makes its folder
+        kwargs["attributes"] = to_json(dataset, chunks.name)
     place = Place.of(
         store,
         kwargs.pop("name", None),
@@ -159,7 +161,7 @@ def create_like(chunks: FlacChunks, store: StoreLike, **kwargs: Any) -> zarr.Arr
     dataset = chunks.dataset
     dtype = chunks.dtype.newbyteorder("=")
     if "attributes" not in kwargs:
-        kwargs["attributes"] = to_json(dataset.attrs, chunks.name)
+        kwargs["attributes"] = to_json(dataset, chunks.name)
     kwargs.setdefault("dimension_names", dimension_names(dataset))
     return zarr.create_array(
         store,

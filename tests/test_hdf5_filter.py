@@ -603,9 +603,14 @@ def test_a_write_that_cannot_be_says_why(tmp_path):
 
 
 def test_strings_of_variable_length_lie_beside_the_filter(tmp_path):
-    """HDF5 asks no filter about them, and h5py adds filters as optional."""
+    """HDF5 asks no filter about them at first, and h5py adds filters as optional."""
     with h5py.File(tmp_path / "x.h5", "w") as file:
-        file.create_dataset("x", data=["a", "bb"], dtype=h5py.string_dtype(), compression=Flac())
+        x = file.create_dataset("x", (2,), h5py.string_dtype(), chunks=(2,), compression=Flac())
+        x[...] = "a"
+        file["x"][1] = "bb"
+    message = r"flaccodec: the dtype must be one of int8, .* string"
+    with h5py.File(tmp_path / "x.h5", "r+") as file, pytest.raises(OSError, match=message):
+        file["x"][1] = "ccc"
     with h5py.File(tmp_path / "x.h5") as file:
         assert list(file["x"].asstr()) == ["a", "bb"]
         assert file["x"].id.get_chunk_info(0).filter_mask == 1

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
+from functools import partial
 
 import h5netcdf
 import h5py
@@ -193,7 +194,9 @@ def test_fletcher32_is_taken_off_without_decoding(file, dtype, options, no_codin
 
 
 @pytest.mark.parametrize("nbytes", [1, 2, 3, 720, 721, 2**16 + 1, 300_001])
-@pytest.mark.parametrize("make", [np.zeros, lambda n: np.full(n, 255), np.arange], ids=str)
+@pytest.mark.parametrize(
+    "make", [np.zeros, partial(np.full, fill_value=255), np.arange], ids=["zeros", "ones", "counts"]
+)
 def test_fletcher32_is_hdf5s(file, nbytes, make):
     data = make(nbytes).astype("u1")
     x = file.create_dataset("x", data=data, chunks=(nbytes,), fletcher32=True)
@@ -271,14 +274,61 @@ def test_attributes(file):
     x.attrs.update(ATTRIBUTES)
     x.attrs["bytes"] = np.bytes_(b"abc")
     x.attrs["empty"] = h5py.Empty("S1")
-    x.attrs["single"] = np.array([4], dtype="i2")
     array = hdf5.to_zarr(x, {})
-    more = {"bytes": "abc", "empty": "", "single": [4]}
+    more = {"bytes": "abc", "empty": ""}
     assert dict(array.attrs) == {**ATTRIBUTES, **more}
     back = hdf5.from_zarr(array, file, "back")
     assert dict(hdf5.to_zarr(back, {}).attrs)["words"] == ["a", "bc"]
     assert back.attrs["text"] == "µV"
     assert back.attrs["float"].dtype == "f8"
+
+
+def test_attributes_of_one_are_scalars(file):
+    """As readers of netCDF have them, which writes each number as an array of one.
+
+    xarray makes objects of packed data whose ``scale_factor`` is a list.
+    """
+    x = file.create_dataset("x", data=make(), chunks=CHUNKS, **Flac())
+    x.attrs["scale_factor"] = np.array([0.5])
+    x.attrs["units"] = np.array(["µV"], dtype=h5py.string_dtype())
+    x.attrs["bytes"] = np.array([b"abc"])
+    x.attrs["matrix"] = np.array([[4]], dtype="i2")
+    array = hdf5.to_zarr(x, {})
+    scalars = {"scale_factor": 0.5, "units": "µV", "bytes": "abc"}
+    assert dict(array.attrs) == {**scalars, "matrix": [[4]]}
+    assert hdf5.from_zarr(array, file, "back").attrs["scale_factor"] == 0.5
+
+
+OF_PYTABLES = {"CLASS": "EARRAY", "NAME": "voltage", "TITLE": "a recording"}
+
+
+@pytest.mark.parametrize("kind", [str, np.bytes_])
+def test_attributes_like_those_of_scales_are_kept(file, kind):
+    x = file.create_dataset("x", data=np.arange(90), **Flac())
+    x.attrs.update({name: kind(value) for name, value in OF_PYTABLES.items()})
+    array = hdf5.to_zarr(x, {}, dimension_names=("back",))
+    assert dict(array.attrs) == OF_PYTABLES
+    again = hdf5.to_zarr(hdf5.from_zarr(array, file, "back"), {})
+    assert dict(again.attrs) == OF_PYTABLES
+    assert again.metadata.dimension_names == ("back",)
+    assert h5py.h5f.get_obj_count(file.id, h5py.h5f.OBJ_ATTR) == 0
+
+
+@pytest.mark.parametrize("name", ["x", "time", "bare"])
+@pytest.mark.parametrize("value", ["EARRAY", "DIMENSION_SCALE", 3, [1, 2]])
+@pytest.mark.parametrize("attribute", ["CLASS", "NAME"])
+def test_dimensions_have_names_beside_attributes_like_those_of_scales(file, attribute, value, name):
+    """As labels, where HDF5 would fail, or overwrite them."""
+    file["time"] = np.arange(90)
+    file["time"].attrs["NAME"] = "seconds"
+    source = create_array(
+        {}, data=np.arange(90), dimension_names=(name,), attributes={attribute: value}
+    )
+    x = hdf5.to_zarr(hdf5.from_zarr(source, file, "x"), {})
+    assert x.metadata.dimension_names == (name,)
+    assert dict(x.attrs) == {attribute: value}
+    assert file["time"].attrs["NAME"] == "seconds"
+    assert h5py.h5f.get_obj_count(file.id, h5py.h5f.OBJ_ATTR) == 0
 
 
 ARRAYS = {
@@ -362,13 +412,27 @@ def test_long_attributes_in_the_latest_format(tmp_path):
         assert hdf5.from_zarr(source, file, "x").attrs["long"].tolist() == REFUSED["long"]
 
 
-@pytest.mark.parametrize("value", ["reference", 1 + 2j, np.zeros(1, [("a", "i4")])], ids=str)
-def test_attributes_that_json_has_no_form_for_are_named(file, value):
+@pytest.mark.parametrize(
+    "value",
+    ["reference", 1 + 2j, np.zeros(1, [("a", "i4")]), np.longdouble(1), np.ones(2, np.longdouble)],
+    ids=str,
+)
+def test_attributes_that_json_has_no_form_for_are_named(file, tmp_path, value):
     x = file.create_dataset("x", data=make(), chunks=CHUNKS, **Flac())
     x.attrs["odd"] = x.ref if isinstance(value, str) else value
     with pytest.raises(ConfigurationError, match=r"attribute 'odd' of /x of .* must be numbers"):
-        hdf5.to_zarr(x, {})
+        hdf5.to_zarr(x, tmp_path / "x.zarr")
+    assert not (tmp_path / "x.zarr").exists()
     assert dict(hdf5.to_zarr(x, {}, attributes={}).attrs) == {}
+
+
+@pytest.mark.parametrize("value", ["x", [1.0, 2.0], h5py.Empty("f4")], ids=str)
+def test_fill_values_that_are_not_one_number_are_named(file, value):
+    x = file.create_dataset("x", data=make(), chunks=CHUNKS, **Flac())
+    x.attrs["_FillValue"] = value
+    message = r"attribute '_FillValue' of /x of .* must be one number, to be .*: change or delete"
+    with pytest.raises(ConfigurationError, match=message):
+        hdf5.to_zarr(x, {})
 
 
 LATIN = "µV".encode("latin-1")
@@ -417,7 +481,8 @@ def test_a_coordinate_is_its_own_scale(file):
     source = create_array({}, data=np.arange(90), dimension_names=("time",))
     time = hdf5.from_zarr(source, file, "time")
     assert h5py.h5ds.is_scale(time.id)
-    assert hdf5.to_zarr(time, {}).metadata.dimension_names == ("time",)
+    again = hdf5.to_zarr(time, {})
+    assert (again.metadata.dimension_names, dict(again.attrs)) == (("time",), {})
 
 
 def test_without_names(file):
@@ -446,6 +511,48 @@ def test_xarray_reads_what_came_from_netcdf_and_back(tmp_path, dtype):
             assert got.x.encoding["_FillValue"] == 9
     with h5netcdf.File(tmp_path / "y.nc") as file:
         assert dict(file.dimensions["stream"]._h5ds.attrs)["NAME"].endswith(b"         4")
+
+
+@pytest.mark.parametrize("packing", [{"scale_factor": 0.5}, {"add_offset": 10.0}], ids=str)
+def test_xarray_unpacks_what_came_from_netcdf(tmp_path, packing):
+    values = make("f4", (4, 300)).round() / 2
+    values[1, 7] = np.nan
+    x = xarray.DataArray(values, dims=("stream", "time"))
+    x.encoding = {"compression": Flac(), "chunksizes": (2, 300), "dtype": "i2", "_FillValue": -1}
+    x.encoding |= packing
+    x.to_dataset(name="x").to_netcdf(tmp_path / "x.nc", engine="h5netcdf")
+    with h5py.File(tmp_path / "x.nc") as file:
+        hdf5.to_zarr(file["x"], tmp_path / "x.zarr", name="x")
+    with xarray.open_dataset(tmp_path / "x.nc", engine="h5netcdf") as file:
+        wanted = file.x.load()
+    with xarray.open_zarr(tmp_path / "x.zarr", consolidated=False, chunks=None) as got:
+        xarray.testing.assert_identical(got.x.load(), wanted)
+        assert got.x.dtype == wanted.dtype
+
+
+FILLS = {
+    "of another kind": ("f4", np.int32(-9)),
+    "of another kind, single": ("f8", np.array([[-9]], "i2")),
+    "float among integers": ("i4", np.float64(-1)),
+    "large": ("u8", np.uint64(2**64 - 1)),
+    "longdouble": ("f8", np.longdouble(-9)),
+    "no sample": ("i4", np.float64(np.nan)),
+    "no sample, fraction": ("i4", np.array([0.5])),
+}
+
+
+@pytest.mark.parametrize("name", FILLS)
+def test_xarray_reads_fill_values_of_other_kinds(tmp_path, name):
+    dtype, fill = FILLS[name]
+    values = make(dtype, (4, 300))
+    values[1, 7:8] = np.nan_to_num(fill).reshape(-1)
+    with h5py.File(tmp_path / "x.h5", "w") as file:
+        x = file.create_dataset("x", data=values, **Flac())
+        x.attrs["_FillValue"] = fill
+        hdf5.to_zarr(x, tmp_path / "x.zarr", name="x", dimension_names=("stream", "time"))
+    with xarray.open_zarr(tmp_path / "x.zarr", consolidated=False, chunks=None) as got:
+        assert ("_FillValue" in got.x.encoding) == ("no sample" not in name)
+        np.testing.assert_array_equal(got.x, np.where(values == fill, np.nan, values))
 
 
 # -- refusals -----------------------------------------------------------------------------------
