@@ -38,9 +38,8 @@ FLOAT_CASE = "hdf5-float32-quanta"
 RECORDINGS = ("ecg_100", "eeg_psg")
 CHUNK_SAMPLES = 2**20
 MOST_STREAM_SAMPLES = 100_000
-ADVISED_SAMPLES = 2**18
-"""In 4 bytes each 1 MiB: all that HDF5 keeps of a dataset's chunks, and the most that h5py's
-documentation advises."""
+SMALLER_SAMPLES = (100_000, 200_000, 400_000)
+"""Of chunks of 0.4, 0.8 and 1.6 MB in 4 bytes each; h5py's documentation advises 1 MiB at most."""
 BLOCK_STREAMS = 50
 
 FILTER = "flaccodec"
@@ -338,9 +337,9 @@ def _times(what: str, ours: str, theirs: str, seconds: list[list[float]]) -> Tim
     }
 
 
-def _smaller_chunks(stored: Stored, entry: Filter, rounds: int) -> list[TimesResult]:
-    """Compare h5py with the codec alone on chunks of the size that h5py advises."""
-    smaller = Stored(stored.case, stored.folder, ADVISED_SAMPLES)
+def _smaller_chunks(stored: Stored, entry: Filter, samples: int, rounds: int) -> list[TimesResult]:
+    """Compare h5py with the codec alone on chunks of so many samples."""
+    smaller = Stored(stored.case, stored.folder, samples)
     smaller.write(entry)
     encode, decode = smaller.codec_tasks()
     pairs = [
@@ -386,7 +385,9 @@ def _comparisons(stored: Stored, entries: list[Filter], rounds: int) -> list[Tim
     copies = _times(
         what, "to_zarr", "reading and writing again", round_robin(tasks, rounds, touched)
     )
-    return [*results, *_smaller_chunks(stored, through_h5py, rounds), copies]
+    for samples in SMALLER_SAMPLES:
+        results += _smaller_chunks(stored, through_h5py, samples, rounds)
+    return [*results, copies]
 
 
 def _seconds(
