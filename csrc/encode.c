@@ -56,13 +56,13 @@ typedef struct encoding {
     const fc_view *samples;
     const fc_encode_options *options;
     const fc_allocator *allocator; /* of the chunk */
-    double fill; /* as the dtype has it */
+    double fill; /* as the dtype has it; NaN for none */
     fc_header header;
     uint64_t *offsets;
     uint8_t *kinds;
     double *quanta;       /* NULL where all streams have the header's */
     fc_stats *scans;      /* of the blocks of the stream that is being scanned */
-    int64_t scan_stream;
+    int64_t scan_stream, scan_end;
     uint8_t **scan_scratch; /* two blocks for each thread */
     int64_t streams_a_job, frames_a_job;
     int n_threads;
@@ -101,32 +101,51 @@ static double parameter_of(const fc_encode_options *o, int64_t stream) {
 
 /* -- scanning and planning --------------------------------------------------- */
 
-/* The samples of a block that count, with NaN for the fill value. */
-static const void *load_counted(encoding *e, int thread, int64_t stream, int64_t first,
-                                int64_t *count, int64_t *n_fill) {
-    const fc_encode_options *o = e->options;
-    int64_t left = o->stream_size - first;
-    uint8_t *scratch = e->scan_scratch[thread];
-    *count = left < SCAN_BLOCK ? left : SCAN_BLOCK;
-    const void *block = fc_load_block(e->samples, o->dtype, stream, first, *count, scratch);
-    return fc_mask_fill(o->dtype, o->quanta_rule, e->fill, block, *count,
-                        scratch + SCAN_BLOCK * 8, n_fill);
+static const void *load(encoding *e, int thread, int64_t stream, int64_t first, int64_t end,
+                        int64_t *count) {
+    *count = end - first < SCAN_BLOCK ? end - first : SCAN_BLOCK;
+    return fc_load_block(e->samples, e->options->dtype, stream, first, *count,
+                         e->scan_scratch[thread]);
 }
 
-static void scan_block(encoding *e, int thread, int64_t stream, int64_t first, fc_stats *stats) {
+/* The samples of a block that count, with NaN for the fill value. */
+static const void *load_counted(encoding *e, int thread, int64_t stream, int64_t first,
+                                int64_t end, int64_t *count, int64_t *n_fill) {
+    const fc_encode_options *o = e->options;
+    const void *block = load(e, thread, stream, first, end, count);
+    return fc_mask_fill(o->dtype, o->quanta_rule, e->fill, block, *count,
+                        e->scan_scratch[thread] + SCAN_BLOCK * 8, n_fill);
+}
+
+static void scan_block(encoding *e, int thread, int64_t stream, int64_t first, int64_t end,
+                       fc_stats *stats) {
     int64_t count, n_fill;
-    const void *block = load_counted(e, thread, stream, first, &count, &n_fill);
+    const void *block = load_counted(e, thread, stream, first, end, &count, &n_fill);
     fc_scan_block(e->options->dtype, e->options->quanta_rule, block, count, stats);
     stats->n_fill = n_fill;
 }
 
+/* Where the samples end that quanta are chosen by. A chunk at the edge of an array is filled up
+ * behind it; zeros elsewhere are samples, and so is a stream of nothing else. */
+static int64_t find_end(encoding *e, int thread, int64_t stream) {
+    int64_t size = e->options->stream_size, count;
+    if (e->options->quanta_rule != FC_QUANTA_PRECISION || e->fill != 0) return size;
+    for (int64_t first = (size - 1) / SCAN_BLOCK * SCAN_BLOCK; first >= 0; first -= SCAN_BLOCK) {
+        const void *block = load(e, thread, stream, first, size, &count);
+        int64_t kept = fc_count_to_zeros(e->options->dtype, block, count);
+        if (kept) return first + kept;
+    }
+    return size;
+}
+
 static int64_t find_largest(encoding *e, int thread, int64_t stream, double magnitude) {
-    for (int64_t first = 0; first < e->options->stream_size; first += SCAN_BLOCK) {
+    int64_t end = e->options->stream_size;
+    for (int64_t first = 0; first < end; first += SCAN_BLOCK) {
         fc_stats s;
-        scan_block(e, thread, stream, first, &s);
+        scan_block(e, thread, stream, first, end, &s);
         if (!s.n || (s.max < magnitude && -s.min < magnitude)) continue;
         int64_t count, n_fill;
-        const void *block = load_counted(e, thread, stream, first, &count, &n_fill);
+        const void *block = load_counted(e, thread, stream, first, end, &count, &n_fill);
         return first + fc_find_largest(e->options->dtype, block, count);
     }
     return -1;
@@ -161,38 +180,46 @@ static int plan_stream(encoding *e, int thread, int64_t stream, const fc_stats *
     return FC_OK;
 }
 
+static int scan_stream(encoding *e, int thread, int64_t stream, fc_error *error) {
+    fc_stats all, more;
+    int64_t end = find_end(e, thread, stream);
+    scan_block(e, thread, stream, 0, end, &all);
+    for (int64_t first = SCAN_BLOCK; first < end; first += SCAN_BLOCK) {
+        scan_block(e, thread, stream, first, end, &more);
+        fc_merge_stats(&all, &more);
+    }
+    all.n_fill += e->options->stream_size - end;
+    return plan_stream(e, thread, stream, &all, error);
+}
+
 static int scan_streams(void *context, int thread, int64_t job, fc_error *error) {
     encoding *e = context;
     int64_t end = (job + 1) * e->streams_a_job;
     if (end > e->options->n_streams) end = e->options->n_streams;
-    for (int64_t stream = job * e->streams_a_job; stream < end; stream++) {
-        fc_stats all, more;
-        scan_block(e, thread, stream, 0, &all);
-        for (int64_t first = SCAN_BLOCK; first < e->options->stream_size; first += SCAN_BLOCK) {
-            scan_block(e, thread, stream, first, &more);
-            fc_merge_stats(&all, &more);
-        }
-        if (plan_stream(e, thread, stream, &all, error)) return error->code;
-    }
+    for (int64_t stream = job * e->streams_a_job; stream < end; stream++)
+        if (scan_stream(e, thread, stream, error)) return error->code;
     return FC_OK;
 }
 
 static int scan_one_block(void *context, int thread, int64_t job, fc_error *error) {
     encoding *e = context;
     (void)error;
-    scan_block(e, thread, e->scan_stream, job * SCAN_BLOCK, e->scans + job);
+    scan_block(e, thread, e->scan_stream, job * SCAN_BLOCK, e->scan_end, e->scans + job);
     return FC_OK;
 }
 
 /* For fewer streams than threads: all threads on one stream after another. */
 static int scan_by_blocks(encoding *e, fc_error *error) {
-    int64_t n_blocks = (e->options->stream_size + SCAN_BLOCK - 1) / SCAN_BLOCK;
-    e->scans = malloc((size_t)n_blocks * sizeof *e->scans);
+    int64_t size = e->options->stream_size;
+    e->scans = malloc((size_t)((size + SCAN_BLOCK - 1) / SCAN_BLOCK) * sizeof *e->scans);
     if (!e->scans) return fc_fail(error, FC_ERR_MEMORY);
     for (int64_t stream = 0; stream < e->options->n_streams; stream++) {
         e->scan_stream = stream;
+        e->scan_end = find_end(e, 0, stream);
+        int64_t n_blocks = (e->scan_end + SCAN_BLOCK - 1) / SCAN_BLOCK;
         fc_run_jobs(e->n_threads, n_blocks, scan_one_block, NULL, e, error);
         for (int64_t i = 1; i < n_blocks; i++) fc_merge_stats(e->scans, e->scans + i);
+        e->scans->n_fill += size - e->scan_end;
         if (plan_stream(e, 0, stream, e->scans, error)) return error->code;
     }
     return FC_OK;
@@ -573,7 +600,9 @@ int fc_encode(const fc_view *samples, const fc_encode_options *options, uint8_t 
     int wants_libflac = fc_wants_libflac("FLACCODEC_ENCODER");
     encoding e = {.samples = samples, .options = options,
                   .allocator = options->allocator ? options->allocator : &fc_malloc_allocator,
-                  .fill = options->dtype == FC_FLOAT32 ? (float)options->fill : options->fill,
+                  .fill = !options->has_fill            ? NAN
+                      : options->dtype == FC_FLOAT32 ? (float)options->fill
+                                                     : options->fill,
                   .n_threads = fc_usable_threads(options->n_threads),
                   .by_own = !wants_libflac,
                   .by_libflac = wants_libflac || options->level > FC_MAX_FAST_LEVEL};

@@ -136,7 +136,9 @@ typedef struct fc_encode_options {
     int32_t flags;       /* FC_FLAG_BIG_ENDIAN or 0 */
     const double *parameters; /* for the rule: one for all streams, or one each */
     int64_t n_parameters;     /* 0, 1 or n_streams */
-    double fill; /* stored exactly, and no part of what quanta are chosen by; 0 for none */
+    int32_t has_fill;
+    double fill; /* stored exactly, and no part of what quanta are chosen by; zeros are no
+                  * part of that only where a stream ends in them */
     int32_t plain; /* integers as they are: no offsets, 64 bits in two channels */
     int32_t n_threads;        /* at least 1; never changes the bytes */
     const fc_allocator *allocator; /* of the chunk; NULL for memory that fc_free frees */

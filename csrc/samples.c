@@ -225,6 +225,18 @@ const void *fc_mask_fill(int dtype, int rule, double fill, const void *block, in
     return out;
 }
 
+#define COUNT_TO_ZEROS(type)                                          \
+    static int64_t to_zeros_##type(const type *x, int64_t count) {    \
+        while (count && x[count - 1] == 0) count--;                   \
+        return count;                                                 \
+    }
+COUNT_TO_ZEROS(float)
+COUNT_TO_ZEROS(double)
+
+int64_t fc_count_to_zeros(int dtype, const void *block, int64_t count) {
+    return dtype == FC_FLOAT32 ? to_zeros_float(block, count) : to_zeros_double(block, count);
+}
+
 void fc_scan_block(int dtype, int rule, const void *block, int64_t count, fc_stats *s) {
     memset(s, 0, sizeof *s);
     switch (dtype) {
@@ -375,9 +387,16 @@ static double restored(int dtype, int64_t k, double quanta) {
 /* Among the other samples, and a multiple of the quanta, a fill value is one of them: that
  * costs less than an exception, and is as exact. */
 static int stands_apart(int dtype, double fill, double quanta, const fc_stats *s) {
-    if (!s->n_fill) return 0;
+    if (!s->n_fill || fill == 0) return 0;
     return !s->n || fill < s->min || fill > s->max || fabs(fill) / quanta >= 0x1p63
         || restored(dtype, quantize_exactly(fill, quanta), quanta) != fill;
+}
+
+static const fc_stats *add_value(fc_stats *s, double value) {
+    s->min = s->n ? fmin(s->min, value) : value;
+    s->max = s->n ? fmax(s->max, value) : value;
+    s->n++;
+    return s;
 }
 
 static int plan_quantized(int dtype, int rule, double parameter, double fill, const fc_stats *s,
@@ -392,6 +411,8 @@ static int plan_quantized(int dtype, int rule, double parameter, double fill, co
     int apart = stands_apart(dtype, fill, quanta, s);
     plan->fill = apart ? fill : NAN;
     plan->others = s->n_other > s->n_fill || apart;
+    fc_stats all = *s;
+    if (s->n_fill && !apart) s = add_value(&all, fill);
     if (!s->n) return plan_width(0, 0, plan), FC_OK;
     if (largest_magnitude(s) / quanta >= 0x1p63) {
         fc_fail(error, FC_ERR_QUANTA_TOO_FINE);

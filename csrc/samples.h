@@ -59,6 +59,9 @@ void fc_store_block(const fc_view *view, int dtype, uint8_t *at, int64_t count,
 const void *fc_mask_fill(int dtype, int rule, double fill, const void *block, int64_t count,
                          void *out, int64_t *n);
 
+/* Samples of a block but for the zeros that it ends in. */
+int64_t fc_count_to_zeros(int dtype, const void *block, int64_t count);
+
 /* Statistics of a block. For integers and lossless floats, lo and hi are
  * in the order of the values as 64-bit integers (uint64: minus 2**63). */
 void fc_scan_block(int dtype, int rule, const void *block, int64_t count, fc_stats *stats);

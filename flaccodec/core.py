@@ -299,11 +299,6 @@ def _owned(memory: Any, size: int) -> npt.NDArray[np.uint8]:
 # -- encoding -----------------------------------------------------------------------
 
 
-def _float_of(fill_value: Any, dtype: np.dtype[Any]) -> float:
-    """Return a fill value as C takes it: 0 for none, and for what is no float's."""
-    return 0.0 if fill_value is None or dtype.kind != "f" else float(fill_value)
-
-
 def encode_chunk(
     array: npt.NDArray[Any],
     *,
@@ -334,7 +329,8 @@ def encode_chunk(
         number, or one for each stream.
     fill_value : scalar, optional
         For floats with a rule: what stands for missing samples. It comes back exactly,
-        and quanta are chosen, and checked, without it.
+        and quanta are chosen, and checked, without it. Where it is zero, only the zeros that
+        a stream ends in are left out, which may fill a chunk up at the edge of an array.
     keep_byte_order : bool
         Note in the header that the array was big-endian, for readers that hand out
         bytes instead of arrays.
@@ -368,7 +364,8 @@ def encode_chunk(
     values = np.ascontiguousarray(values.ravel())
     options.parameters = _ffi.cast("double *", _address(values))
     options.n_parameters = values.size
-    options.fill = _float_of(fill_value, array.dtype)
+    options.has_fill = fill_value is not None and array.dtype.kind == "f"
+    options.fill = float(fill_value) if options.has_fill else 0
     options.plain = plain
     options.n_threads = num_threads
     view, keep = _view(array)

@@ -90,7 +90,7 @@ class FlacChunks:
         self.dtype: np.dtype[Any] = np.dtype(dataset.dtype)
         self.name = name_of(dataset)
         self._plist = dataset.id.get_create_plist()
-        self._exact_fill = fill_of(client_data_of(dataset) or ())
+        self._fill_value = fill_of(client_data_of(dataset) or ())
 
     @classmethod
     def of(cls, dataset: h5py.Dataset) -> FlacChunks | None:
@@ -305,7 +305,7 @@ class FlacChunks:
 
     def encode(self, samples: npt.NDArray[Any], num_threads: int = 1) -> npt.NDArray[np.uint8]:
         """Encode the samples of a whole chunk as the filter does; asks HDF5 nothing."""
-        return self.options.encode(samples, fill_value=self._exact_fill, num_threads=num_threads)
+        return self.options.encode(samples, fill_value=self._fill_value, num_threads=num_threads)
 
     def flac_source(self, number: Number) -> Callable[[], core.Buffer] | None:
         """Return what gives a chunk as the filter makes it; None where there is none.
@@ -327,7 +327,7 @@ class FlacChunks:
 
     def _encode_again(self, samples: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:
         """Encode what was decoded: quanta that follow the data would change it."""
-        return replace(self.options, precision=None).encode(samples, fill_value=self._exact_fill)
+        return replace(self.options, precision=None).encode(samples, fill_value=self._fill_value)
 
     def _checked(self, stored: StoredChunk) -> core.Buffer:
         chunk = stored.all_bytes()

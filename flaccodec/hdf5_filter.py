@@ -82,7 +82,7 @@ def read_client_data(values: Sequence[int]) -> CodecOptions:
 
 
 def fill_of(values: Sequence[int]) -> float:
-    """Return the fill value that the filter looks out for; 0 where it does for none."""
+    """Return the fill value that the filter knows of; 0 where it stands with no client data."""
     if len(values) < _FILL_VALUES:
         return 0.0
     (fill,) = struct.unpack("<d", struct.pack("<II", *values[_FILL_VALUES - 2 : _FILL_VALUES]))

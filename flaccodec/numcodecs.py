@@ -46,8 +46,9 @@ class Flac(Codec):  # type: ignore[misc]
 
     Notes
     -----
-    Codecs of numcodecs are not told an array's fill value, which `FlacCodec` sets apart: with
-    quanta or precision give arrays one that is NaN, or zero.
+    Codecs of numcodecs are not told an array's fill value, which `FlacCodec` sets apart. With
+    quanta give arrays one that is NaN or zero; with precision NaN, or chunks that divide
+    the array, since what fills them up counts.
 
     Examples
     --------

@@ -89,8 +89,7 @@ class FlacCodec(ArrayBytesCodec, ArrayBytesCodecPartialDecodeMixin, metaclass=_S
     -----
     The array's fill value comes back exactly and has no part in the quanta, however large
     it is: samples that are missing, and what fills chunks up at the edge of the array, are
-    set apart as NaN is. Zero alone is a sample as any other, so that with `precision` the
-    zeros of a chunk at the edge count.
+    set apart as NaN is. Of zeros only those that a stream ends in have no part in them.
 
     Examples
     --------

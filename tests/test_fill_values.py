@@ -67,15 +67,16 @@ def test_zarr_and_hdf5_keep_them_and_agree(tmp_path, dtype, fill, options):
     check(FlacArray.from_zarr(tmp_path / "x.zarr").to_array(), x, fill)
 
 
+@pytest.mark.parametrize("fill", [*FILLS, 0, np.inf])
 @pytest.mark.parametrize("options", RULES)
-def test_an_edge_is_quantized_as_what_it_has_of_the_array(tmp_path, options):
-    x = walk("float32", 0)[:2]
+def test_an_edge_is_quantized_as_what_it_has_of_the_array(tmp_path, options, fill):
+    x = walk("float32", 0)[:2] + 5000
     edge = zarr.create_array(
-        tmp_path / "x.zarr", data=x, chunks=CHUNKS, fill_value=NETCDF,
+        tmp_path / "x.zarr", data=x, chunks=CHUNKS, fill_value=fill,
         serializer=FlacCodec(**options), compressors=None,
     )  # fmt: skip
     alone = zarr.create_array(
-        tmp_path / "y.zarr", data=x[:, 1000:], chunks=(2, 500), fill_value=NETCDF,
+        tmp_path / "y.zarr", data=x[:, 1000:], chunks=(2, 500), fill_value=fill,
         serializer=FlacCodec(**options), compressors=None,
     )  # fmt: skip
     np.testing.assert_array_equal(edge[:, 1000:], alone[...])
@@ -93,9 +94,25 @@ def test_a_dataset_remembers_its_fill_value(tmp_path, options):
         )
         values = {name: x.id.get_create_plist().get_filter(0)[2] for name, x in file.items()}
     counts = {name: (found[0], len(found)) for name, found in values.items()}
-    assert counts.pop("netcdf") == (2, 13)
+    assert counts.pop("netcdf") == counts.pop("nan") == (2, 13)
     assert set(counts.values()) == {(1, 11)}
     assert np.array(values["netcdf"][11:], "<u4").view("<f8") == np.float32(NETCDF)
+
+
+def test_zeros_count_but_for_those_at_the_end():
+    x = np.random.default_rng(2).normal(100, 1, (3, 50_000))
+    x[0, 40_000:] = x[1, :10_000] = x[2] = 0
+    for n in (3, 1):  # one alone is scanned in blocks by several threads
+        chunk = encode_chunk(
+            x[:n], rule=QuantaRule.PRECISION, parameters=2, fill_value=0, num_threads=2
+        )
+        _, quanta = stream_tables(chunk)
+        assert quanta[0] == pytest.approx(x[0, :40_000].std() / 100)
+        if n == 3:
+            assert quanta[1] == pytest.approx(x[1].std() / 100)
+        got = decode_chunk(chunk).reshape(n, -1)
+        np.testing.assert_array_equal(got[x[:n] == 0], 0)
+        assert np.abs(got - x[:n]).max() <= 0.21
 
 
 def test_shards(tmp_path):

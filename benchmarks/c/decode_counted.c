@@ -53,7 +53,7 @@ static void decode(int bits, int level, int times) {
     fc_error error;
     make_signal(bits, STREAMS * stream, x);
     fc_encode_options options = {FC_INT32, level, STREAMS, stream, SAMPLES,
-                                 FC_QUANTA_NONE, 0, NULL, 0, 0, 0, 1};
+                                 FC_QUANTA_NONE, 0, NULL, 0, 0, 0, 0, 1};
     fc_view from = {(uint8_t *)x, NULL, stream * 4, 4, 0};
     fc_view to = {(uint8_t *)out, NULL, stream * 4, 4, 0};
     if (fc_encode(&from, &options, &chunk, &size, &error)) exit(1);

@@ -7,7 +7,6 @@
 #include <string.h>
 
 #include "../format.h"
-#include "../samples.h"
 
 #define DEFAULT_LEVEL 5
 #define DEFAULT_FRAME_SIZE 4096
@@ -137,7 +136,7 @@ int fc_read_client_data(const unsigned *values, size_t n, fc_client *c, fc_reaso
 }
 
 size_t fc_write_client_data(const fc_client *c, unsigned values[FC_CLIENT_FILL_VALUES]) {
-    int is_lossless = c->quanta_rule == FC_QUANTA_NONE, has_fill = !is_lossless && fc_is_fill(c->fill);
+    int is_lossless = c->quanta_rule == FC_QUANTA_NONE, has_fill = !is_lossless && c->fill != 0;
     values[LAYOUT] = has_fill ? FC_CLIENT_FILL_LAYOUT : FC_CLIENT_LAYOUT;
     values[LEVEL] = (unsigned)c->level;
     values[RULE] = c->quanta_rule == FC_QUANTA_GIVEN ? FC_CLIENT_QUANTA

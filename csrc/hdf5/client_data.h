@@ -28,7 +28,7 @@ typedef struct {
     /* From the dataset. */
     fc_expect chunk;
     int32_t big_endian;
-    double fill; /* 0 for none that needs care */
+    double fill; /* 0 where the dataset has none of its own */
 } fc_client;
 
 /* Reads what users give, and passes over what the dataset gave. Each of

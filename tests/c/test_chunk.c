@@ -94,6 +94,7 @@ static void check(int dtype, int64_t n_streams, int64_t stream_size, int rule, i
         .dtype = dtype, .level = (int)(draw() % 9), .n_streams = n_streams,
         .stream_size = stream_size, .frame_size = draw() % 2 ? 16 : 4096, .quanta_rule = rule,
         .parameters = &parameter, .n_parameters = rule == FC_QUANTA_RANGE ? 0 : 1,
+        .has_fill = draw() % 4 != 0,
         .fill = draw() % 2 ? 42 : 0, /* the constant of fill(), and in all of them */
         .plain = dtype <= FC_UINT16 && draw() % 4 == 0, .n_threads = 1 + (int)(draw() % 3)};
     int64_t chunk_size;
