@@ -23,6 +23,7 @@ def encoding(
     precision: int | float | None = None,
     level: int = core.DEFAULT_LEVEL,
     frame_size: int = core.DEFAULT_FRAME_SIZE,
+    fill_value: float | None = None,
     engine: str = "zarr",
 ) -> dict[str, Any]:
     """Return the encoding with which xarray writes a variable as FLAC.
@@ -41,6 +42,10 @@ def encoding(
         FLAC's level, 0 (fast) to 8 (small).
     frame_size : int
         Samples of a FLAC frame, 16 to 65535.
+    fill_value : float, optional
+        What missing samples are stored as, xarray's ``_FillValue``; without it they stay NaN.
+        It is kept exactly beside quanta and precision, which xarray's ``_FillValue`` alone would
+        not be in Zarr: there it is not the array's fill value. Choose one far from all samples.
     engine : {"zarr", "h5netcdf"}
         "zarr" for `Dataset.to_zarr` (with ``zarr_format=3``), "h5netcdf" for
         `Dataset.to_netcdf` with the same engine.
@@ -73,7 +78,15 @@ def encoding(
     if variable is not None:
         options.check_dtype(variable.dtype)
         _check_carried(variable)
-    return _ENGINES[engine](options)
+    return _ENGINES[engine](options) | _filled(fill_value, engine)
+
+
+def _filled(fill_value: float | None, engine: str) -> dict[str, Any]:
+    """Name the fill value as xarray has it, and for Zarr as the codec learns of it."""
+    if fill_value is None:
+        return {}
+    filled = {"_FillValue": fill_value}
+    return filled | {"fill_value": fill_value} if engine == "zarr" else filled
 
 
 def _check_carried(variable: Any) -> None:

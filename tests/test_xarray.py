@@ -238,6 +238,28 @@ def test_an_encoding_that_is_given_replaces_the_carried_one(tmp_path, carried):
     check(load(tmp_path / "a"), carried, 0)
 
 
+@pytest.mark.parametrize("options", [{"precision": 4}, {"quanta": 0.7}, {"quanta": 1e-3}])
+@pytest.mark.parametrize("fill_value", [-9999.0, 1e20])
+@pytest.mark.parametrize("engine", ["zarr", "h5netcdf"])
+def test_missing_samples_as_a_number(tmp_path, engine, fill_value, options):
+    x = np.random.default_rng(0).normal(size=(2, 1000)).astype("float32")
+    x[0, :5] = np.nan
+    data = xarray.Dataset({"x": (("channel", "time"), x)})
+    chosen = flaccodec.encoding(data.x, fill_value=fill_value, engine=engine, **options)
+    chunks = {"chunks": (2, 600)} if engine == "zarr" else {"chunksizes": (2, 600)}
+    path = tmp_path / "x"
+    if engine == "zarr":
+        data.to_zarr(path, encoding={"x": chosen | chunks}, zarr_format=3, consolidated=False)
+    else:
+        data.to_netcdf(path, engine=engine, encoding={"x": chosen | chunks})
+    how = {"consolidated": False} if engine == "zarr" else {}
+    with xarray.open_dataset(path, engine=engine, **how) as again:
+        got = again.x.values
+        assert again.x.encoding["_FillValue"] == np.float32(fill_value)
+    np.testing.assert_array_equal(np.isnan(got), np.isnan(x))
+    assert np.nanmax(np.abs(got - x)) <= 0.36
+
+
 def test_scale_and_fill_value_of_cf_stay_possible(tmp_path):
     packed = {"dtype": "int16", "scale_factor": 0.05, "_FillValue": -32768}
     data = recording()
