@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -176,15 +177,16 @@ class FlacCodec(ArrayBytesCodec, ArrayBytesCodecPartialDecodeMixin, metaclass=_S
     # -- whole chunks ----------------------------------------------------------------
 
     def _encode_sync(self, chunk_data: NDBuffer, chunk_spec: ArraySpec) -> Buffer | None:
-        array = chunk_data.as_numpy_array()
+        array = _as_specified(chunk_data.as_numpy_array(), chunk_spec)
         chunk = self.options.encode(
             array, fill_value=chunk_spec.fill_value, num_threads=resolve_threads(None, 1)
         )
         return chunk_spec.prototype.buffer.from_bytes(chunk.data)
 
     def _decode_sync(self, chunk_data: Buffer, chunk_spec: ArraySpec) -> NDBuffer:
-        dtype = chunk_spec.dtype.to_native_dtype()
-        out = memory.empty(chunk_spec.shape, dtype, chunk_spec.order)
+        # In C order whatever the array's is, as zarr's BytesCodec has it: filters that flatten
+        # take the samples as they lie in memory.
+        out = memory.empty(chunk_spec.shape, chunk_spec.dtype.to_native_dtype())
         chunk = np.frombuffer(chunk_data.as_numpy_array(), dtype=np.uint8)
         _decode_whole(chunk, out)
         return chunk_spec.prototype.nd_buffer.from_numpy_array(out)
@@ -272,6 +274,29 @@ class FlacCodec(ArrayBytesCodec, ArrayBytesCodecPartialDecodeMixin, metaclass=_S
             return None
         picked = await asyncio.to_thread(_decode_plan, *parts, plan, chunk_spec)
         return chunk_spec.prototype.nd_buffer.from_numpy_array(picked)
+
+
+def _as_specified(array: npt.NDArray[Any], chunk_spec: ArraySpec) -> npt.NDArray[Any]:
+    """Return what comes from filters as the chunk that it is to be read as.
+
+    Filters of numcodecs flatten chunks (Delta), or hand over the bits of floats as integers
+    (BitRound), which zarr's BytesCodec does not notice.
+
+    Raises
+    ------
+    ConfigurationError
+        It has more samples or fewer, or larger ones or smaller.
+    """
+    dtype = chunk_spec.dtype.to_native_dtype()
+    if array.size != math.prod(chunk_spec.shape) or array.itemsize != dtype.itemsize:
+        raise ConfigurationError(
+            "filters must hand over chunks of the dtype and shape that zarr expects of them, "
+            f"{dtype} and {chunk_spec.shape}. Got {array.dtype} and {array.shape}, which could "
+            "not be read back: choose another filter, or another dtype for it."
+        )
+    if array.dtype.kind != dtype.kind:
+        array = array.view(dtype.newbyteorder(array.dtype.byteorder))
+    return array if array.shape == chunk_spec.shape else array.reshape(chunk_spec.shape)
 
 
 def _decode_whole(chunk: npt.NDArray[np.uint8], out: npt.NDArray[Any]) -> None:
