@@ -8,7 +8,7 @@ same.
 
 A chunk may be written anew between two requests. The index holds a part of each
 frame's CRC, so frames that are not of the same writing as their index are noticed,
-and the read starts again.
+and the whole chunk is fetched with one request.
 """
 
 from __future__ import annotations
@@ -128,6 +128,11 @@ class ChunkReader:
         """Fetch all of the chunk; None where there is none."""
         return await self._get(None)
 
+    async def whole_parts(self) -> Parts | None:
+        """Fetch all of the chunk with one request; None where there is none."""
+        chunk = await self.whole()
+        return None if chunk is None else (chunk, [(0, chunk)])
+
     async def parts(self, plan: ReadPlan, head_bound: int) -> Parts | None:
         """Fetch what a plan needs.
 
@@ -146,7 +151,7 @@ class ChunkReader:
             return await self._remembered_parts(plan) or await self._unknown_parts(plan, head_bound)
         except NotImplementedError:
             # A store without ranged reads.
-            return await self._whole_parts()
+            return await self.whole_parts()
 
     async def _remembered_parts(self, plan: ReadPlan) -> Parts | None:
         assert isinstance(self._byte_getter, StorePath)
@@ -176,14 +181,10 @@ class ChunkReader:
         try:
             pieces = await self._fetch(needed_ranges(index, plan))
         except _Changed:
-            return await self._whole_parts()
+            return await self.whole_parts()
         assert isinstance(self._byte_getter, StorePath)
         index_cache.put(self._byte_getter, index)
         return index.head, pieces
-
-    async def _whole_parts(self) -> Parts | None:
-        chunk = await self.whole()
-        return None if chunk is None else (chunk, [(0, chunk)])
 
     async def _fetch_unchanged(self, index: ChunkIndex, ranges: Ranges) -> list[Piece]:
         """Fetch ranges and the header, if that is still the index's.

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from zarr.core.common import JSON
     from zarr.core.dtype.wrapper import TBaseDType, TBaseScalar, ZDType
 
+    from flaccodec.partial import Parts
     from flaccodec.selection import ReadPlan
 
 __all__ = ["FlacCodec"]
@@ -241,11 +242,12 @@ class FlacCodec(ArrayBytesCodec, ArrayBytesCodecPartialDecodeMixin, metaclass=_S
             return await self._read_whole(reader, (), chunk_spec)
         with _located(reader):
             try:
-                return await self._read_plan(reader, plan, chunk_spec)
+                parts = await self._fetch(reader, plan, chunk_spec)
+                return await _decode_parts(parts, plan, chunk_spec)
             except CorruptChunkError:
-                # The chunk may have been rewritten between two requests.
+                # The chunk may have been rewritten between two requests, and may be again.
                 reader.forget()
-                return await self._read_plan(reader, plan, chunk_spec)
+                return await _decode_parts(await reader.whole_parts(), plan, chunk_spec)
 
     async def _read_whole(
         self, reader: ChunkReader, selection: Any, chunk_spec: ArraySpec
@@ -258,22 +260,15 @@ class FlacCodec(ArrayBytesCodec, ArrayBytesCodecPartialDecodeMixin, metaclass=_S
             decoded = await self._decode_single(buffer, chunk_spec)
         return decoded[selection]
 
-    async def _read_plan(
+    async def _fetch(
         self, reader: ChunkReader, plan: ReadPlan, chunk_spec: ArraySpec
-    ) -> NDBuffer | None:
+    ) -> Parts | None:
         first, last = plan.frames(self.frame_size)
         most = 2 * int((last - first + 1).sum()) >= total_frames(chunk_spec.shape, self.frame_size)
         if most or reader.in_memory:
-            chunk = await reader.whole()
-            parts = None if chunk is None else (chunk, [(0, chunk)])
-        else:
-            dtype, shape = chunk_spec.dtype.to_native_dtype(), chunk_spec.shape
-            bound = core.head_bound(dtype, shape, self.frame_size)
-            parts = await reader.parts(plan, bound)
-        if parts is None:
-            return None
-        picked = await asyncio.to_thread(_decode_plan, *parts, plan, chunk_spec)
-        return chunk_spec.prototype.nd_buffer.from_numpy_array(picked)
+            return await reader.whole_parts()
+        dtype, shape = chunk_spec.dtype.to_native_dtype(), chunk_spec.shape
+        return await reader.parts(plan, core.head_bound(dtype, shape, self.frame_size))
 
 
 def _as_specified(array: npt.NDArray[Any], chunk_spec: ArraySpec) -> npt.NDArray[Any]:
@@ -301,6 +296,15 @@ def _as_specified(array: npt.NDArray[Any], chunk_spec: ArraySpec) -> npt.NDArray
 
 def _decode_whole(chunk: npt.NDArray[np.uint8], out: npt.NDArray[Any]) -> None:
     core.decode_chunk(chunk, out, num_threads=resolve_threads(None, 1))
+
+
+async def _decode_parts(
+    parts: Parts | None, plan: ReadPlan, chunk_spec: ArraySpec
+) -> NDBuffer | None:
+    if parts is None:
+        return None
+    picked = await asyncio.to_thread(_decode_plan, *parts, plan, chunk_spec)
+    return chunk_spec.prototype.nd_buffer.from_numpy_array(picked)
 
 
 def _decode_plan(
