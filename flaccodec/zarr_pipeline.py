@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
@@ -12,6 +11,7 @@ import numpy as np
 try:
     import zarr
     from zarr.core.codec_pipeline import BatchedCodecPipeline
+    from zarr.core.common import concurrent_map
     from zarr.registry import register_pipeline
 except ImportError as error:
     raise ImportError(
@@ -108,7 +108,11 @@ class FlacCodecPipeline(BatchedCodecPipeline):
             For each chunk, whether there was one: zarr 3.2 and later ask for it.
         """
         batch = list(batch_info)
-        statuses = await asyncio.gather(*(self._read_in_place(entry, out) for entry in batch))
+        statuses = await concurrent_map(
+            [(entry, out) for entry in batch],
+            self._read_in_place,
+            zarr.config.get("async.concurrency"),
+        )
         left = [entry for entry, status in zip(batch, statuses, strict=True) if status is None]
         if left:
             # Earlier zarrs return None, and look at nothing that is returned.

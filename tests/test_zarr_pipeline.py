@@ -6,8 +6,10 @@ import sys
 import numpy as np
 import pytest
 import zarr
+from watched_store import WatchedStore
 from zarr.core.buffer import default_buffer_prototype
 from zarr.core.codec_pipeline import BatchedCodecPipeline
+from zarr.storage import MemoryStore
 
 import flaccodec
 from flaccodec import FlacCodec, core
@@ -106,6 +108,17 @@ def test_missing_chunks_hold_the_fill_value(batch_size):
         wanted = np.full_like(DATA, -5)
         wanted[2:4, :3] = DATA[2:4, :3]
         np.testing.assert_array_equal(array[:], wanted)
+
+
+@pytest.mark.parametrize("limit", [1, 3])
+def test_no_more_chunks_are_under_way_than_zarr_is_configured_for(limit):
+    store = WatchedStore(MemoryStore())
+    with zarr.config.set({"codec_pipeline.batch_size": 100, "async.concurrency": limit}):
+        array = make(store)
+        store.forget()
+        np.testing.assert_array_equal(array[:, :6], DATA[:, :6])
+    assert len(store.gets) == 18
+    assert store.most_at_once == limit
 
 
 def test_zarr_is_told_what_is_missing(monkeypatch):
