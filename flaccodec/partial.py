@@ -220,6 +220,3 @@ class ChunkReader:
         """Forget what is remembered of the chunk."""
         if isinstance(self._byte_getter, StorePath):
             index_cache.drop(self._byte_getter)
-
-    def __str__(self) -> str:
-        return str(self._byte_getter) if isinstance(self._byte_getter, StorePath) else "in a shard"

@@ -17,14 +17,14 @@ except ImportError as error:
     raise ImportError("flaccodec.FlacCodec needs zarr: pip install 'flaccodec[zarr]'") from error
 
 from flaccodec import core, memory
-from flaccodec.exceptions import ConfigurationError, CorruptChunkError, FlacCodecError
+from flaccodec.exceptions import ConfigurationError, CorruptChunkError
 from flaccodec.options import CodecOptions
 from flaccodec.partial import ChunkReader
 from flaccodec.selection import is_empty, plan_read, total_frames
 from flaccodec.threads import resolve_threads
+from flaccodec.zarr_places import located
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from typing import Self
 
     import numpy.typing as npt
@@ -218,7 +218,7 @@ class FlacCodec(ArrayBytesCodec, ArrayBytesCodecPartialDecodeMixin, metaclass=_S
         chunk = await reader.whole()
         if chunk is None:
             return False
-        with _located(reader):
+        with located([byte_getter]):
             await asyncio.to_thread(_decode_whole, chunk, out)
         return True
 
@@ -233,21 +233,27 @@ class FlacCodec(ArrayBytesCodec, ArrayBytesCodecPartialDecodeMixin, metaclass=_S
     async def _decode_partial_single(
         self, byte_getter: ByteGetter, selection: Any, chunk_spec: ArraySpec
     ) -> NDBuffer | None:
+        with located([byte_getter]):
+            return await self._read(
+                ChunkReader(byte_getter, chunk_spec.prototype), selection, chunk_spec
+            )
+
+    async def _read(
+        self, reader: ChunkReader, selection: Any, chunk_spec: ArraySpec
+    ) -> NDBuffer | None:
         shape, itemsize = chunk_spec.shape, chunk_spec.dtype.to_native_dtype().itemsize
-        reader = ChunkReader(byte_getter, chunk_spec.prototype)
         if len(shape) == 0 or is_empty(selection, shape):
             return await self._read_whole(reader, selection, chunk_spec)
         plan = plan_read(selection, shape, self.frame_size, itemsize)
         if plan.is_whole and plan.samples is None and plan.selection == ():
             return await self._read_whole(reader, (), chunk_spec)
-        with _located(reader):
-            try:
-                parts = await self._fetch(reader, plan, chunk_spec)
-                return await _decode_parts(parts, plan, chunk_spec)
-            except CorruptChunkError:
-                # The chunk may have been rewritten between two requests, and may be again.
-                reader.forget()
-                return await _decode_parts(await reader.whole_parts(), plan, chunk_spec)
+        try:
+            parts = await self._fetch(reader, plan, chunk_spec)
+            return await _decode_parts(parts, plan, chunk_spec)
+        except CorruptChunkError:
+            # The chunk may have been rewritten between two requests, and may be again.
+            reader.forget()
+            return await _decode_parts(await reader.whole_parts(), plan, chunk_spec)
 
     async def _read_whole(
         self, reader: ChunkReader, selection: Any, chunk_spec: ArraySpec
@@ -256,8 +262,7 @@ class FlacCodec(ArrayBytesCodec, ArrayBytesCodecPartialDecodeMixin, metaclass=_S
         if chunk is None:
             return None
         buffer = chunk_spec.prototype.buffer.from_bytes(chunk.data)
-        with _located(reader):
-            decoded = await self._decode_single(buffer, chunk_spec)
+        decoded = await self._decode_single(buffer, chunk_spec)
         return decoded[selection]
 
     async def _fetch(
@@ -318,17 +323,6 @@ def _decode_plan(
     compact = memory.empty(plan.compact_shape, dtype)
     core.decode_spans(head, pieces, plan.spans, compact, num_threads=resolve_threads(None, 1))
     return plan.pick(compact)
-
-
-@contextlib.contextmanager
-def _located(reader: ChunkReader) -> Iterator[None]:
-    """Add the place of a chunk to what is raised inside."""
-    try:
-        yield
-    except FlacCodecError as error:
-        message, *rest = error.args
-        error.args = (f"chunk {reader}: {message}", *rest)
-        raise
 
 
 with contextlib.suppress(ImportError):  # should zarr move its pipeline, it reads with its own

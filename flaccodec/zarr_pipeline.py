@@ -10,6 +10,7 @@ import numpy as np
 
 try:
     import zarr
+    from zarr.codecs import ShardingCodec
     from zarr.core.codec_pipeline import BatchedCodecPipeline
     from zarr.core.common import concurrent_map
     from zarr.registry import register_pipeline
@@ -18,8 +19,11 @@ except ImportError as error:
         "flaccodec.zarr_pipeline needs zarr: pip install 'flaccodec[zarr]'"
     ) from error
 
+from flaccodec.zarr_places import located
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from contextlib import AbstractContextManager
 
     import numpy.typing as npt
     from zarr.abc.codec import Codec
@@ -54,13 +58,40 @@ class DecodesInto(Protocol):
 
 
 @dataclass(frozen=True)
-class FlacCodecPipeline(BatchedCodecPipeline):
+class LocatingCodecPipeline(BatchedCodecPipeline):
+    """zarr's own codec pipeline, whose errors of flaccodec name the chunk, or the shard.
+
+    Filters, compressors and shards have FlacCodec encode and decode chunks without being told
+    which, and so does zarr where it writes a part of one.
+    """
+
+    async def read_batch(self, batch_info: Iterable[Entry], *args: Any, **kwargs: Any) -> Any:
+        """Read chunks into an array; zarr's documentation explains."""
+        batch = list(batch_info)
+        with self._located(batch):
+            read: Any = super().read_batch
+            return await read(batch, *args, **kwargs)
+
+    async def write_batch(self, batch_info: Iterable[Any], *args: Any, **kwargs: Any) -> None:
+        """Write chunks of an array; zarr's documentation explains."""
+        batch = list(batch_info)
+        with self._located(batch):
+            await super().write_batch(batch, *args, **kwargs)
+
+    def _located(self, batch: list[Any]) -> AbstractContextManager[None]:
+        what = "shard" if isinstance(self.array_bytes_codec, ShardingCodec) else "chunk"
+        return located([byte_getter for byte_getter, *_ in batch], what)
+
+
+@dataclass(frozen=True)
+class FlacCodecPipeline(LocatingCodecPipeline):
     """A codec pipeline that decodes FLAC chunks where they belong in what is read.
 
     zarr's own pipeline decodes each chunk to memory of its own, and copies it to its place on
     one thread. This one decodes a chunk that is read whole right there, in as many threads as
     zarr has chunks under way. Parts of chunks, and writing, are left to zarr's; so are arrays
-    of other codecs, which get zarr's own pipeline from here.
+    with filters, compressors or shards, and those of other codecs, which get zarr's own pipeline
+    from here. Errors name the chunk in all that hold FLAC.
 
     zarr reads with it once `FlacCodec` is imported, which it does by itself where an array has
     one, unless ``codec_pipeline.path`` in zarr's configuration has another than its default, or
@@ -85,12 +116,13 @@ class FlacCodecPipeline(BatchedCodecPipeline):
     def from_codecs(cls, codecs: Iterable[Codec], *, batch_size: int | None = None) -> Any:
         """Make a pipeline: this one where it makes a difference, else zarr's own."""
         own = BatchedCodecPipeline.from_codecs(codecs, batch_size=batch_size)
-        if not (own.supports_partial_decode and isinstance(own.array_bytes_codec, DecodesInto)):
+        if not _holds_flac(own.array_bytes_codec):
             return own
-        return cls(
-            array_array_codecs=(),
+        in_place = own.supports_partial_decode and isinstance(own.array_bytes_codec, DecodesInto)
+        return (cls if in_place else LocatingCodecPipeline)(
+            array_array_codecs=own.array_array_codecs,
             array_bytes_codec=own.array_bytes_codec,
-            bytes_bytes_codecs=(),
+            bytes_bytes_codecs=own.bytes_bytes_codecs,
             batch_size=own.batch_size,
         )
 
@@ -131,6 +163,13 @@ class FlacCodecPipeline(BatchedCodecPipeline):
             return PRESENT
         place[...] = chunk_spec.fill_value
         return MISSING
+
+
+def _holds_flac(codec: Codec) -> bool:
+    """Whether chunks are of a codec that decodes them in place, be it inside of shards."""
+    if isinstance(codec, ShardingCodec):
+        return any(map(_holds_flac, codec.codecs))
+    return isinstance(codec, DecodesInto)
 
 
 def _place(
