@@ -166,7 +166,13 @@ class ChunkReader:
         return index.head, pieces
 
     async def _unknown_parts(self, plan: ReadPlan, head_bound: int) -> Parts | None:
-        head = await self._get((0, head_bound))
+        try:
+            head = await self._get((0, head_bound))
+        except NotImplementedError:
+            raise
+        except Exception:
+            # Of a chunk of no bytes some stores cannot give a range. Other errors will come again.
+            return await self.whole_parts()
         if head is None:
             return None
         header = core.read_header(head)

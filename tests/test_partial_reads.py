@@ -516,7 +516,9 @@ def test_damaged_frame_is_named_and_others_are_read(store):
 
 @pytest.mark.parametrize("size", [0, 1, 63, 64, 100, 863, 864, 100_000])
 @pytest.mark.parametrize("remembered", [False, True])
-def test_truncated_chunk(store, size, remembered):
+@pytest.mark.parametrize("kind", [WatchedStore, RaisesBeyondTheEnd])
+def test_truncated_chunk(make_store, size, remembered, kind):
+    store = make_store(kind)
     array = create(store, noise(SHAPE))
     if remembered:
         array[0, :10]
