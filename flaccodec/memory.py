@@ -107,9 +107,12 @@ if hasattr(os, "register_at_fork"):
 
 def _take(nbytes: int) -> mmap.mmap | None:
     """Return a block that waits or a new one; None if there is no memory even without those."""
+    global _waiting
     memory = _take_waiting(nbytes) or _map(nbytes)
     if memory is None:
-        _waiting.clear()  # a process may be held to an amount of memory, waiting or not
+        # A process may be held to an amount of memory, waiting or not. A new list, since another
+        # thread may be at the old one.
+        _waiting = []
         memory = _map(nbytes)
     return memory
 
@@ -118,9 +121,10 @@ def _take_waiting(nbytes: int) -> mmap.mmap | None:
     if not _lock.acquire(blocking=False):
         return None
     try:
-        for place, memory in enumerate(_waiting):
+        waiting = _waiting
+        for place, memory in enumerate(waiting):
             if nbytes <= len(memory) <= nbytes + nbytes // SPARE:
-                return _waiting.pop(place)
+                return waiting.pop(place)
         return None
     finally:
         _lock.release()
@@ -142,8 +146,9 @@ def _leave(memory: mmap.mmap) -> None:
         return
     try:
         memory.madvise(mmap.MADV_FREE)
-        _waiting.append(memory)
-        while sum(map(len, _waiting)) > MOST_KEPT:
-            del _waiting[0]
+        waiting = _waiting
+        waiting.append(memory)
+        while sum(map(len, waiting)) > MOST_KEPT:
+            del waiting[0]
     finally:
         _lock.release()

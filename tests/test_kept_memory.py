@@ -239,6 +239,23 @@ def test_every_way_to_read(data, tmp_path, waiting):
         del again
 
 
+class Disturbed(list):
+    """Blocks that another thread lets go, for want of memory, when one is looked for."""
+
+    def __iter__(self):
+        for block in super().__iter__():
+            assert memory._take(sys.maxsize) is None
+            yield block
+
+
+def test_blocks_may_be_let_go_while_one_is_taken(monkeypatch):
+    array = memory.empty((memory.LEAST,), "u1")
+    at = address(array)
+    del array
+    monkeypatch.setattr(memory, "_waiting", Disturbed(memory._waiting))
+    assert address(memory.empty((memory.LEAST,), "u1")) == at
+
+
 def test_a_forked_child_has_blocks_of_its_own(data):
     code = """
 import os, sys
