@@ -13,6 +13,7 @@ and the whole chunk is fetched with one request.
 
 from __future__ import annotations
 
+import os
 import threading
 import weakref
 from collections import OrderedDict
@@ -93,6 +94,16 @@ class IndexCache:
 
 
 index_cache = IndexCache()
+
+
+def _begin_in_child() -> None:
+    """Another thread may have been at a change, with the lock, when the process was forked."""
+    global index_cache
+    index_cache = IndexCache(index_cache.max_bytes)
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_begin_in_child)
 
 
 class _Changed(Exception):  # noqa: N818 - not an error: the caller starts again

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -322,6 +325,23 @@ def test_threads_at_once(store, monkeypatch):
 
     with ThreadPoolExecutor(8) as pool:
         assert all(pool.map(read, range(16)))
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_a_forked_child_does_not_wait_for_a_thread_of_its_parent():
+    code = """
+import os, signal
+from flaccodec import partial
+from zarr.storage import MemoryStore, StorePath
+partial.index_cache._lock.acquire()  # as a thread would have it
+child = os.fork()
+if not child:
+    signal.alarm(20)
+    partial.index_cache.drop(StorePath(MemoryStore(), "c/0"))
+    os._exit(0)
+assert os.waitpid(child, 0)[1] == 0
+"""
+    subprocess.run([sys.executable, "-c", code], check=True)
 
 
 # -- chunks that change ------------------------------------------------------------------
