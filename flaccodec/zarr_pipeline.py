@@ -96,7 +96,9 @@ class FlacCodecPipeline(LocatingCodecPipeline):
     zarr reads with it once `FlacCodec` is imported, which it does by itself where an array has
     one, unless ``codec_pipeline.path`` in zarr's configuration has another than its default, or
     ``ZARR_CODEC_PIPELINE__PATH`` is set. To have the default, zarr's own, choose it after that
-    import: zarr does not tell a default from the same by choice.
+    import: zarr does not tell a default from the same by choice. Import it outside of a ``with
+    zarr.config.set(...)`` that chooses a pipeline, too: what was there before that block, zarr's
+    own, is put back at its end, and stays.
 
     Examples
     --------

@@ -285,6 +285,17 @@ def test_another_choice_stands(tmp_path):
     assert in_new_process(code, tmp_path / "a") == ["Another", str(DATA.sum())]
 
 
+def test_a_block_around_the_import_ends_with_what_was_before_it(tmp_path):
+    """As the documentation says, since zarr puts back what it noted at the block's beginning."""
+    make(tmp_path / "a")
+    zarrs_own = f"{BatchedCodecPipeline.__module__}.BatchedCodecPipeline"
+    code = (
+        f"import zarr\nwith zarr.config.set({{'codec_pipeline.path': {zarrs_own!r}}}):\n"
+        f"    import flaccodec.zarr\n{SHOW}"
+    )
+    assert in_new_process(code, tmp_path / "a") == ["BatchedCodecPipeline", str(DATA.sum())]
+
+
 def test_programs_without_flac_keep_their_configuration(tmp_path):
     zarr.create_array(tmp_path / "a", data=DATA)
     code = f"{SHOW}\nprint(zarr.config.get('codec_pipeline.path'), 'flaccodec' in sys.modules)"
