@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import numpy as np
 
 try:
     import zarr
-    from zarr.codecs import ShardingCodec
+    from zarr.codecs import ShardingCodec, TransposeCodec
     from zarr.core.codec_pipeline import BatchedCodecPipeline
     from zarr.core.common import concurrent_map
     from zarr.registry import register_pipeline
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from zarr.abc.codec import Codec
     from zarr.abc.store import ByteGetter
     from zarr.core.array_spec import ArraySpec
-    from zarr.core.buffer import NDBuffer
+    from zarr.core.buffer import Buffer, NDBuffer
     from zarr.core.indexing import SelectorTuple
 
     Entry = tuple[ByteGetter, ArraySpec, SelectorTuple, SelectorTuple, bool]
@@ -63,6 +63,10 @@ class LocatingCodecPipeline(BatchedCodecPipeline):
 
     Filters, compressors and shards have FlacCodec encode and decode chunks without being told
     which, and so does zarr where it writes a part of one.
+
+    Filters get chunks in C order. zarr hands them over as they lie in memory, and those of
+    numcodecs that flatten them (Delta, FixedScaleOffset) take samples in that order, but give
+    them back in C order: in others, as behind a transposition, they would be mixed up.
     """
 
     async def read_batch(self, batch_info: Iterable[Entry], *args: Any, **kwargs: Any) -> Any:
@@ -77,6 +81,20 @@ class LocatingCodecPipeline(BatchedCodecPipeline):
         batch = list(batch_info)
         with self._located(batch):
             await super().write_batch(batch, *args, **kwargs)
+
+    async def encode_batch(
+        self, chunk_arrays_and_specs: Iterable[tuple[NDBuffer | None, ArraySpec]]
+    ) -> Iterable[Buffer | None]:
+        """Encode chunks; zarr's documentation explains."""
+        batch = list(chunk_arrays_and_specs)
+        for codec in self.array_array_codecs:
+            if not isinstance(codec, TransposeCodec):  # it only changes the view
+                batch = [(_in_c_order(chunk, spec), spec) for chunk, spec in batch]
+            chunks = await codec.encode(batch)
+            specs = [codec.resolve_metadata(spec) for _, spec in batch]
+            batch = list(zip(chunks, specs, strict=True))
+        behind_filters = replace(self, array_array_codecs=())
+        return await super(LocatingCodecPipeline, behind_filters).encode_batch(batch)
 
     def _located(self, batch: list[Any]) -> AbstractContextManager[None]:
         what = "shard" if isinstance(self.array_bytes_codec, ShardingCodec) else "chunk"
@@ -172,6 +190,13 @@ def _holds_flac(codec: Codec) -> bool:
     if isinstance(codec, ShardingCodec):
         return any(map(_holds_flac, codec.codecs))
     return isinstance(codec, DecodesInto)
+
+
+def _in_c_order(chunk: NDBuffer | None, chunk_spec: ArraySpec) -> NDBuffer | None:
+    array = None if chunk is None else chunk.as_ndarray_like()
+    if not isinstance(array, np.ndarray) or array.flags.c_contiguous:
+        return chunk
+    return chunk_spec.prototype.nd_buffer.from_numpy_array(array.copy(order="C"))
 
 
 def _place(

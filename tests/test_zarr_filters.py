@@ -61,12 +61,30 @@ def write_and_read(data, serializer, filters, order, **options):
 @pytest.mark.parametrize("written", ["C", "F"])
 @pytest.mark.parametrize("order", ["C", "F"])
 @pytest.mark.parametrize("name", FILTERS)
-def test_any_filter_gives_what_it_gives_before_bytes(name, order, written):
+def test_any_filter_gives_what_it_gives_before_bytes(name, order, written, pipeline):
     data, filters = FILTERS[name]
-    data = np.asarray(data, order=written)
-    wanted = write_and_read(data, BytesCodec(), filters, order)
-    got = write_and_read(data, FlacCodec(frame_size=64), filters, order)
+    laid_out = np.asarray(data, order=written)
+    got = write_and_read(laid_out, FlacCodec(frame_size=64), filters, order)
+    if pipeline.endswith(".BatchedCodecPipeline"):
+        wanted = write_and_read(laid_out, BytesCodec(), filters, order)
+    else:  # where order is F, zarr's own mixes up what filters have flattened
+        wanted = write_and_read(data, BytesCodec(), filters, "C")
     assert same_bits(got, wanted)
+
+
+@pytest.mark.parametrize("written", ["C", "F"])
+@pytest.mark.parametrize("order", ["C", "F"])
+@pytest.mark.parametrize("shards", [None, (4, 400)])
+def test_differences_along_a_transposed_axis(order, written, shards, pipeline):
+    filters = [TransposeCodec(order=(1, 0)), numcodec("delta", dtype="<i4")]
+    laid_out = np.asarray(WALK, order=written)
+    got = write_and_read(laid_out, FlacCodec(), filters, order, shards=shards)
+    if pipeline.endswith(".BatchedCodecPipeline"):
+        wanted = write_and_read(laid_out, BytesCodec(), filters, order, shards=shards)
+    else:  # zarr's own mixes them up where a part is written
+        wanted = WALK.copy()
+        wanted[1:5, 30:300] = WALK[:4, 10:280]
+    np.testing.assert_array_equal(got, wanted)
 
 
 @pytest.mark.parametrize("shards", [None, (6, 400)])
