@@ -8,7 +8,7 @@ import mmap
 import os
 import sys
 import threading
-from typing import TYPE_CHECKING, Any, Literal, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 
@@ -30,9 +30,7 @@ CAN_KEEP = all(hasattr(mmap, name) for name in ("MADV_FREE", "MADV_HUGEPAGE", "M
 """Whether the system takes memory back when it needs it, and not before: Linux."""
 
 
-def empty(
-    shape: tuple[int, ...], dtype: npt.DTypeLike, order: Literal["C", "F"] = "C"
-) -> npt.NDArray[Any]:
+def empty(shape: tuple[int, ...], dtype: npt.DTypeLike) -> npt.NDArray[Any]:
     """Make an array for a result, as `numpy.empty` does.
 
     A system clears every page that it gives a process. For a large result that takes half as
@@ -45,13 +43,11 @@ def empty(
     ----------
     shape : tuple of int
     dtype : dtype
-    order : {'C', 'F'}
-        Which axis is contiguous: the last, or the first.
 
     Returns
     -------
     ndarray
-        Writeable, with unspecified values. One of `LEAST` bytes or more does
+        In C order, writeable, with unspecified values. One of `LEAST` bytes or more does
         not own its memory (``flags.owndata``).
 
     Raises
@@ -62,9 +58,7 @@ def empty(
     nbytes = math.prod(shape) * dtype.itemsize
     memory = _take(nbytes) if CAN_KEEP and LEAST <= nbytes <= sys.maxsize else None
     if memory is None:
-        return np.empty(shape, dtype=dtype, order=order)
-    if order == "F":
-        return np.asarray(_Block(memory, shape[::-1], dtype)).T
+        return np.empty(shape, dtype=dtype)
     # A view, since the array itself could not be made writeable again (setflags).
     return np.asarray(_Block(memory, shape, dtype)).view()
 
