@@ -79,7 +79,7 @@ def read(array: Any, part: Block) -> npt.NDArray[Any]:
         Some of it is masked, or it has another dtype than the array, as variables of netCDF4
         that are scaled.
     """
-    block = array[part if len(part) > 1 else part[0]]
+    block = array[part[0] if len(part) == 1 else part]
     if hasattr(block, "__dask_graph__"):
         block = block.compute()  # np.asarray would do so, and drop the mask
     if np.ma.is_masked(block):

@@ -110,7 +110,8 @@ def check_dtype(dtype: npt.DTypeLike) -> np.dtype[Any]:
         Where it cannot; the message says what to do instead.
     """
     dtype = np.dtype(dtype)
-    if dtype.newbyteorder("=").name in _DTYPE_CODES:
+    # Not all dtypes have a byte order to change: numpy's strings of variable length raise.
+    if dtype.kind in "iuf" and dtype.newbyteorder("=").name in _DTYPE_CODES:
         return dtype
     raise UnsupportedDtypeError(
         f"dtype must be one of {', '.join(_DTYPE_CODES)}. Got {dtype}: {_advice(dtype)}."

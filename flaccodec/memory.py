@@ -8,7 +8,7 @@ import mmap
 import os
 import sys
 import threading
-from typing import TYPE_CHECKING, Any, Literal, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 
@@ -30,9 +30,7 @@ CAN_KEEP = all(hasattr(mmap, name) for name in ("MADV_FREE", "MADV_HUGEPAGE", "M
 """Whether the system takes memory back when it needs it, and not before: Linux."""
 
 
-def empty(
-    shape: tuple[int, ...], dtype: npt.DTypeLike, order: Literal["C", "F"] = "C"
-) -> npt.NDArray[Any]:
+def empty(shape: tuple[int, ...], dtype: npt.DTypeLike) -> npt.NDArray[Any]:
     """Make an array for a result, as `numpy.empty` does.
 
     A system clears every page that it gives a process. For a large result that takes half as
@@ -45,13 +43,11 @@ def empty(
     ----------
     shape : tuple of int
     dtype : dtype
-    order : {'C', 'F'}
-        Which axis is contiguous: the last, or the first.
 
     Returns
     -------
     ndarray
-        Writeable, with unspecified values. One of `LEAST` bytes or more does
+        In C order, writeable, with unspecified values. One of `LEAST` bytes or more does
         not own its memory (``flags.owndata``).
 
     Raises
@@ -62,9 +58,7 @@ def empty(
     nbytes = math.prod(shape) * dtype.itemsize
     memory = _take(nbytes) if CAN_KEEP and LEAST <= nbytes <= sys.maxsize else None
     if memory is None:
-        return np.empty(shape, dtype=dtype, order=order)
-    if order == "F":
-        return np.asarray(_Block(memory, shape[::-1], dtype)).T
+        return np.empty(shape, dtype=dtype)
     # A view, since the array itself could not be made writeable again (setflags).
     return np.asarray(_Block(memory, shape, dtype)).view()
 
@@ -107,9 +101,12 @@ if hasattr(os, "register_at_fork"):
 
 def _take(nbytes: int) -> mmap.mmap | None:
     """Return a block that waits or a new one; None if there is no memory even without those."""
+    global _waiting
     memory = _take_waiting(nbytes) or _map(nbytes)
     if memory is None:
-        _waiting.clear()  # a process may be held to an amount of memory, waiting or not
+        # A process may be held to an amount of memory, waiting or not. A new list, since another
+        # thread may be at the old one.
+        _waiting = []
         memory = _map(nbytes)
     return memory
 
@@ -118,9 +115,10 @@ def _take_waiting(nbytes: int) -> mmap.mmap | None:
     if not _lock.acquire(blocking=False):
         return None
     try:
-        for place, memory in enumerate(_waiting):
+        waiting = _waiting
+        for place, memory in enumerate(waiting):
             if nbytes <= len(memory) <= nbytes + nbytes // SPARE:
-                return _waiting.pop(place)
+                return waiting.pop(place)
         return None
     finally:
         _lock.release()
@@ -142,8 +140,9 @@ def _leave(memory: mmap.mmap) -> None:
         return
     try:
         memory.madvise(mmap.MADV_FREE)
-        _waiting.append(memory)
-        while sum(map(len, _waiting)) > MOST_KEPT:
-            del _waiting[0]
+        waiting = _waiting
+        waiting.append(memory)
+        while sum(map(len, waiting)) > MOST_KEPT:
+            del waiting[0]
     finally:
         _lock.release()

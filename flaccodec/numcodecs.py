@@ -116,8 +116,8 @@ class Flac(Codec):  # type: ignore[misc]
         Returns
         -------
         ndarray
-            The samples in one axis, in the order and byte order in which they lay in the
-            memory of the array that was encoded; or `out`.
+            The samples in one axis, in the byte order of the array that was encoded; in its
+            memory's order where it was contiguous, C or Fortran, else in C order. Or `out`.
 
         Raises
         ------

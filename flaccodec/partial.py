@@ -8,11 +8,12 @@ same.
 
 A chunk may be written anew between two requests. The index holds a part of each
 frame's CRC, so frames that are not of the same writing as their index are noticed,
-and the read starts again.
+and the whole chunk is fetched with one request.
 """
 
 from __future__ import annotations
 
+import os
 import threading
 import weakref
 from collections import OrderedDict
@@ -95,6 +96,16 @@ class IndexCache:
 index_cache = IndexCache()
 
 
+def _begin_in_child() -> None:
+    """Another thread may have been at a change, with the lock, when the process was forked."""
+    global index_cache
+    index_cache = IndexCache(index_cache.max_bytes)
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_begin_in_child)
+
+
 class _Changed(Exception):  # noqa: N818 - not an error: the caller starts again
     """The chunk is not the one whose index was remembered."""
 
@@ -128,6 +139,11 @@ class ChunkReader:
         """Fetch all of the chunk; None where there is none."""
         return await self._get(None)
 
+    async def whole_parts(self) -> Parts | None:
+        """Fetch all of the chunk with one request; None where there is none."""
+        chunk = await self.whole()
+        return None if chunk is None else (chunk, [(0, chunk)])
+
     async def parts(self, plan: ReadPlan, head_bound: int) -> Parts | None:
         """Fetch what a plan needs.
 
@@ -146,7 +162,7 @@ class ChunkReader:
             return await self._remembered_parts(plan) or await self._unknown_parts(plan, head_bound)
         except NotImplementedError:
             # A store without ranged reads.
-            return await self._whole_parts()
+            return await self.whole_parts()
 
     async def _remembered_parts(self, plan: ReadPlan) -> Parts | None:
         assert isinstance(self._byte_getter, StorePath)
@@ -161,7 +177,13 @@ class ChunkReader:
         return index.head, pieces
 
     async def _unknown_parts(self, plan: ReadPlan, head_bound: int) -> Parts | None:
-        head = await self._get((0, head_bound))
+        try:
+            head = await self._get((0, head_bound))
+        except NotImplementedError:
+            raise
+        except Exception:
+            # Of a chunk of no bytes some stores cannot give a range. Other errors will come again.
+            return await self.whole_parts()
         if head is None:
             return None
         header = core.read_header(head)
@@ -176,14 +198,10 @@ class ChunkReader:
         try:
             pieces = await self._fetch(needed_ranges(index, plan))
         except _Changed:
-            return await self._whole_parts()
+            return await self.whole_parts()
         assert isinstance(self._byte_getter, StorePath)
         index_cache.put(self._byte_getter, index)
         return index.head, pieces
-
-    async def _whole_parts(self) -> Parts | None:
-        chunk = await self.whole()
-        return None if chunk is None else (chunk, [(0, chunk)])
 
     async def _fetch_unchanged(self, index: ChunkIndex, ranges: Ranges) -> list[Piece]:
         """Fetch ranges and the header, if that is still the index's.
@@ -219,6 +237,3 @@ class ChunkReader:
         """Forget what is remembered of the chunk."""
         if isinstance(self._byte_getter, StorePath):
             index_cache.drop(self._byte_getter)
-
-    def __str__(self) -> str:
-        return str(self._byte_getter) if isinstance(self._byte_getter, StorePath) else "in a shard"

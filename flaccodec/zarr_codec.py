@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -16,14 +17,14 @@ except ImportError as error:
     raise ImportError("flaccodec.FlacCodec needs zarr: pip install 'flaccodec[zarr]'") from error
 
 from flaccodec import core, memory
-from flaccodec.exceptions import ConfigurationError, CorruptChunkError, FlacCodecError
+from flaccodec.exceptions import ConfigurationError, CorruptChunkError
 from flaccodec.options import CodecOptions
 from flaccodec.partial import ChunkReader
 from flaccodec.selection import is_empty, plan_read, total_frames
 from flaccodec.threads import resolve_threads
+from flaccodec.zarr_places import located
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from typing import Self
 
     import numpy.typing as npt
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from zarr.core.common import JSON
     from zarr.core.dtype.wrapper import TBaseDType, TBaseScalar, ZDType
 
+    from flaccodec.partial import Parts
     from flaccodec.selection import ReadPlan
 
 __all__ = ["FlacCodec"]
@@ -176,15 +178,16 @@ class FlacCodec(ArrayBytesCodec, ArrayBytesCodecPartialDecodeMixin, metaclass=_S
     # -- whole chunks ----------------------------------------------------------------
 
     def _encode_sync(self, chunk_data: NDBuffer, chunk_spec: ArraySpec) -> Buffer | None:
-        array = chunk_data.as_numpy_array()
+        array = _as_specified(chunk_data.as_numpy_array(), chunk_spec)
         chunk = self.options.encode(
             array, fill_value=chunk_spec.fill_value, num_threads=resolve_threads(None, 1)
         )
         return chunk_spec.prototype.buffer.from_bytes(chunk.data)
 
     def _decode_sync(self, chunk_data: Buffer, chunk_spec: ArraySpec) -> NDBuffer:
-        dtype = chunk_spec.dtype.to_native_dtype()
-        out = memory.empty(chunk_spec.shape, dtype, chunk_spec.order)
+        # In C order whatever the array's is, as zarr's BytesCodec has it: filters that flatten
+        # take the samples as they lie in memory.
+        out = memory.empty(chunk_spec.shape, chunk_spec.dtype.to_native_dtype())
         chunk = np.frombuffer(chunk_data.as_numpy_array(), dtype=np.uint8)
         _decode_whole(chunk, out)
         return chunk_spec.prototype.nd_buffer.from_numpy_array(out)
@@ -215,7 +218,7 @@ class FlacCodec(ArrayBytesCodec, ArrayBytesCodecPartialDecodeMixin, metaclass=_S
         chunk = await reader.whole()
         if chunk is None:
             return False
-        with _located(reader):
+        with located([byte_getter]):
             await asyncio.to_thread(_decode_whole, chunk, out)
         return True
 
@@ -230,20 +233,27 @@ class FlacCodec(ArrayBytesCodec, ArrayBytesCodecPartialDecodeMixin, metaclass=_S
     async def _decode_partial_single(
         self, byte_getter: ByteGetter, selection: Any, chunk_spec: ArraySpec
     ) -> NDBuffer | None:
+        with located([byte_getter]):
+            return await self._read(
+                ChunkReader(byte_getter, chunk_spec.prototype), selection, chunk_spec
+            )
+
+    async def _read(
+        self, reader: ChunkReader, selection: Any, chunk_spec: ArraySpec
+    ) -> NDBuffer | None:
         shape, itemsize = chunk_spec.shape, chunk_spec.dtype.to_native_dtype().itemsize
-        reader = ChunkReader(byte_getter, chunk_spec.prototype)
         if len(shape) == 0 or is_empty(selection, shape):
             return await self._read_whole(reader, selection, chunk_spec)
         plan = plan_read(selection, shape, self.frame_size, itemsize)
         if plan.is_whole and plan.samples is None and plan.selection == ():
             return await self._read_whole(reader, (), chunk_spec)
-        with _located(reader):
-            try:
-                return await self._read_plan(reader, plan, chunk_spec)
-            except CorruptChunkError:
-                # The chunk may have been rewritten between two requests.
-                reader.forget()
-                return await self._read_plan(reader, plan, chunk_spec)
+        try:
+            parts = await self._fetch(reader, plan, chunk_spec)
+            return await _decode_parts(parts, plan, chunk_spec)
+        except CorruptChunkError:
+            # The chunk may have been rewritten between two requests, and may be again.
+            reader.forget()
+            return await _decode_parts(await reader.whole_parts(), plan, chunk_spec)
 
     async def _read_whole(
         self, reader: ChunkReader, selection: Any, chunk_spec: ArraySpec
@@ -252,30 +262,54 @@ class FlacCodec(ArrayBytesCodec, ArrayBytesCodecPartialDecodeMixin, metaclass=_S
         if chunk is None:
             return None
         buffer = chunk_spec.prototype.buffer.from_bytes(chunk.data)
-        with _located(reader):
-            decoded = await self._decode_single(buffer, chunk_spec)
+        decoded = await self._decode_single(buffer, chunk_spec)
         return decoded[selection]
 
-    async def _read_plan(
+    async def _fetch(
         self, reader: ChunkReader, plan: ReadPlan, chunk_spec: ArraySpec
-    ) -> NDBuffer | None:
+    ) -> Parts | None:
         first, last = plan.frames(self.frame_size)
         most = 2 * int((last - first + 1).sum()) >= total_frames(chunk_spec.shape, self.frame_size)
         if most or reader.in_memory:
-            chunk = await reader.whole()
-            parts = None if chunk is None else (chunk, [(0, chunk)])
-        else:
-            dtype, shape = chunk_spec.dtype.to_native_dtype(), chunk_spec.shape
-            bound = core.head_bound(dtype, shape, self.frame_size)
-            parts = await reader.parts(plan, bound)
-        if parts is None:
-            return None
-        picked = await asyncio.to_thread(_decode_plan, *parts, plan, chunk_spec)
-        return chunk_spec.prototype.nd_buffer.from_numpy_array(picked)
+            return await reader.whole_parts()
+        dtype, shape = chunk_spec.dtype.to_native_dtype(), chunk_spec.shape
+        return await reader.parts(plan, core.head_bound(dtype, shape, self.frame_size))
+
+
+def _as_specified(array: npt.NDArray[Any], chunk_spec: ArraySpec) -> npt.NDArray[Any]:
+    """Return what comes from filters as the chunk that it is to be read as.
+
+    Filters of numcodecs flatten chunks (Delta), or hand over the bits of floats as integers
+    (BitRound), which zarr's BytesCodec does not notice.
+
+    Raises
+    ------
+    ConfigurationError
+        It has more samples or fewer, or larger ones or smaller.
+    """
+    dtype = chunk_spec.dtype.to_native_dtype()
+    if array.size != math.prod(chunk_spec.shape) or array.itemsize != dtype.itemsize:
+        raise ConfigurationError(
+            "filters must hand over chunks of the dtype and shape that zarr expects of them, "
+            f"{dtype} and {chunk_spec.shape}. Got {array.dtype} and {array.shape}, which could "
+            "not be read back: choose another filter, or another dtype for it."
+        )
+    if array.dtype.kind != dtype.kind:
+        array = array.view(dtype.newbyteorder(array.dtype.byteorder))
+    return array if array.shape == chunk_spec.shape else array.reshape(chunk_spec.shape)
 
 
 def _decode_whole(chunk: npt.NDArray[np.uint8], out: npt.NDArray[Any]) -> None:
     core.decode_chunk(chunk, out, num_threads=resolve_threads(None, 1))
+
+
+async def _decode_parts(
+    parts: Parts | None, plan: ReadPlan, chunk_spec: ArraySpec
+) -> NDBuffer | None:
+    if parts is None:
+        return None
+    picked = await asyncio.to_thread(_decode_plan, *parts, plan, chunk_spec)
+    return chunk_spec.prototype.nd_buffer.from_numpy_array(picked)
 
 
 def _decode_plan(
@@ -289,17 +323,6 @@ def _decode_plan(
     compact = memory.empty(plan.compact_shape, dtype)
     core.decode_spans(head, pieces, plan.spans, compact, num_threads=resolve_threads(None, 1))
     return plan.pick(compact)
-
-
-@contextlib.contextmanager
-def _located(reader: ChunkReader) -> Iterator[None]:
-    """Add the place of a chunk to what is raised inside."""
-    try:
-        yield
-    except FlacCodecError as error:
-        message, *rest = error.args
-        error.args = (f"chunk {reader}: {message}", *rest)
-        raise
 
 
 with contextlib.suppress(ImportError):  # should zarr move its pipeline, it reads with its own

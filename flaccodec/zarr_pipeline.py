@@ -2,30 +2,34 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import numpy as np
 
 try:
     import zarr
+    from zarr.codecs import ShardingCodec, TransposeCodec
     from zarr.core.codec_pipeline import BatchedCodecPipeline
+    from zarr.core.common import concurrent_map
     from zarr.registry import register_pipeline
 except ImportError as error:
     raise ImportError(
         "flaccodec.zarr_pipeline needs zarr: pip install 'flaccodec[zarr]'"
     ) from error
 
+from flaccodec.zarr_places import located
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from contextlib import AbstractContextManager
 
     import numpy.typing as npt
     from zarr.abc.codec import Codec
     from zarr.abc.store import ByteGetter
     from zarr.core.array_spec import ArraySpec
-    from zarr.core.buffer import NDBuffer
+    from zarr.core.buffer import Buffer, NDBuffer
     from zarr.core.indexing import SelectorTuple
 
     Entry = tuple[ByteGetter, ArraySpec, SelectorTuple, SelectorTuple, bool]
@@ -54,18 +58,65 @@ class DecodesInto(Protocol):
 
 
 @dataclass(frozen=True)
-class FlacCodecPipeline(BatchedCodecPipeline):
+class LocatingCodecPipeline(BatchedCodecPipeline):
+    """zarr's own codec pipeline, whose errors of flaccodec name the chunk, or the shard.
+
+    Filters, compressors and shards have FlacCodec encode and decode chunks without being told
+    which, and so does zarr where it writes a part of one.
+
+    Filters get chunks in C order. zarr hands them over as they lie in memory, and those of
+    numcodecs that flatten them (Delta, FixedScaleOffset) take samples in that order, but give
+    them back in C order: in others, as behind a transposition, they would be mixed up.
+    """
+
+    async def read_batch(self, batch_info: Iterable[Entry], *args: Any, **kwargs: Any) -> Any:
+        """Read chunks into an array; zarr's documentation explains."""
+        batch = list(batch_info)
+        with self._located(batch):
+            read: Any = super().read_batch
+            return await read(batch, *args, **kwargs)
+
+    async def write_batch(self, batch_info: Iterable[Any], *args: Any, **kwargs: Any) -> None:
+        """Write chunks of an array; zarr's documentation explains."""
+        batch = list(batch_info)
+        with self._located(batch):
+            await super().write_batch(batch, *args, **kwargs)
+
+    async def encode_batch(
+        self, chunk_arrays_and_specs: Iterable[tuple[NDBuffer | None, ArraySpec]]
+    ) -> Iterable[Buffer | None]:
+        """Encode chunks; zarr's documentation explains."""
+        batch = list(chunk_arrays_and_specs)
+        for codec in self.array_array_codecs:
+            if not isinstance(codec, TransposeCodec):  # it only changes the view
+                batch = [(_in_c_order(chunk, spec), spec) for chunk, spec in batch]
+            chunks = await codec.encode(batch)
+            specs = [codec.resolve_metadata(spec) for _, spec in batch]
+            batch = list(zip(chunks, specs, strict=True))
+        behind_filters = replace(self, array_array_codecs=())
+        return await super(LocatingCodecPipeline, behind_filters).encode_batch(batch)
+
+    def _located(self, batch: list[Any]) -> AbstractContextManager[None]:
+        what = "shard" if isinstance(self.array_bytes_codec, ShardingCodec) else "chunk"
+        return located([byte_getter for byte_getter, *_ in batch], what)
+
+
+@dataclass(frozen=True)
+class FlacCodecPipeline(LocatingCodecPipeline):
     """A codec pipeline that decodes FLAC chunks where they belong in what is read.
 
     zarr's own pipeline decodes each chunk to memory of its own, and copies it to its place on
     one thread. This one decodes a chunk that is read whole right there, in as many threads as
     zarr has chunks under way. Parts of chunks, and writing, are left to zarr's; so are arrays
-    of other codecs, which get zarr's own pipeline from here.
+    with filters, compressors or shards, and those of other codecs, which get zarr's own pipeline
+    from here. Errors name the chunk in all that hold FLAC.
 
     zarr reads with it once `FlacCodec` is imported, which it does by itself where an array has
     one, unless ``codec_pipeline.path`` in zarr's configuration has another than its default, or
     ``ZARR_CODEC_PIPELINE__PATH`` is set. To have the default, zarr's own, choose it after that
-    import: zarr does not tell a default from the same by choice.
+    import: zarr does not tell a default from the same by choice. Import it outside of a ``with
+    zarr.config.set(...)`` that chooses a pipeline, too: what was there before that block, zarr's
+    own, is put back at its end, and stays.
 
     Examples
     --------
@@ -85,12 +136,13 @@ class FlacCodecPipeline(BatchedCodecPipeline):
     def from_codecs(cls, codecs: Iterable[Codec], *, batch_size: int | None = None) -> Any:
         """Make a pipeline: this one where it makes a difference, else zarr's own."""
         own = BatchedCodecPipeline.from_codecs(codecs, batch_size=batch_size)
-        if not (own.supports_partial_decode and isinstance(own.array_bytes_codec, DecodesInto)):
+        if not _holds_flac(own.array_bytes_codec):
             return own
-        return cls(
-            array_array_codecs=(),
+        in_place = own.supports_partial_decode and isinstance(own.array_bytes_codec, DecodesInto)
+        return (cls if in_place else LocatingCodecPipeline)(
+            array_array_codecs=own.array_array_codecs,
             array_bytes_codec=own.array_bytes_codec,
-            bytes_bytes_codecs=(),
+            bytes_bytes_codecs=own.bytes_bytes_codecs,
             batch_size=own.batch_size,
         )
 
@@ -108,7 +160,11 @@ class FlacCodecPipeline(BatchedCodecPipeline):
             For each chunk, whether there was one: zarr 3.2 and later ask for it.
         """
         batch = list(batch_info)
-        statuses = await asyncio.gather(*(self._read_in_place(entry, out) for entry in batch))
+        statuses = await concurrent_map(
+            [(entry, out) for entry in batch],
+            self._read_in_place,
+            zarr.config.get("async.concurrency"),
+        )
         left = [entry for entry, status in zip(batch, statuses, strict=True) if status is None]
         if left:
             # Earlier zarrs return None, and look at nothing that is returned.
@@ -127,6 +183,20 @@ class FlacCodecPipeline(BatchedCodecPipeline):
             return PRESENT
         place[...] = chunk_spec.fill_value
         return MISSING
+
+
+def _holds_flac(codec: Codec) -> bool:
+    """Whether chunks are of a codec that decodes them in place, be it inside of shards."""
+    if isinstance(codec, ShardingCodec):
+        return any(map(_holds_flac, codec.codecs))
+    return isinstance(codec, DecodesInto)
+
+
+def _in_c_order(chunk: NDBuffer | None, chunk_spec: ArraySpec) -> NDBuffer | None:
+    array = None if chunk is None else chunk.as_ndarray_like()
+    if not isinstance(array, np.ndarray) or array.flags.c_contiguous:
+        return chunk
+    return chunk_spec.prototype.nd_buffer.from_numpy_array(array.copy(order="C"))
 
 
 def _place(

@@ -268,6 +268,7 @@ def test_arrays_without_samples_are_refused(shape):
         ("timedelta64[s]", "int64"),
         ("U3", "another codec"),
         ("S3", "another codec"),
+        (np.dtypes.StringDType(), "another codec"),
         ("O", "another codec"),
         ([("a", "i4")], "each field"),
     ],

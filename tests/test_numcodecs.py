@@ -46,6 +46,15 @@ def test_decoding_gives_back_the_memory_of_the_array(codec, array):
     assert bytes(raw) == array.tobytes(order="A")
 
 
+@pytest.mark.parametrize("cut", [np.s_[::2], np.s_[:, ::-1], np.s_[..., 1::2]], ids=str)
+@pytest.mark.parametrize("axes", [(0, 1, 2), (2, 1, 0), (1, 0, 2)], ids=str)
+def test_decoding_gives_c_order_where_an_array_is_not_contiguous(axes, cut):
+    array = np.arange(120, dtype="int16").reshape(4, 5, 6).transpose(axes)[cut]
+    assert not array.flags.forc
+    decoded = Flac().decode(Flac().encode(array))
+    np.testing.assert_array_equal(decoded, array.ravel(order="C"))
+
+
 @given(integer_arrays())
 def test_integers(array):
     decoded = Flac().decode(Flac().encode(array))

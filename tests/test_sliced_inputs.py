@@ -5,6 +5,7 @@ import h5py
 import netCDF4
 import numpy as np
 import pytest
+import xarray
 import zarr
 
 import flaccodec
@@ -61,3 +62,19 @@ def test_masks_of_nothing_are_no_masks(variable):
     stored = flaccodec.create_array({}, data=array)
     assert isinstance(stored, zarr.Array)
     np.testing.assert_array_equal(stored[...], SAMPLES)
+
+
+WITHOUT_AXES = {
+    "zarr": lambda value: zarr.create_array({}, data=value),
+    "dask": da.from_array,
+    "xarray": xarray.DataArray,
+    "numpy": np.asarray,
+}
+
+
+@pytest.mark.parametrize("make", WITHOUT_AXES.values(), ids=WITHOUT_AXES)
+def test_arrays_without_axes(make):
+    array = flaccodec.create_array({}, data=make(np.array(42, dtype="int16")))
+    assert array.shape == ()
+    assert array.dtype == np.int16
+    assert array[()] == 42

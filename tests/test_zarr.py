@@ -153,6 +153,7 @@ def test_format_2_is_sent_to_numcodecs():
         ("bool", {}, UnsupportedDtypeError),
         ("datetime64[s]", {}, UnsupportedDtypeError),
         ("U4", {}, UnsupportedDtypeError),
+        ("string", {}, UnsupportedDtypeError),
         ("int32", {"quanta": 0.1}, ConfigurationError),
         ("uint8", {"precision": 3}, ConfigurationError),
     ],

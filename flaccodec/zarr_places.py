@@ -1,0 +1,61 @@
+"""What errors call a chunk in a Zarr store, or in a shard."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import TYPE_CHECKING
+
+from zarr.storage import StorePath
+
+from flaccodec.exceptions import FlacCodecError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from zarr.abc.store import ByteGetter
+
+__all__ = ["located", "place_of"]
+
+
+def place_of(byte_getter: ByteGetter, what: str = "chunk") -> str:
+    """Say where a chunk is.
+
+    Parameters
+    ----------
+    byte_getter : zarr ByteGetter
+        What it is read from, or written to.
+    what : str
+        What to call it.
+
+    Returns
+    -------
+    str
+        With its address in a store, or, inside of a shard, its numbers there.
+    """
+    if isinstance(byte_getter, StorePath):
+        return f"{what} {byte_getter}"
+    # zarr's class for what is in a shard is not public: without the numbers, leave them out.
+    numbers = getattr(byte_getter, "chunk_coords", None)
+    at = "" if numbers is None else f" ({', '.join(map(str, numbers))})"
+    return f"inner {what}{at}"
+
+
+def _one_of(places: Sequence[str]) -> str:
+    return f"one of {len(places):,}, from {places[0]} to {places[-1]}"
+
+
+@contextlib.contextmanager
+def located(byte_getters: Sequence[ByteGetter], what: str = "chunk") -> Iterator[None]:
+    """Add the place of a chunk to what is raised inside, unless it has that already.
+
+    Of more than one chunk, the first and the last are named.
+    """
+    try:
+        yield
+    except FlacCodecError as error:
+        message, *rest = error.args
+        places = [place_of(byte_getter, what) for byte_getter in byte_getters]
+        if not message.startswith(tuple(f"{place}: " for place in places)):
+            one = places[0] if len(places) == 1 else _one_of(places)
+            error.args = (f"{one}: {message}", *rest)
+        raise
