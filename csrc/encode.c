@@ -188,7 +188,7 @@ static int scan_stream(encoding *e, int thread, int64_t stream, fc_error *error)
         scan_block(e, thread, stream, first, end, &more);
         fc_merge_stats(&all, &more);
     }
-    all.n_fill += e->options->stream_size - end;
+    fc_add_fill(&all, e->options->stream_size - end);
     return plan_stream(e, thread, stream, &all, error);
 }
 
@@ -219,7 +219,7 @@ static int scan_by_blocks(encoding *e, fc_error *error) {
         int64_t n_blocks = (e->scan_end + SCAN_BLOCK - 1) / SCAN_BLOCK;
         fc_run_jobs(e->n_threads, n_blocks, scan_one_block, NULL, e, error);
         for (int64_t i = 1; i < n_blocks; i++) fc_merge_stats(e->scans, e->scans + i);
-        e->scans->n_fill += size - e->scan_end;
+        fc_add_fill(e->scans, size - e->scan_end);
         if (plan_stream(e, 0, stream, e->scans, error)) return error->code;
     }
     return FC_OK;

@@ -284,6 +284,11 @@ void fc_merge_stats(fc_stats *a, const fc_stats *b) {
     a->n_fill = fill;
 }
 
+void fc_add_fill(fc_stats *stats, int64_t n) {
+    stats->n_other += n;
+    stats->n_fill += n;
+}
+
 #define FIND_LARGEST(type)                                                      \
     static int64_t largest_##type(const type *x, int64_t count) {               \
         int64_t best = -1;                                                      \

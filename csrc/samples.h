@@ -11,7 +11,7 @@
 typedef struct fc_stats {
     int64_t n;       /* samples that count */
     int64_t n_other; /* those that are not finite, or the fill value */
-    int64_t n_fill;  /* those of the fill value */
+    int64_t n_fill;  /* those of the fill value among these */
     int64_t lo, hi;  /* as ordered integers; see fc_scan_block */
     double min, max, mean, m2; /* m2: sum of squares about the mean */
 } fc_stats;
@@ -61,6 +61,9 @@ const void *fc_mask_fill(int dtype, int rule, double fill, const void *block, in
 
 /* Samples of a block but for the zeros that it ends in. */
 int64_t fc_count_to_zeros(int dtype, const void *block, int64_t count);
+
+/* Notes n samples more of the fill value. */
+void fc_add_fill(fc_stats *stats, int64_t n);
 
 /* Statistics of a block. For integers and lossless floats, lo and hi are
  * in the order of the values as 64-bit integers (uint64: minus 2**63). */

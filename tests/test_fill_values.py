@@ -115,6 +115,15 @@ def test_zeros_count_but_for_those_at_the_end():
         assert np.abs(got - x[:n]).max() <= 0.21
 
 
+@pytest.mark.parametrize("n", [1, 3])
+def test_zeros_at_the_end_behind_samples_that_are_not_finite(n):
+    x = np.zeros((n, 300))
+    x[:, :100] = np.nan
+    x[:, 40] = 7
+    chunk = encode_chunk(x, rule=QuantaRule.PRECISION, parameters=2, fill_value=0, num_threads=2)
+    np.testing.assert_array_equal(decode_chunk(chunk).reshape(x.shape), x)
+
+
 def test_shards(tmp_path):
     x = walk("float64", NETCDF)
     array = flaccodec.create_array(
@@ -152,11 +161,13 @@ def test_a_fill_value_on_the_grid_costs_no_more_than_other_samples():
     st.sampled_from([QuantaRule.GIVEN, QuantaRule.PRECISION, QuantaRule.RANGE]),
     st.sampled_from([1e37, -9999.0, 0.1, 0.0, np.nan, np.inf]),
     st.lists(st.integers(0, 10**6), max_size=40),
+    st.integers(0, 200),
     st.sampled_from([16, 4096]),
 )
-def test_any_fill_value_comes_back(array, rule, fill, places, frame_size):
+def test_any_fill_value_comes_back(array, rule, fill, places, kept, frame_size):
     fill = array.dtype.type(fill)
     array.flat[[place % array.size for place in places]] = fill
+    array[..., kept:] = fill
     finite = array[np.isfinite(array) & (array != fill)]
     largest = float(np.abs(finite).max()) if finite.size else 1.0
     parameters = {"parameters": 3 if rule is QuantaRule.PRECISION else largest / 1000 or 1.0}

@@ -43,6 +43,10 @@ static void fill(uint8_t *at, int dtype, int64_t n, int kind) {
         }
         memcpy(at + i * size, &bits, (size_t)size);
     }
+    if (draw() % 4 == 0) { /* ends in zeros, as chunks at the edge of an array */
+        int64_t left = (int64_t)(draw() % (uint64_t)n);
+        memset(at + left * size, 0, (size_t)((n - left) * size));
+    }
 }
 
 static void decode_everything(const uint8_t *chunk, int64_t size, const fc_expect *expect,
