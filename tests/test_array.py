@@ -388,6 +388,53 @@ def test_masks_of_any_shape(data):
 
 
 @pytest.mark.parametrize(
+    "key",
+    [
+        (slice(None), [0, 1], ..., 1),
+        (slice(None), [0, 1], ..., slice(5)),
+        (slice(None), [True, False, True], ..., 1),
+        ([0, 1], 2, ..., 3),
+        (..., [0, 1], 2, 3),
+        (slice(None), [0, 1], 2, ...),
+        (np.eye(4, 3, dtype=bool), ..., 3),
+    ],
+    ids=str,
+)
+def test_an_ellipsis_without_axes_sets_arrays_apart(key):
+    check_index(FlacArray.from_array(WALK), WALK, key)
+    five = WALK.reshape(2, 2, 3, 5, 100)
+    for long in ((slice(None), 0, ..., [0, 1], slice(7)), (0, [0, 1], ..., slice(2), [2, 0], 4)):
+        check_index(FlacArray.from_array(five), five, long)
+
+
+@st.composite
+def parts_of_a_key(draw, shape):
+    """Give each axis an integer, a slice or an array, or two of them a mask."""
+    parts, axis = [], 0
+    while axis < len(shape):
+        n = shape[axis]
+        kinds = [st.integers(-n, n - 1), st.slices(n)]
+        if axis < len(shape) - 1:
+            kinds.append(npst.arrays(np.int64, (2,), elements=st.integers(-n, n - 1)))
+            kinds.append(npst.arrays(bool, (n,)))
+        if axis < len(shape) - 2:
+            kinds.append(npst.arrays(bool, shape[axis : axis + 2]))
+        parts.append(draw(st.one_of(kinds)))
+        is_mask = isinstance(parts[-1], np.ndarray) and parts[-1].dtype == bool
+        axis += parts[-1].ndim if is_mask else 1
+    return parts
+
+
+@given(st.data())
+def test_an_ellipsis_in_place_of_any_axes_or_none(data):
+    array = np.arange(2 * 2 * 3 * 20).reshape(2, 2, 3, 20)
+    fa = FlacArray.from_array(array)
+    parts = data.draw(parts_of_a_key(array.shape))
+    for first, stop in itertools.combinations_with_replacement(range(len(parts) + 1), 2):
+        check_index(fa, array, (*parts[:first], ..., *parts[stop:]))
+
+
+@pytest.mark.parametrize(
     ("key", "message"),
     [
         (np.array([True, False]), r"axis 0 on .* \(4,\), in .* \(4, 3, 500\)\. Got .* \(2,\)"),
