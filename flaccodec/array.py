@@ -293,6 +293,14 @@ class FlacArray:
         Returns
         -------
         zarr.Array
+
+        Raises
+        ------
+        ConfigurationError
+            The array has no axes or is spread over MPI ranks, or options are not for it.
+        CorruptChunkError
+            A frame that is decoded is damaged. Whatever is raised while the array is filled, what
+            was made of it is removed.
         """
         from flaccodec.zarr_arrays import to_zarr
 
@@ -362,6 +370,8 @@ class FlacArray:
             The group has datasets of this layout's names.
         ConfigurationError
             Options are not of the layout, or the layout is none.
+        CorruptChunkError
+            A frame that is decoded is damaged. Whatever is raised, the group is as it was.
         """
         from flaccodec.group_arrays import streams_of
         from flaccodec.hdf5 import write_streams

@@ -13,9 +13,11 @@ from flaccodec.exceptions import ConfigurationError
 from flaccodec.hdf5_chunks import FlacChunks
 from flaccodec.hdf5_direct import read, write
 from flaccodec.hdf5_filter import Flac, name_of
+from flaccodec.hdf5_members import made_whole_or_not
 from flaccodec.options import CodecOptions
 from flaccodec.progress import check_progress
 from flaccodec.stream_chunks import (
+    check_chunk_shape,
     hold_whole_streams,
     options_for,
     span_streams,
@@ -38,13 +40,20 @@ def write_dataset(
     check_progress(progress)
     if fa.ndim == 0:
         raise ConfigurationError("a FlacArray without axes has no chunks: use create_dataset.")
-    dataset = group.create_dataset(
-        name,
-        shape=fa.shape,
-        dtype=fa.dtype,
-        chunks=chunk_shape or whole_stream_chunks(fa.shape),
-        compression=Flac(**options_for(fa).to_dict()),
-    )
+    check_chunk_shape("chunks", chunk_shape)
+    with made_whole_or_not(group, name):
+        dataset = group.create_dataset(
+            name,
+            shape=fa.shape,
+            dtype=fa.dtype,
+            chunks=chunk_shape or whole_stream_chunks(fa.shape),
+            compression=Flac(**options_for(fa).to_dict()),
+        )
+        _fill(fa, dataset, progress)
+    return dataset
+
+
+def _fill(fa: FlacArray, dataset: h5py.Dataset, progress: bool) -> None:
     chunks = FlacChunks.need(dataset)
     if hold_whole_streams(fa.shape, chunks.shape):
         for number, block in stream_chunks.blocks(fa.shape, chunks.shape, "write_hdf5", progress):
@@ -52,7 +61,6 @@ def write_dataset(
     else:
         for _, block in stream_chunks.blocks(fa.shape, chunks.shape, "write_hdf5", progress):
             write(dataset, fa[block], block)
-    return dataset
 
 
 def is_dataset(source: Any) -> bool:

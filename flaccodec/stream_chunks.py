@@ -16,6 +16,7 @@ from flaccodec import core
 from flaccodec.array import FlacArray
 from flaccodec.compress import choose_threads
 from flaccodec.core import QuantaRule
+from flaccodec.exceptions import ConfigurationError
 from flaccodec.options import CodecOptions
 from flaccodec.progress import track
 
@@ -47,6 +48,22 @@ def whole_stream_chunks(shape: Sequence[int], samples: int = CHUNK_SAMPLES) -> t
         chunks.insert(0, size)
         left = left // size if size == n else 1
     return (*chunks, shape[-1])
+
+
+def check_chunk_shape(name: str, chunks: Any) -> None:
+    """Check that no chunk is without samples; what else is wrong zarr and h5py find.
+
+    Raises
+    ------
+    ConfigurationError
+        A size is less than 1; the message has the argument's name.
+    """
+    sizes = chunks if isinstance(chunks, tuple | list) else (chunks,)
+    if any(isinstance(n, int | np.integer) and n < 1 for n in sizes):
+        raise ConfigurationError(
+            f"{name} must be 1 or more along each axis. Got {name}={chunks!r}: leave it out for "
+            "chunks of whole streams."
+        )
 
 
 def span_streams(shape: Sequence[int], chunks: Sequence[int]) -> bool:

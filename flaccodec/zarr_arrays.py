@@ -16,12 +16,14 @@ from flaccodec.exceptions import ConfigurationError
 from flaccodec.options import CodecOptions
 from flaccodec.progress import check_progress
 from flaccodec.stream_chunks import (
+    check_chunk_shape,
     hold_whole_streams,
     options_for,
     span_streams,
     whole_stream_chunks,
 )
 from flaccodec.zarr_codec import FlacCodec
+from flaccodec.zarr_removal import Place
 from flaccodec.zarr_shards import has_usual_index, join_shard, parts, split_shard
 
 if TYPE_CHECKING:
@@ -81,16 +83,31 @@ def to_zarr(
             raise ConfigurationError(f"{name} comes from the FlacArray. Got {name}= as well.")
     kwargs.setdefault("chunks", whole_stream_chunks(fa.shape))
     kwargs.setdefault("compressors", None)
+    for name in ("chunks", "shards"):  # zarr makes arrays of such chunks, and cannot fill them
+        check_chunk_shape(name, kwargs.get(name))
     codec = FlacCodec(**options_for(fa).to_dict())
-    array = zarr.create_array(store, shape=fa.shape, dtype=fa.dtype, serializer=codec, **kwargs)
+    place = Place.of(
+        store,
+        kwargs.pop("name", None),
+        kwargs.pop("storage_options", None),
+        kwargs.get("overwrite", False),
+    )
+    array = zarr.create_array(
+        place.store_path, shape=fa.shape, dtype=fa.dtype, serializer=codec, **kwargs
+    )
+    with place.filling():
+        _fill(fa, array, progress)
+    return array
+
+
+def _fill(fa: FlacArray, array: zarr.Array[Any], progress: bool) -> None:
     is_ours = is_plain(array) or is_sharded(array)
     if is_ours and hold_whole_streams(fa.shape, array.chunks):
         _move_out(fa, array, progress)
-    else:
-        step = array.shards or array.chunks
-        for _, block in stream_chunks.blocks(fa.shape, step, "to_zarr", progress):
-            array[block] = fa[block]
-    return array
+        return
+    step = array.shards or array.chunks
+    for _, block in stream_chunks.blocks(fa.shape, step, "to_zarr", progress):
+        array[block] = fa[block]
 
 
 def _move_out(fa: FlacArray, array: zarr.Array[Any], progress: bool) -> None:

@@ -185,3 +185,31 @@ def test_damage_names_dataset_and_chunk(file):
     file["x"].id.write_direct_chunk((2, 0, 0), b"damaged")
     with pytest.raises(CorruptChunkError, match=r"/x of .*, chunk at \(2, 0, 0\): "):
         FlacArray.read_hdf5(file, name="x")
+
+
+@pytest.mark.parametrize("name", ["x", "inner/deep/x"])
+def test_what_could_not_be_written_is_not_there(file, name):
+    damaged = bytearray(ARRAYS["integers"].to_chunk())
+    damaged[-5] ^= 1
+    fa = FlacArray.from_chunk(bytes(damaged), WALK.shape)
+    file.create_group("other")
+    with pytest.raises(CorruptChunkError, match="stream 23"):
+        fa.write_hdf5(file, name=name, layout="chunks", chunks=(1, 6, 300))
+    assert list(file) == ["other"]
+    with pytest.raises(ValueError, match="greater than data shape"):
+        fa.write_hdf5(file, name=name, layout="chunks", chunks=(9, 6, 300))
+    assert list(file) == ["other"]
+
+
+@pytest.mark.parametrize("chunks", [(1, 0, 700), (1, -1, 700), 0])
+def test_chunks_without_samples_are_refused(file, chunks):
+    with pytest.raises(ConfigurationError, match=r"1 or more along each axis\. Got chunks="):
+        ARRAYS["integers"].write_hdf5(file, name="x", layout="chunks", chunks=chunks)
+    assert list(file) == []
+
+
+def test_what_has_the_name_stays(file):
+    file["x"] = 5
+    with pytest.raises(ValueError, match="already exists"):
+        ARRAYS["integers"].write_hdf5(file, name="x", layout="chunks")
+    assert file["x"][()] == 5
