@@ -74,7 +74,7 @@ class FlacArray:
                 "FlacArray(other) copies a FlacArray; make one with FlacArray.from_array(array) "
                 f"or FlacArray.from_chunk(chunk). Got {type(other).__name__}."
             )
-        self._set(other._index, other._chunk.copy(), other._shape, other._level)
+        self._set(other._index, other._chunk.copy(), other._shape, other._level, other._fill_value)
         self._mpi = other._mpi
 
     def _set(
@@ -83,11 +83,13 @@ class FlacArray:
         chunk: npt.NDArray[np.uint8],
         shape: tuple[int, ...],
         level: int = core.DEFAULT_LEVEL,
+        fill_value: Any = None,
     ) -> None:
         self._index = index
         self._chunk = chunk
         self._shape = shape
         self._level = level
+        self._fill_value = fill_value
         self._mpi = None
 
     # -- making --------------------------------------------------------------------
@@ -206,6 +208,7 @@ class FlacArray:
         data: npt.NDArray[np.uint8],
         shape: tuple[int, ...] | None = None,
         level: int = core.DEFAULT_LEVEL,
+        fill_value: Any = None,
     ) -> Self:
         """Take in a chunk that nobody else writes to, without a copy; as `from_chunk`."""
         index = ChunkIndex.from_head(data)
@@ -219,13 +222,15 @@ class FlacArray:
                 f"streams of {streams[1]:,} samples."
             )
         new = cls.__new__(cls)
-        new._set(index, data, shape, level)
+        new._set(index, data, shape, level, fill_value)
         return new
 
     @classmethod
-    def _restore(cls, chunk: bytes, shape: tuple[int, ...], level: int) -> Self:
+    def _restore(
+        cls, chunk: bytes, shape: tuple[int, ...], level: int, fill_value: Any = None
+    ) -> Self:
         """Make what was pickled."""
-        return cls._own(np.frombuffer(chunk, dtype=np.uint8), shape, level)
+        return cls._own(np.frombuffer(chunk, dtype=np.uint8), shape, level, fill_value)
 
     @classmethod
     def _without_streams(
@@ -250,7 +255,7 @@ class FlacArray:
             raise EmptyArrayError("this rank has no streams, and so no chunk.")
         return self._chunk.tobytes()
 
-    def __reduce__(self) -> tuple[Any, tuple[bytes, tuple[int, ...], int]]:
+    def __reduce__(self) -> tuple[Any, tuple[bytes, tuple[int, ...], int, Any]]:
         """Pickle the streams; a communicator of one rank is left out, as it adds nothing."""
         if self._mpi is not None and self._mpi.comm.size > 1:
             raise TypeError(
@@ -258,7 +263,7 @@ class FlacArray:
                 "Pickle this rank's streams by themselves: "
                 "FlacArray.from_chunk(fa.to_chunk(), fa.shape)."
             )
-        return type(self)._restore, (self.to_chunk(), self._shape, self._level)
+        return type(self)._restore, (self.to_chunk(), self._shape, self._level, self._fill_value)
 
     def __dask_tokenize__(self) -> tuple[str, tuple[int, ...], npt.NDArray[np.uint8]]:
         return "FlacArray", self._shape, self._chunk
@@ -289,6 +294,8 @@ class FlacArray:
         **kwargs
             What `zarr.create_array` takes besides shape, dtype, data and codecs: ``name``,
             ``chunks``, ``shards``, ``attributes``, ``dimension_names``, ``overwrite`` and so on.
+            ``fill_value`` is by default that of the array that this one came from. With
+            another, samples that are no whole quanta are rounded where chunks are encoded anew.
 
         Returns
         -------
@@ -337,6 +344,7 @@ class FlacArray:
         name: str | None = None,
         layout: str = "flacarray",
         chunks: tuple[int, ...] | None = None,
+        fillvalue: Any = None,
         progress: bool = False,
     ) -> None:
         """Write to an HDF5 group.
@@ -359,6 +367,10 @@ class FlacArray:
             after chunk is decoded and encoded with `level`.
         chunks : tuple of int, optional
             Shape of a chunk, for layout "chunks".
+        fillvalue : scalar, optional
+            Of the new dataset, for layout "chunks". By default that of the array that this one
+            came from. With another, samples that are no whole quanta are rounded where chunks are
+            encoded anew.
         progress : bool
             Show a bar; needs tqdm.
 
@@ -380,10 +392,12 @@ class FlacArray:
         if layout not in ("flacarray", "chunks"):
             raise ConfigurationError(f'layout must be "flacarray" or "chunks". Got {layout!r}.')
         is_one = layout == "chunks"
-        if is_one != (name is not None) or (chunks is not None and not is_one):
+        has_options = chunks is not None or fillvalue is not None
+        if is_one != (name is not None) or (has_options and not is_one):
             raise ConfigurationError(
-                'layout="chunks" needs name= and may have chunks=, "flacarray" takes neither. '
-                f"Got layout={layout!r}, name={name!r}, chunks={chunks!r}."
+                'layout="chunks" needs name= and may have chunks= and fillvalue=, "flacarray" '
+                f"takes none of them. Got layout={layout!r}, name={name!r}, chunks={chunks!r}, "
+                f"fillvalue={fillvalue!r}."
             )
         over_ranks = self.mpi_comm is not None and self.mpi_comm.size > 1
         if over_ranks and is_one:
@@ -397,7 +411,7 @@ class FlacArray:
 
             write_flacarray(HDF5Door(), hgrp, self, "write_hdf5", progress)
         elif name is not None:
-            write_dataset(self, hgrp, name, chunks, progress)
+            write_dataset(self, hgrp, name, chunks, fillvalue, progress)
         else:
             write_streams(hgrp, streams_of(self, "write_hdf5", progress))
 
@@ -612,6 +626,16 @@ class FlacArray:
         That given to `from_array`; 5 where it is not known, as of a chunk.
         """
         return self._level
+
+    @property
+    def fill_value(self) -> Any:
+        """Fill value of the Zarr array or HDF5 dataset that the array came from; else None.
+
+        Where such an array has quanta, its samples of this value are exact, whether they are whole
+        quanta or not. They stay so in what `to_zarr` and `write_hdf5` make, which have the
+        fill value too unless they are given another.
+        """
+        return self._fill_value
 
     # -- compressed data ---------------------------------------------------------------
 

@@ -129,6 +129,7 @@ def join(
     chunks: Sequence[int],
     pieces: Iterable[tuple[Block, npt.NDArray[np.uint8] | None]],
     options: CodecOptions,
+    fill_value: Any,
 ) -> FlacArray | None:
     """Join chunks of whole streams, without decoding.
 
@@ -143,6 +144,8 @@ def join(
         None where it is missing.
     options : CodecOptions
         Those that the chunks came with.
+    fill_value : scalar or None
+        The array's, to be remembered.
 
     Returns
     -------
@@ -163,7 +166,8 @@ def join(
         header = core.read_header(chunk)
         if (header.frame_size, header.lossless) != (first.frame_size, first.lossless):
             return None
-    return FlacArray._own(core.gather_streams(fetched, picks), tuple(shape), options.level)
+    together = core.gather_streams(fetched, picks)
+    return FlacArray._own(together, tuple(shape), options.level, fill_value)
 
 
 def encode(
@@ -193,7 +197,8 @@ def encode(
                 num_threads=choose_threads(None),
             )
         )
-    return FlacArray._own(core.gather_streams(encoded, picks), tuple(shape), options.level)
+    together = core.gather_streams(encoded, picks)
+    return FlacArray._own(together, tuple(shape), options.level, fill_value)
 
 
 def _pick(

@@ -83,6 +83,8 @@ def to_zarr(
             raise ConfigurationError(f"{name} comes from the FlacArray. Got {name}= as well.")
     kwargs.setdefault("chunks", whole_stream_chunks(fa.shape))
     kwargs.setdefault("compressors", None)
+    if fa.fill_value is not None:
+        kwargs.setdefault("fill_value", fa.fill_value)
     for name in ("chunks", "shards"):  # zarr makes arrays of such chunks, and cannot fill them
         check_chunk_shape(name, kwargs.get(name))
     codec = FlacCodec(**options_for(fa).to_dict())
@@ -153,7 +155,12 @@ def from_zarr(array: zarr.Array[Any] | StoreLike, *, progress: bool = False) -> 
 
 def _move_in(array: zarr.Array[Any], options: CodecOptions, progress: bool) -> FlacArray | None:
     return stream_chunks.join(
-        array.dtype, array.shape, array.chunks, _pieces(array, progress), options
+        array.dtype,
+        array.shape,
+        array.chunks,
+        _pieces(array, progress),
+        options,
+        array.fill_value,
     )
 
 
