@@ -216,7 +216,7 @@ class FlacArray:
         core.check_length(header, len(data))
         streams = header.n_streams, header.stream_size
         shape = streams if shape is None else tuple(operator.index(n) for n in shape)
-        if core.stream_shape(shape) != streams:
+        if core.stream_shape(shape) != streams or any(n < 0 for n in shape):
             raise ChunkMismatchError(
                 f"expected a chunk of an array of shape {shape}. Got one of {streams[0]:,} "
                 f"streams of {streams[1]:,} samples."

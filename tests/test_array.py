@@ -241,6 +241,9 @@ def test_chunks_are_checked():
     assert FlacArray.from_chunk(chunk).shape == (12, 500)
     with pytest.raises(ChunkMismatchError, match="12 streams of 500"):
         FlacArray.from_chunk(chunk, shape=(500, 12))
+    for shape in ((-4, -3, 500), (-2, 3, -2, 500)):  # two negative sizes make a positive product
+        with pytest.raises(ChunkMismatchError, match=r"of shape \(-"):
+            FlacArray.from_chunk(chunk, shape=shape)
     with pytest.raises(CorruptChunkError, match="expected"):
         FlacArray.from_chunk(chunk[:-1])
     with pytest.raises(CorruptChunkError, match="expected"):
