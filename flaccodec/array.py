@@ -180,7 +180,8 @@ class FlacArray:
         ----------
         chunk : bytes-like
             All of it. It is kept, not copied, where it is read-only, as bytes are; what can be
-            written to, such as an array or a memory map open for writing, is copied.
+            written to, such as an array or a memory map open for writing, is copied, and so is
+            a read-only view of it.
         shape : tuple of int, optional
             The array's; by default (number of streams, samples of each).
 
@@ -197,10 +198,7 @@ class FlacArray:
             The chunk is not of this shape.
         """
         data = np.frombuffer(chunk, dtype=np.uint8)
-        # A memoryview may be read-only and yet one of memory that changes.
-        if data.flags.writeable or isinstance(chunk, memoryview):
-            data = data.copy()
-        return cls._own(data, shape)
+        return cls._own(data.copy() if _may_change(chunk) else data, shape)
 
     @classmethod
     def _own(
@@ -865,6 +863,21 @@ class FlacArray:
             first, stop = self._mpi.own
             rank = f" | Rank {self._mpi.comm.rank:04d} {first}-{stop - 1} |"
         return f"<FlacArray{rank} {self.typestr} shape={self._shape} bytes={self.nbytes}>"
+
+
+def _may_change(chunk: Any) -> bool:
+    """Whether a buffer can be written to, by itself or by what it is a view of."""
+    owner = chunk
+    while isinstance(owner, np.ndarray):
+        if owner.flags.writeable or owner.base is None:
+            return bool(owner.flags.writeable)
+        owner = owner.base
+    if isinstance(owner, memoryview):
+        return not owner.readonly or _may_change(owner.obj)
+    try:
+        return not memoryview(owner).readonly
+    except TypeError:  # memory that numpy was shown by other means
+        return True
 
 
 def _choose_rule(

@@ -180,9 +180,41 @@ def test_a_chunk_in_memory_that_may_change_is_copied(tmp_path):
     np.testing.assert_array_equal(fa.to_array(), WALK)
 
 
+def read_only(array):
+    array.flags.writeable = False
+    return array
+
+
+class Shown:
+    """Lets numpy look at an array that can be written to, as one that cannot."""
+
+    def __init__(self, array):
+        start, _ = array.__array_interface__["data"]
+        self.__array_interface__ = {**array.__array_interface__, "data": (start, True)}
+
+
+VIEWS = {
+    "array": lambda below: read_only(below[:]),
+    "view of a view": lambda below: read_only(read_only(below[:])[:]),
+    "memoryview": lambda below: memoryview(read_only(below[:])),
+    "array of a memoryview": lambda below: np.asarray(memoryview(below).toreadonly()),
+    "shown": lambda below: np.asarray(Shown(below)),
+}
+
+
+@pytest.mark.parametrize("view", VIEWS.values(), ids=VIEWS)
+def test_a_read_only_view_of_memory_that_may_change_is_copied(view):
+    below = np.frombuffer(FlacArray.from_array(WALK).to_chunk(), np.uint8).copy()
+    fa = FlacArray.from_chunk(view(below), shape=WALK.shape)
+    below[:] = 0
+    np.testing.assert_array_equal(fa.to_array(), WALK)
+
+
 def test_a_chunk_that_is_read_only_is_kept(tmp_path):
     chunk = FlacArray.from_array(WALK).to_chunk()
-    for raw in (chunk, np.frombuffer(chunk, np.uint8), mapped(tmp_path / "chunk", chunk, "r")):
+    array = np.frombuffer(chunk, np.uint8)
+    kept = chunk, array, array[:], memoryview(chunk), read_only(array.copy())
+    for raw in (*kept, mapped(tmp_path / "chunk", chunk, "r")):
         assert np.shares_memory(FlacArray.from_chunk(raw)._chunk, np.frombuffer(raw, np.uint8))
 
 
