@@ -12,6 +12,7 @@ from zarr.core.sync import sync
 
 from flaccodec import core, stream_chunks
 from flaccodec.array import FlacArray
+from flaccodec.chunk_checks import check_chunk, located
 from flaccodec.exceptions import ConfigurationError
 from flaccodec.options import CodecOptions
 from flaccodec.progress import check_progress
@@ -171,19 +172,30 @@ def _pieces(
     prototype = default_buffer_prototype()
     step = array.shards or array.chunks
     for number, block in stream_chunks.blocks(array.shape, step, "from_zarr", progress):
-        buffer = sync(chunk_key(array, number).get(prototype))
+        key = chunk_key(array, number)
+        buffer = sync(key.get(prototype))
         data = None if buffer is None else np.frombuffer(buffer.as_numpy_array(), dtype=np.uint8)
         if array.shards is None:
-            yield block, data
+            yield block, _checked(array, data, f"chunk {key}")
         else:
-            yield from _pieces_of_shard(array, block, data)
+            yield from _pieces_of_shard(array, block, data, f"shard {key}")
 
 
 def _pieces_of_shard(
-    array: zarr.Array[Any], block: Block, shard: npt.NDArray[np.uint8] | None
+    array: zarr.Array[Any], block: Block, shard: npt.NDArray[np.uint8] | None, place: str
 ) -> Iterator[tuple[Block, npt.NDArray[np.uint8] | None]]:
     inner = list(parts(block, array.shards or (), array.chunks))
     held = None if shard is None else split_shard(shard, len(inner))
     for part, chunk in zip(inner, held or [None] * len(inner), strict=True):
         if part is not None:
-            yield part, chunk
+            first = tuple(axis.start for axis in part)
+            yield part, _checked(array, chunk, f"{place}, chunk at {first}")
+
+
+def _checked(
+    array: zarr.Array[Any], chunk: npt.NDArray[np.uint8] | None, place: str
+) -> npt.NDArray[np.uint8] | None:
+    if chunk is not None:
+        with located(place):
+            check_chunk(chunk, array.dtype, array.chunks)
+    return chunk

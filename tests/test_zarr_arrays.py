@@ -13,7 +13,12 @@ from strategies import same_bits
 from zarr.codecs import BytesCodec, ShardingCodec, ZstdCodec
 
 from flaccodec import FlacArray, FlacCodec, core, create_array, stream_chunks
-from flaccodec.exceptions import ConfigurationError, CorruptChunkError, UnsupportedDtypeError
+from flaccodec.exceptions import (
+    ChunkMismatchError,
+    ConfigurationError,
+    CorruptChunkError,
+    UnsupportedDtypeError,
+)
 from flaccodec.stream_chunks import whole_stream_chunks
 
 
@@ -123,7 +128,25 @@ def test_a_shard_that_is_damaged_is_an_error():
         with pytest.raises(ValueError, match=r"checksum|buffer|size|too short"):
             FlacArray.from_zarr(array)
     store["c/1/0/0"] = type(shard).from_bytes(flipped(shard.to_bytes(), 3))
-    with pytest.raises(CorruptChunkError):
+    with pytest.raises(CorruptChunkError, match=r"^shard .*c/1/0/0, chunk at \(2, 0, 0\): "):
+        FlacArray.from_zarr(array)
+
+
+@pytest.mark.parametrize(
+    ("change", "error"),
+    [
+        (lambda chunk: b"damaged", CorruptChunkError),
+        (lambda chunk: flipped(chunk, 70), CorruptChunkError),
+        (lambda chunk: chunk[:-1], CorruptChunkError),
+        (lambda chunk: FlacArray.from_array(WALK[:1]).to_chunk(), ChunkMismatchError),
+    ],
+    ids=["no chunk", "index", "short", "another"],
+)
+def test_damage_names_the_chunk(tmp_path, change, error):
+    array = ARRAYS["integers"].to_zarr(tmp_path / "x.zarr", chunks=(2, 6, 700))
+    path = tmp_path / "x.zarr/c/1/0/0"
+    path.write_bytes(change(path.read_bytes()))
+    with pytest.raises(error, match=r"^chunk .*x\.zarr/c/1/0/0: "):
         FlacArray.from_zarr(array)
 
 
