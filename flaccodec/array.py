@@ -458,7 +458,7 @@ class FlacArray:
         Raises
         ------
         EmptyArrayError
-            `keep` selects no stream of the group.
+            `keep` selects no stream.
         GroupError
             The group holds no flacarray data, or data that contradict each other.
         CorruptChunkError, ChunkMismatchError
@@ -466,7 +466,7 @@ class FlacArray:
         """
         from flaccodec.group_arrays import flacarray_of
         from flaccodec.hdf5 import read_streams
-        from flaccodec.hdf5_arrays import is_dataset, read_dataset
+        from flaccodec.hdf5_arrays import is_dataset, member, read_dataset
         from flaccodec.mpi_distribution import check_dist_of_one
 
         if is_comm(mpi_comm) and name is None:
@@ -479,8 +479,9 @@ class FlacArray:
             raise ConfigurationError(
                 "a dataset is read in one process: have each rank read its rows of it."
             )
-        source = hgrp if name is None else hgrp[name]
+        source = hgrp if name is None else member(hgrp, name)
         if is_dataset(source):
+            check_dist_of_one(mpi_dist, source.shape[:-1])
             return read_dataset(source, keep, no_flatten, progress)
         if name is not None:
             raise ConfigurationError(f"name must be that of a dataset. Got {name!r}, a group.")
@@ -676,11 +677,15 @@ class FlacArray:
 
     @property
     def stream_gains(self) -> npt.NDArray[Any] | None:
-        """1 / quanta of each stream, of the dtype of the data; None unless quantized."""
+        """1 / quanta of each stream, of the dtype of the data; None unless quantized.
+
+        Infinite where quanta are so small that the dtype does not hold it.
+        """
         _, quanta = self._tables()
-        return (
-            None if quanta is None else (1 / quanta).astype(self.dtype).reshape(self.leading_shape)
-        )
+        if quanta is None:
+            return None
+        with np.errstate(over="ignore"):
+            return (1 / quanta).astype(self.dtype).reshape(self.leading_shape)
 
     def _tables(self) -> tuple[npt.NDArray[Any], npt.NDArray[np.float64] | None]:
         """Return offset and quanta of each stream, as `core.stream_tables` does."""

@@ -10,11 +10,11 @@ from h5py import h5d
 
 from flaccodec import core, stream_chunks
 from flaccodec.array import FlacArray
-from flaccodec.exceptions import ConfigurationError
+from flaccodec.exceptions import ConfigurationError, EmptyArrayError
 from flaccodec.hdf5_chunks import FlacChunks
 from flaccodec.hdf5_direct import read, write
 from flaccodec.hdf5_filter import Flac, name_of
-from flaccodec.hdf5_members import made_whole_or_not
+from flaccodec.hdf5_members import check_group, made_whole_or_not
 from flaccodec.options import CodecOptions
 from flaccodec.progress import check_progress
 from flaccodec.stream_chunks import (
@@ -39,6 +39,7 @@ def write_dataset(
     progress: bool = False,
 ) -> h5py.Dataset:
     """Make a dataset of a FlacArray; `FlacArray.write_hdf5` explains."""
+    check_group(group)
     check_progress(progress)
     if fa.ndim == 0:
         raise ConfigurationError("a FlacArray without axes has no chunks: use create_dataset.")
@@ -71,6 +72,12 @@ def is_dataset(source: Any) -> bool:
     return isinstance(source, h5py.Dataset)
 
 
+def member(group: h5py.Group, name: str) -> Any:
+    """Return what has a name in a group."""
+    check_group(group)
+    return group[name]
+
+
 def read_dataset(
     dataset: h5py.Dataset,
     keep: npt.ArrayLike | None = None,
@@ -82,7 +89,7 @@ def read_dataset(
     if keep is not None:
         streams = np.flatnonzero(check_keep(keep, fa.leading_shape))
         if len(streams) == 0:
-            raise ConfigurationError("keep must have a stream at least. Got none.")
+            raise EmptyArrayError("keep must have a stream at least. Got none.")
         picks = np.stack([np.zeros_like(streams), streams], axis=-1)
         kept = core.gather_streams([fa._chunk], picks)
         return FlacArray._own(kept, level=fa.level, fill_value=fa.fill_value)

@@ -336,6 +336,13 @@ def test_offsets_and_gains_tell_what_integers_mean():
     np.testing.assert_array_equal(restored, fa.to_array())
 
 
+@pytest.mark.parametrize(("dtype", "quanta"), [("float32", 1e-40), ("float64", 1e-310)])
+@pytest.mark.filterwarnings("error")
+def test_gains_of_quanta_that_cannot_be_inverted_are_infinite(dtype, quanta):
+    fa = FlacArray.from_array(np.array([0, 3 * quanta], dtype), quanta=quanta)
+    np.testing.assert_array_equal(fa.stream_gains, [np.inf])
+
+
 def test_integers_that_are_stored_less_an_offset_say_so():
     data = np.arange(100) + 2**40
     fa = FlacArray.from_array(data)

@@ -9,7 +9,12 @@ from flacarrays import ARRAYS, FLOATS, WALK
 from strategies import same_bits
 
 from flaccodec import FlacArray, core, hdf5_filter, stream_chunks
-from flaccodec.exceptions import ConfigurationError, CorruptChunkError, UnsupportedDtypeError
+from flaccodec.exceptions import (
+    ConfigurationError,
+    CorruptChunkError,
+    EmptyArrayError,
+    UnsupportedDtypeError,
+)
 from flaccodec.hdf5 import Flac
 from flaccodec.options import CodecOptions
 
@@ -90,7 +95,7 @@ def test_some_streams(file):
     keep[1, 2:4] = keep[3, 5] = True
     kept = FlacArray.read_hdf5(file, keep, name="x")
     np.testing.assert_array_equal(kept.to_array(), WALK[keep])
-    with pytest.raises(ConfigurationError, match="keep must have a stream at least"):
+    with pytest.raises(EmptyArrayError, match="keep must have a stream at least"):
         FlacArray.read_hdf5(file["x"], np.zeros((4, 6), dtype=bool))
     with pytest.raises(ConfigurationError, match="shape"):
         FlacArray.read_hdf5(file["x"], np.ones(4, dtype=bool))
@@ -178,6 +183,24 @@ def test_what_cannot_be(file):
     file.create_group("g")
     with pytest.raises(ConfigurationError, match="name must be that of a dataset"):
         FlacArray.read_hdf5(file, name="g")
+
+
+@pytest.mark.parametrize("group", ["abc", None, {}], ids=repr)
+def test_groups_must_be_groups(group):
+    with pytest.raises(TypeError, match=r"hgrp must be an h5py\.Group\. Got "):
+        ARRAYS["integers"].write_hdf5(group, name="x", layout="chunks")
+    with pytest.raises(TypeError, match=r"hgrp must be an h5py\.Group\. Got "):
+        FlacArray.read_hdf5(group, name="x")
+
+
+def test_a_distribution_is_that_of_one_process(file):
+    for name in ("integers", "one stream"):
+        fa = ARRAYS[name]
+        fa.write_hdf5(file, name=name, layout="chunks")
+        assert FlacArray.read_hdf5(file, name=name, mpi_dist=fa.mpi_dist) == fa
+        for wrong in ([(0, 2), (2, 4)], [(0, 3)], 7):
+            with pytest.raises(ConfigurationError, match="mpi_dist must be 1 pairs"):
+                FlacArray.read_hdf5(file, name=name, mpi_dist=wrong)
 
 
 def test_damage_names_dataset_and_chunk(file):
