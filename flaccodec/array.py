@@ -843,6 +843,9 @@ class FlacArray:
             raise TypeError("len() of a FlacArray without axes")
         return self._shape[0]
 
+    def __contains__(self, value: Any) -> bool:
+        return value in self.to_array()
+
     def __iter__(self) -> Iterator[Any]:
         return (self[i] for i in range(len(self)))
 

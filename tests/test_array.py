@@ -546,6 +546,14 @@ def test_numpy_takes_it_in():
     assert FlacArray.from_array(np.int32(5))[()] == 5
 
 
+@pytest.mark.parametrize("shape", [(), (1,), (12,), (3, 4), (2, 2, 3)])
+def test_what_is_in_it_is_what_numpy_finds(shape):
+    array = np.arange(np.prod(shape), dtype="float64").reshape(shape)
+    fa = FlacArray.from_array(array, lossless=True)
+    for value in (0, 7.0, 11, 12, -1, np.nan, array, array + 1):
+        assert (value in fa) == (value in array)
+
+
 def test_only_what_is_needed_is_decoded():
     """A frame that is damaged is not noticed by those who do not ask for it."""
     long = np.cumsum(RNG.integers(-9, 9, (3, 20_000)), axis=-1)
