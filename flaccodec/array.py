@@ -282,6 +282,10 @@ class FlacArray:
         Where chunks hold whole streams (as they do by default), the streams are moved as
         they are, to shards too. Where chunks divide streams, or are partly beyond the array and
         so need streams of the fill value, chunk after chunk is decoded and encoded with `level`.
+        Floats whose streams have quanta of their own (as with `precision`, by default, or one
+        for each) are then encoded bit for bit, since the codec of a Zarr array has one quanta for
+        all: that may take several times the bytes. To avoid it, choose chunks of whole streams
+        that divide the leading axes evenly.
 
         Parameters
         ----------
@@ -362,7 +366,9 @@ class FlacArray:
             dataset, compressed by flaccodec's HDF5 filter. Where its chunks hold whole streams
             (as they do by default), the streams are moved as they are. Where chunks divide
             streams, or are partly beyond the array and so need streams of the fill value, chunk
-            after chunk is decoded and encoded with `level`.
+            after chunk is decoded and encoded with `level`. Floats whose streams have quanta of
+            their own are then encoded bit for bit, as `to_zarr` explains, and may take several
+            times the bytes.
         chunks : tuple of int, optional
             Shape of a chunk, for layout "chunks".
         fillvalue : scalar, optional
