@@ -74,7 +74,7 @@ class FlacArray:
                 "FlacArray(other) copies a FlacArray; make one with FlacArray.from_array(array) "
                 f"or FlacArray.from_chunk(chunk). Got {type(other).__name__}."
             )
-        self._set(other._index, other._chunk.copy(), other._shape, other._level)
+        self._set(other._index, other._chunk.copy(), other._shape, other._level, other._fill_value)
         self._mpi = other._mpi
 
     def _set(
@@ -83,11 +83,13 @@ class FlacArray:
         chunk: npt.NDArray[np.uint8],
         shape: tuple[int, ...],
         level: int = core.DEFAULT_LEVEL,
+        fill_value: Any = None,
     ) -> None:
         self._index = index
         self._chunk = chunk
         self._shape = shape
         self._level = level
+        self._fill_value = fill_value
         self._mpi = None
 
     # -- making --------------------------------------------------------------------
@@ -178,7 +180,8 @@ class FlacArray:
         ----------
         chunk : bytes-like
             All of it. It is kept, not copied, where it is read-only, as bytes are; what can be
-            written to, such as an array or a memory map open for writing, is copied.
+            written to, such as an array or a memory map open for writing, is copied, and so is
+            a read-only view of it.
         shape : tuple of int, optional
             The array's; by default (number of streams, samples of each).
 
@@ -195,10 +198,7 @@ class FlacArray:
             The chunk is not of this shape.
         """
         data = np.frombuffer(chunk, dtype=np.uint8)
-        # A memoryview may be read-only and yet one of memory that changes.
-        if data.flags.writeable or isinstance(chunk, memoryview):
-            data = data.copy()
-        return cls._own(data, shape)
+        return cls._own(data.copy() if _may_change(chunk) else data, shape)
 
     @classmethod
     def _own(
@@ -206,6 +206,7 @@ class FlacArray:
         data: npt.NDArray[np.uint8],
         shape: tuple[int, ...] | None = None,
         level: int = core.DEFAULT_LEVEL,
+        fill_value: Any = None,
     ) -> Self:
         """Take in a chunk that nobody else writes to, without a copy; as `from_chunk`."""
         index = ChunkIndex.from_head(data)
@@ -213,19 +214,21 @@ class FlacArray:
         core.check_length(header, len(data))
         streams = header.n_streams, header.stream_size
         shape = streams if shape is None else tuple(operator.index(n) for n in shape)
-        if core.stream_shape(shape) != streams:
+        if core.stream_shape(shape) != streams or any(n < 0 for n in shape):
             raise ChunkMismatchError(
                 f"expected a chunk of an array of shape {shape}. Got one of {streams[0]:,} "
                 f"streams of {streams[1]:,} samples."
             )
         new = cls.__new__(cls)
-        new._set(index, data, shape, level)
+        new._set(index, data, shape, level, fill_value)
         return new
 
     @classmethod
-    def _restore(cls, chunk: bytes, shape: tuple[int, ...], level: int) -> Self:
+    def _restore(
+        cls, chunk: bytes, shape: tuple[int, ...], level: int, fill_value: Any = None
+    ) -> Self:
         """Make what was pickled."""
-        return cls._own(np.frombuffer(chunk, dtype=np.uint8), shape, level)
+        return cls._own(np.frombuffer(chunk, dtype=np.uint8), shape, level, fill_value)
 
     @classmethod
     def _without_streams(
@@ -250,7 +253,7 @@ class FlacArray:
             raise EmptyArrayError("this rank has no streams, and so no chunk.")
         return self._chunk.tobytes()
 
-    def __reduce__(self) -> tuple[Any, tuple[bytes, tuple[int, ...], int]]:
+    def __reduce__(self) -> tuple[Any, tuple[bytes, tuple[int, ...], int, Any]]:
         """Pickle the streams; a communicator of one rank is left out, as it adds nothing."""
         if self._mpi is not None and self._mpi.comm.size > 1:
             raise TypeError(
@@ -258,7 +261,7 @@ class FlacArray:
                 "Pickle this rank's streams by themselves: "
                 "FlacArray.from_chunk(fa.to_chunk(), fa.shape)."
             )
-        return type(self)._restore, (self.to_chunk(), self._shape, self._level)
+        return type(self)._restore, (self.to_chunk(), self._shape, self._level, self._fill_value)
 
     def __dask_tokenize__(self) -> tuple[str, tuple[int, ...], npt.NDArray[np.uint8]]:
         return "FlacArray", self._shape, self._chunk
@@ -279,6 +282,10 @@ class FlacArray:
         Where chunks hold whole streams (as they do by default), the streams are moved as
         they are, to shards too. Where chunks divide streams, or are partly beyond the array and
         so need streams of the fill value, chunk after chunk is decoded and encoded with `level`.
+        Floats whose streams have quanta of their own (as with `precision`, by default, or one
+        for each) are then encoded bit for bit, since the codec of a Zarr array has one quanta for
+        all: that may take several times the bytes. To avoid it, choose chunks of whole streams
+        that divide the leading axes evenly.
 
         Parameters
         ----------
@@ -289,10 +296,20 @@ class FlacArray:
         **kwargs
             What `zarr.create_array` takes besides shape, dtype, data and codecs: ``name``,
             ``chunks``, ``shards``, ``attributes``, ``dimension_names``, ``overwrite`` and so on.
+            ``fill_value`` is by default that of the array that this one came from. With
+            another, samples that are no whole quanta are rounded where chunks are encoded anew.
 
         Returns
         -------
         zarr.Array
+
+        Raises
+        ------
+        ConfigurationError
+            The array has no axes or is spread over MPI ranks, or options are not for it.
+        CorruptChunkError
+            A frame that is decoded is damaged. Whatever is raised while the array is filled, what
+            was made of it is removed.
         """
         from flaccodec.zarr_arrays import to_zarr
 
@@ -329,6 +346,7 @@ class FlacArray:
         name: str | None = None,
         layout: str = "flacarray",
         chunks: tuple[int, ...] | None = None,
+        fillvalue: Any = None,
         progress: bool = False,
     ) -> None:
         """Write to an HDF5 group.
@@ -348,9 +366,15 @@ class FlacArray:
             dataset, compressed by flaccodec's HDF5 filter. Where its chunks hold whole streams
             (as they do by default), the streams are moved as they are. Where chunks divide
             streams, or are partly beyond the array and so need streams of the fill value, chunk
-            after chunk is decoded and encoded with `level`.
+            after chunk is decoded and encoded with `level`. Floats whose streams have quanta of
+            their own are then encoded bit for bit, as `to_zarr` explains, and may take several
+            times the bytes.
         chunks : tuple of int, optional
             Shape of a chunk, for layout "chunks".
+        fillvalue : scalar, optional
+            Of the new dataset, for layout "chunks". By default that of the array that this one
+            came from. With another, samples that are no whole quanta are rounded where chunks are
+            encoded anew.
         progress : bool
             Show a bar; needs tqdm.
 
@@ -362,6 +386,8 @@ class FlacArray:
             The group has datasets of this layout's names.
         ConfigurationError
             Options are not of the layout, or the layout is none.
+        CorruptChunkError
+            A frame that is decoded is damaged. Whatever is raised, the group is as it was.
         """
         from flaccodec.group_arrays import streams_of
         from flaccodec.hdf5 import write_streams
@@ -370,10 +396,12 @@ class FlacArray:
         if layout not in ("flacarray", "chunks"):
             raise ConfigurationError(f'layout must be "flacarray" or "chunks". Got {layout!r}.')
         is_one = layout == "chunks"
-        if is_one != (name is not None) or (chunks is not None and not is_one):
+        has_options = chunks is not None or fillvalue is not None
+        if is_one != (name is not None) or (has_options and not is_one):
             raise ConfigurationError(
-                'layout="chunks" needs name= and may have chunks=, "flacarray" takes neither. '
-                f"Got layout={layout!r}, name={name!r}, chunks={chunks!r}."
+                'layout="chunks" needs name= and may have chunks= and fillvalue=, "flacarray" '
+                f"takes none of them. Got layout={layout!r}, name={name!r}, chunks={chunks!r}, "
+                f"fillvalue={fillvalue!r}."
             )
         over_ranks = self.mpi_comm is not None and self.mpi_comm.size > 1
         if over_ranks and is_one:
@@ -387,7 +415,7 @@ class FlacArray:
 
             write_flacarray(HDF5Door(), hgrp, self, "write_hdf5", progress)
         elif name is not None:
-            write_dataset(self, hgrp, name, chunks, progress)
+            write_dataset(self, hgrp, name, chunks, fillvalue, progress)
         else:
             write_streams(hgrp, streams_of(self, "write_hdf5", progress))
 
@@ -436,7 +464,7 @@ class FlacArray:
         Raises
         ------
         EmptyArrayError
-            `keep` selects no stream of the group.
+            `keep` selects no stream.
         GroupError
             The group holds no flacarray data, or data that contradict each other.
         CorruptChunkError, ChunkMismatchError
@@ -444,7 +472,7 @@ class FlacArray:
         """
         from flaccodec.group_arrays import flacarray_of
         from flaccodec.hdf5 import read_streams
-        from flaccodec.hdf5_arrays import is_dataset, read_dataset
+        from flaccodec.hdf5_arrays import is_dataset, member, read_dataset
         from flaccodec.mpi_distribution import check_dist_of_one
 
         if is_comm(mpi_comm) and name is None:
@@ -457,8 +485,9 @@ class FlacArray:
             raise ConfigurationError(
                 "a dataset is read in one process: have each rank read its rows of it."
             )
-        source = hgrp if name is None else hgrp[name]
+        source = hgrp if name is None else member(hgrp, name)
         if is_dataset(source):
+            check_dist_of_one(mpi_dist, source.shape[:-1])
             return read_dataset(source, keep, no_flatten, progress)
         if name is not None:
             raise ConfigurationError(f"name must be that of a dataset. Got {name!r}, a group.")
@@ -603,6 +632,16 @@ class FlacArray:
         """
         return self._level
 
+    @property
+    def fill_value(self) -> Any:
+        """Fill value of the Zarr array or HDF5 dataset that the array came from; else None.
+
+        Where such an array has quanta, its samples of this value are exact, whether they are whole
+        quanta or not. They stay so in what `to_zarr` and `write_hdf5` make, which have the
+        fill value too unless they are given another.
+        """
+        return self._fill_value
+
     # -- compressed data ---------------------------------------------------------------
 
     @property
@@ -644,11 +683,15 @@ class FlacArray:
 
     @property
     def stream_gains(self) -> npt.NDArray[Any] | None:
-        """1 / quanta of each stream, of the dtype of the data; None unless quantized."""
+        """1 / quanta of each stream, of the dtype of the data; None unless quantized.
+
+        Infinite where quanta are so small that the dtype does not hold it.
+        """
         _, quanta = self._tables()
-        return (
-            None if quanta is None else (1 / quanta).astype(self.dtype).reshape(self.leading_shape)
-        )
+        if quanta is None:
+            return None
+        with np.errstate(over="ignore"):
+            return (1 / quanta).astype(self.dtype).reshape(self.leading_shape)
 
     def _tables(self) -> tuple[npt.NDArray[Any], npt.NDArray[np.float64] | None]:
         """Return offset and quanta of each stream, as `core.stream_tables` does."""
@@ -806,6 +849,9 @@ class FlacArray:
             raise TypeError("len() of a FlacArray without axes")
         return self._shape[0]
 
+    def __contains__(self, value: Any) -> bool:
+        return value in self.to_array()
+
     def __iter__(self) -> Iterator[Any]:
         return (self[i] for i in range(len(self)))
 
@@ -831,6 +877,21 @@ class FlacArray:
             first, stop = self._mpi.own
             rank = f" | Rank {self._mpi.comm.rank:04d} {first}-{stop - 1} |"
         return f"<FlacArray{rank} {self.typestr} shape={self._shape} bytes={self.nbytes}>"
+
+
+def _may_change(chunk: Any) -> bool:
+    """Whether a buffer can be written to, by itself or by what it is a view of."""
+    owner = chunk
+    while isinstance(owner, np.ndarray):
+        if owner.flags.writeable or owner.base is None:
+            return bool(owner.flags.writeable)
+        owner = owner.base
+    if isinstance(owner, memoryview):
+        return not owner.readonly or _may_change(owner.obj)
+    try:
+        return not memoryview(owner).readonly
+    except TypeError:  # memory that numpy was shown by other means
+        return True
 
 
 def _choose_rule(

@@ -334,6 +334,7 @@ def _grid(
             f"flacarray's group layout cannot hold samples that are not finite: {ADVICE}"
         )
     grid = np.rint(values / quanta[:, np.newaxis])
+    _check_is_on_grid(values, grid, quanta)
     middle = whole_offset(grid.min(axis=-1) / 2 + grid.max(axis=-1) / 2, values.dtype)
     grid -= middle[:, np.newaxis]
     integers = np.dtype(f"int{8 * values.dtype.itemsize}")
@@ -342,6 +343,28 @@ def _grid(
             f"flacarray's group layout cannot hold {values.dtype} with quanta this fine: {ADVICE}"
         )
     return grid.astype(integers), middle
+
+
+def _check_is_on_grid(
+    values: npt.NDArray[Any], grid: npt.NDArray[Any], quanta: npt.NDArray[Any]
+) -> None:
+    """Refuse samples that a FlacArray has exactly beside its grid: rounding would change them."""
+    with np.errstate(over="ignore"):
+        restored = (grid * quanta[:, np.newaxis]).astype(values.dtype)
+        off = np.abs(restored - values)
+    # With this many quanta their number is itself rounded, as values are.
+    is_fine = np.abs(grid) >= FINE_QUANTA
+    rounding = ROUNDINGS * np.finfo(values.dtype).eps * np.abs(values)
+    wrong = off > np.where(is_fine, rounding, 0)
+    if wrong.any():
+        raise UnsupportedDtypeError(
+            "flacarray's group layout cannot hold samples that are no whole quanta, as exact fill "
+            f"values may be. Got {values[wrong][0]}: {ADVICE}"
+        )
+
+
+FINE_QUANTA = 2.0**50
+"""From zero, of samples of float64 whose place on the grid float64 cannot tell surely."""
 
 
 ROUNDINGS = 2

@@ -576,10 +576,17 @@ def _all_or_nothing(group: Any, place: str) -> Iterator[None]:
             f"group {place} already has {', '.join(existing)}: delete them, or write to a new "
             "group."
         )
+    attributes = {name: group.attrs[name] for name in ATTRIBUTES if name in group.attrs}
     try:
         yield
-    except BaseException:
-        _remove(group)
+    except BaseException as error:
+        try:
+            _remove(group, attributes)
+        except Exception as failure:
+            error.add_note(
+                f"group {place} is incomplete, and what was written could not be removed: "
+                f"{failure!r}. Delete its {', '.join(DATASETS)}."
+            )
         raise
 
 
@@ -630,10 +637,13 @@ def _describe(
         group.attrs[name] = value
 
 
-def _remove(group: Any) -> None:
+def _remove(group: Any, attributes: Mapping[str, Any]) -> None:
+    """Remove what was written of a group, and put back attributes that it had before."""
     for name in DATASETS:
         if name in group:
             del group[name]
     for name in ATTRIBUTES:
-        if name in group.attrs:
+        if name in attributes:
+            group.attrs[name] = attributes[name]
+        elif name in group.attrs:
             del group.attrs[name]

@@ -12,7 +12,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 try:
-    import h5py
+    import h5py  # noqa: TC002 - here, to tell what is missing
 except ImportError as error:
     raise ImportError("flaccodec.hdf5 needs h5py: pip install 'flaccodec[hdf5]'") from error
 
@@ -20,6 +20,7 @@ from flaccodec import core, group_io, mpi_groups
 from flaccodec.group_arrays import compress_array
 from flaccodec.hdf5_direct import read, write
 from flaccodec.hdf5_filter import FILTER_ID, PLUGIN_PATH, Flac, register
+from flaccodec.hdf5_members import check_group
 from flaccodec.mpi_distribution import is_comm
 from flaccodec.mpi_hdf5 import HDF5Door, create_distributed, write_distributed
 
@@ -73,8 +74,7 @@ def __dir__() -> list[str]:
 
 def _place(hgrp: h5py.Group) -> str:
     """Return what to call a group in messages."""
-    if not isinstance(hgrp, h5py.Group):
-        raise TypeError(f"hgrp must be an h5py.Group. Got {type(hgrp).__name__}.")
+    check_group(hgrp)
     return f"{hgrp.name} of {hgrp.file.filename}"
 
 

@@ -6,16 +6,19 @@ from typing import TYPE_CHECKING, Any
 
 import h5py
 import numpy as np
+from h5py import h5d
 
 from flaccodec import core, stream_chunks
 from flaccodec.array import FlacArray
-from flaccodec.exceptions import ConfigurationError
+from flaccodec.exceptions import ConfigurationError, EmptyArrayError
 from flaccodec.hdf5_chunks import FlacChunks
 from flaccodec.hdf5_direct import read, write
 from flaccodec.hdf5_filter import Flac, name_of
+from flaccodec.hdf5_members import check_group, made_whole_or_not
 from flaccodec.options import CodecOptions
 from flaccodec.progress import check_progress
 from flaccodec.stream_chunks import (
+    check_chunk_shape,
     hold_whole_streams,
     options_for,
     span_streams,
@@ -32,19 +35,29 @@ def write_dataset(
     group: h5py.Group,
     name: str,
     chunk_shape: tuple[int, ...] | None = None,
+    fillvalue: Any = None,
     progress: bool = False,
 ) -> h5py.Dataset:
     """Make a dataset of a FlacArray; `FlacArray.write_hdf5` explains."""
+    check_group(group)
     check_progress(progress)
     if fa.ndim == 0:
         raise ConfigurationError("a FlacArray without axes has no chunks: use create_dataset.")
-    dataset = group.create_dataset(
-        name,
-        shape=fa.shape,
-        dtype=fa.dtype,
-        chunks=chunk_shape or whole_stream_chunks(fa.shape),
-        compression=Flac(**options_for(fa).to_dict()),
-    )
+    check_chunk_shape("chunks", chunk_shape)
+    with made_whole_or_not(group, name):
+        dataset = group.create_dataset(
+            name,
+            shape=fa.shape,
+            dtype=fa.dtype,
+            chunks=chunk_shape or whole_stream_chunks(fa.shape),
+            compression=Flac(**options_for(fa).to_dict()),
+            fillvalue=fa.fill_value if fillvalue is None else fillvalue,
+        )
+        _fill(fa, dataset, progress)
+    return dataset
+
+
+def _fill(fa: FlacArray, dataset: h5py.Dataset, progress: bool) -> None:
     chunks = FlacChunks.need(dataset)
     if hold_whole_streams(fa.shape, chunks.shape):
         for number, block in stream_chunks.blocks(fa.shape, chunks.shape, "write_hdf5", progress):
@@ -52,12 +65,17 @@ def write_dataset(
     else:
         for _, block in stream_chunks.blocks(fa.shape, chunks.shape, "write_hdf5", progress):
             write(dataset, fa[block], block)
-    return dataset
 
 
 def is_dataset(source: Any) -> bool:
     """Whether something is a dataset, not a group."""
     return isinstance(source, h5py.Dataset)
+
+
+def member(group: h5py.Group, name: str) -> Any:
+    """Return what has a name in a group."""
+    check_group(group)
+    return group[name]
 
 
 def read_dataset(
@@ -71,11 +89,12 @@ def read_dataset(
     if keep is not None:
         streams = np.flatnonzero(check_keep(keep, fa.leading_shape))
         if len(streams) == 0:
-            raise ConfigurationError("keep must have a stream at least. Got none.")
+            raise EmptyArrayError("keep must have a stream at least. Got none.")
         picks = np.stack([np.zeros_like(streams), streams], axis=-1)
-        return FlacArray._own(core.gather_streams([fa._chunk], picks), level=fa.level)
+        kept = core.gather_streams([fa._chunk], picks)
+        return FlacArray._own(kept, level=fa.level, fill_value=fa.fill_value)
     if no_flatten and fa.ndim == 1:
-        return FlacArray._own(fa._chunk, level=fa.level)
+        return FlacArray._own(fa._chunk, level=fa.level, fill_value=fa.fill_value)
     return fa
 
 
@@ -85,9 +104,9 @@ def _read_whole(dataset: h5py.Dataset, progress: bool) -> FlacArray:
         raise ConfigurationError(
             f"{name_of(dataset)} has no streams. Its shape is {dataset.shape}."
         )
-    chunks = FlacChunks.of(dataset)
+    chunks, fill_value = FlacChunks.of(dataset), _fill_value(dataset)
     if chunks is not None and span_streams(dataset.shape, chunks.shape):
-        moved = _move_in(chunks, progress)
+        moved = _move_in(chunks, fill_value, progress)
         if moved is not None:
             return moved
     options = CodecOptions() if chunks is None else chunks.options
@@ -95,13 +114,19 @@ def _read_whole(dataset: h5py.Dataset, progress: bool) -> FlacArray:
         dataset.shape,
         lambda block: np.asarray(read(dataset, block)),
         options,
-        dataset.fillvalue,
+        fill_value,
         "read_hdf5",
         progress,
     )
 
 
-def _move_in(chunks: FlacChunks, progress: bool) -> FlacArray | None:
+def _fill_value(dataset: h5py.Dataset) -> Any:
+    """Return a dataset's fill value; 0 where it is undefined, which h5py does not read."""
+    status = dataset.id.get_create_plist().fill_value_defined()
+    return dataset.dtype.type(0) if status == h5d.FILL_VALUE_UNDEFINED else dataset.fillvalue
+
+
+def _move_in(chunks: FlacChunks, fill_value: Any, progress: bool) -> FlacArray | None:
     def fetch(number: tuple[int, ...]) -> npt.NDArray[np.uint8] | None:
         source = chunks.flac_source(number)
         return None if source is None else np.frombuffer(source(), dtype=np.uint8)
@@ -111,4 +136,4 @@ def _move_in(chunks: FlacChunks, progress: bool) -> FlacArray | None:
         (block, fetch(number))
         for number, block in stream_chunks.blocks(shape, chunks.shape, "read_hdf5", progress)
     )
-    return stream_chunks.join(chunks.dtype, shape, chunks.shape, pieces, chunks.options)
+    return stream_chunks.join(chunks.dtype, shape, chunks.shape, pieces, chunks.options, fill_value)

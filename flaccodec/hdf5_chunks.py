@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import itertools
 import os
 from dataclasses import dataclass, replace
@@ -14,7 +13,8 @@ import numpy as np
 from h5py import h5d, h5fd, h5t
 
 from flaccodec import core, hdf5_fletcher32, memory
-from flaccodec.exceptions import ConfigurationError, CorruptChunkError, FlacCodecError
+from flaccodec.chunk_checks import check_chunk, located
+from flaccodec.exceptions import ConfigurationError, CorruptChunkError
 from flaccodec.hdf5_edges import are_past_filters, has_edges_past_filters
 from flaccodec.hdf5_filter import (
     FILTER_ID,
@@ -29,7 +29,7 @@ from flaccodec.ranges import needed_ranges
 from flaccodec.selection import plan_read, total_frames
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator
 
     import numpy.typing as npt
 
@@ -338,17 +338,6 @@ class FlacChunks:
         return chunk
 
 
-@contextlib.contextmanager
-def located(place: str) -> Iterator[None]:
-    """Add the place of a chunk to what is raised inside."""
-    try:
-        yield
-    except FlacCodecError as error:
-        message, *rest = error.args
-        error.args = (f"{place}: {message}", *rest)
-        raise
-
-
 def _read_file(descriptor: int, nbytes: int, offset: int) -> bytes:
     """Read all of a range of a file, of which the system may give only some at a time.
 
@@ -360,17 +349,3 @@ def _read_file(descriptor: int, nbytes: int, offset: int) -> bytes:
         parts.append(os.pread(descriptor, missing, offset + nbytes - missing))
         missing -= len(parts[-1])
     return b"".join(parts) if len(parts) > 1 else parts[0]
-
-
-def check_chunk(chunk: core.Buffer, dtype: np.dtype[Any], shape: Sequence[int]) -> None:
-    """Check all of a chunk but its frames.
-
-    Raises
-    ------
-    CorruptChunkError, ChunkMismatchError
-        As their names say.
-    """
-    header = core.read_header(chunk)
-    core.check_expected(header, dtype, shape)
-    core.check_length(header, len(np.frombuffer(chunk, dtype=np.uint8)))
-    core.check_head(chunk)

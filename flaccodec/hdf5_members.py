@@ -19,6 +19,18 @@ _LAYOUTS_WITHOUT_PLACE = {h5d.COMPACT: "compact", h5d.VIRTUAL: "virtual"}
 """Layouts of HDF5 of whose samples no place in the file is known."""
 
 
+def check_group(hgrp: Any) -> None:
+    """Check that something is a group; a file is its first.
+
+    Raises
+    ------
+    TypeError
+        It is something else.
+    """
+    if not isinstance(hgrp, h5py.Group):
+        raise TypeError(f"hgrp must be an h5py.Group. Got {type(hgrp).__name__}.")
+
+
 def member_place(group: h5py.Group, name: str, url: str) -> str:
     """Return what to call a member of a group in messages."""
     return f"{posixpath.join(group.name, name)}, in {url}"

@@ -17,9 +17,10 @@ try:
 except ImportError as error:
     raise ImportError("flaccodec.hdf5.to_zarr needs zarr: pip install 'flaccodec[zarr]'") from error
 
+from flaccodec.chunk_checks import check_chunk, located
 from flaccodec.exceptions import ConfigurationError
 from flaccodec.hdf5_attributes import dimension_names, name_dimensions, set_attributes, to_json
-from flaccodec.hdf5_chunks import FlacChunks, check_chunk, located
+from flaccodec.hdf5_chunks import FlacChunks
 from flaccodec.hdf5_filter import Flac
 from flaccodec.hdf5_lock import collection_waits
 from flaccodec.hdf5_members import made_whole_or_not

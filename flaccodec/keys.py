@@ -27,7 +27,8 @@ def full_key(key: Any, shape: tuple[int, ...]) -> list[Any]:
     Returns
     -------
     list
-        For each axis an int, a slice or an array of integers; for the last no array.
+        For each axis an int, a slice or an array of integers; for the last no array. Among them
+        an Ellipsis where numpy needs one that covers no axis.
 
     Raises
     ------
@@ -37,12 +38,14 @@ def full_key(key: Any, shape: tuple[int, ...]) -> list[Any]:
     """
     parts = [_check_part(part) for part in (key if isinstance(key, tuple) else (key,))]
     selectors: list[Any] = []
+    axis = 0
     for part in _fill_axes(parts, shape):
         if _is_mask(part):
-            _check_mask(part, shape, len(selectors))
+            _check_mask(part, shape, axis)
             selectors += part.nonzero()
         else:
             selectors.append(part)
+        axis += _n_axes(part)
     last = selectors[-1]
     if not isinstance(last, slice):
         if np.ndim(last):
@@ -76,17 +79,30 @@ def _check_part(part: Any) -> Any:
 
 
 def _fill_axes(parts: list[Any], shape: tuple[int, ...]) -> list[Any]:
-    """Put full slices where an Ellipsis is, or at the end, until all axes are indexed."""
+    """Put full slices where an Ellipsis is, or at the end, until all axes are indexed.
+
+    An Ellipsis that has no axis to fill stays where parts are behind it: numpy takes arrays before
+    and behind it for apart, and puts their axes first.
+    """
     ellipses = [i for i, part in enumerate(parts) if part is Ellipsis]
     if len(ellipses) > 1:
         raise IndexError("an index can only have a single ellipsis ('...')")
-    indexed = sum(part.ndim if _is_mask(part) else part is not Ellipsis for part in parts)
+    indexed = sum(map(_n_axes, parts))
     if indexed > len(shape):
         raise IndexError(
             f"too many indices: the array has {len(shape)} axes, but {indexed} were indexed"
         )
     at = ellipses[0] if ellipses else len(parts)
+    if indexed == len(shape) and at < len(parts) - 1:
+        return parts
     return [*parts[:at], *[slice(None)] * (len(shape) - indexed), *parts[at + 1 :]]
+
+
+def _n_axes(part: Any) -> int:
+    """Return how many axes a part of a key is for, but for those that an Ellipsis fills."""
+    if part is Ellipsis:
+        return 0
+    return part.ndim if _is_mask(part) else 1
 
 
 def _is_mask(part: Any) -> bool:

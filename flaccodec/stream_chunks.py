@@ -16,6 +16,7 @@ from flaccodec import core
 from flaccodec.array import FlacArray
 from flaccodec.compress import choose_threads
 from flaccodec.core import QuantaRule
+from flaccodec.exceptions import ConfigurationError
 from flaccodec.options import CodecOptions
 from flaccodec.progress import track
 
@@ -47,6 +48,22 @@ def whole_stream_chunks(shape: Sequence[int], samples: int = CHUNK_SAMPLES) -> t
         chunks.insert(0, size)
         left = left // size if size == n else 1
     return (*chunks, shape[-1])
+
+
+def check_chunk_shape(name: str, chunks: Any) -> None:
+    """Check that no chunk is without samples; what else is wrong zarr and h5py find.
+
+    Raises
+    ------
+    ConfigurationError
+        A size is less than 1; the message has the argument's name.
+    """
+    sizes = chunks if isinstance(chunks, tuple | list) else (chunks,)
+    if any(isinstance(n, int | np.integer) and n < 1 for n in sizes):
+        raise ConfigurationError(
+            f"{name} must be 1 or more along each axis. Got {name}={chunks!r}: leave it out for "
+            "chunks of whole streams."
+        )
 
 
 def span_streams(shape: Sequence[int], chunks: Sequence[int]) -> bool:
@@ -112,6 +129,7 @@ def join(
     chunks: Sequence[int],
     pieces: Iterable[tuple[Block, npt.NDArray[np.uint8] | None]],
     options: CodecOptions,
+    fill_value: Any,
 ) -> FlacArray | None:
     """Join chunks of whole streams, without decoding.
 
@@ -126,6 +144,8 @@ def join(
         None where it is missing.
     options : CodecOptions
         Those that the chunks came with.
+    fill_value : scalar or None
+        The array's, to be remembered.
 
     Returns
     -------
@@ -146,7 +166,8 @@ def join(
         header = core.read_header(chunk)
         if (header.frame_size, header.lossless) != (first.frame_size, first.lossless):
             return None
-    return FlacArray._own(core.gather_streams(fetched, picks), tuple(shape), options.level)
+    together = core.gather_streams(fetched, picks)
+    return FlacArray._own(together, tuple(shape), options.level, fill_value)
 
 
 def encode(
@@ -176,7 +197,8 @@ def encode(
                 num_threads=choose_threads(None),
             )
         )
-    return FlacArray._own(core.gather_streams(encoded, picks), tuple(shape), options.level)
+    together = core.gather_streams(encoded, picks)
+    return FlacArray._own(together, tuple(shape), options.level, fill_value)
 
 
 def _pick(

@@ -12,16 +12,19 @@ from zarr.core.sync import sync
 
 from flaccodec import core, stream_chunks
 from flaccodec.array import FlacArray
+from flaccodec.chunk_checks import check_chunk, located
 from flaccodec.exceptions import ConfigurationError
 from flaccodec.options import CodecOptions
 from flaccodec.progress import check_progress
 from flaccodec.stream_chunks import (
+    check_chunk_shape,
     hold_whole_streams,
     options_for,
     span_streams,
     whole_stream_chunks,
 )
 from flaccodec.zarr_codec import FlacCodec
+from flaccodec.zarr_removal import Place
 from flaccodec.zarr_shards import has_usual_index, join_shard, parts, split_shard
 
 if TYPE_CHECKING:
@@ -81,16 +84,33 @@ def to_zarr(
             raise ConfigurationError(f"{name} comes from the FlacArray. Got {name}= as well.")
     kwargs.setdefault("chunks", whole_stream_chunks(fa.shape))
     kwargs.setdefault("compressors", None)
+    if fa.fill_value is not None:
+        kwargs.setdefault("fill_value", fa.fill_value)
+    for name in ("chunks", "shards"):  # zarr makes arrays of such chunks, and cannot fill them
+        check_chunk_shape(name, kwargs.get(name))
     codec = FlacCodec(**options_for(fa).to_dict())
-    array = zarr.create_array(store, shape=fa.shape, dtype=fa.dtype, serializer=codec, **kwargs)
+    place = Place.of(
+        store,
+        kwargs.pop("name", None),
+        kwargs.pop("storage_options", None),
+        kwargs.get("overwrite", False),
+    )
+    array = zarr.create_array(
+        place.store_path, shape=fa.shape, dtype=fa.dtype, serializer=codec, **kwargs
+    )
+    with place.filling():
+        _fill(fa, array, progress)
+    return array
+
+
+def _fill(fa: FlacArray, array: zarr.Array[Any], progress: bool) -> None:
     is_ours = is_plain(array) or is_sharded(array)
     if is_ours and hold_whole_streams(fa.shape, array.chunks):
         _move_out(fa, array, progress)
-    else:
-        step = array.shards or array.chunks
-        for _, block in stream_chunks.blocks(fa.shape, step, "to_zarr", progress):
-            array[block] = fa[block]
-    return array
+        return
+    step = array.shards or array.chunks
+    for _, block in stream_chunks.blocks(fa.shape, step, "to_zarr", progress):
+        array[block] = fa[block]
 
 
 def _move_out(fa: FlacArray, array: zarr.Array[Any], progress: bool) -> None:
@@ -136,7 +156,12 @@ def from_zarr(array: zarr.Array[Any] | StoreLike, *, progress: bool = False) -> 
 
 def _move_in(array: zarr.Array[Any], options: CodecOptions, progress: bool) -> FlacArray | None:
     return stream_chunks.join(
-        array.dtype, array.shape, array.chunks, _pieces(array, progress), options
+        array.dtype,
+        array.shape,
+        array.chunks,
+        _pieces(array, progress),
+        options,
+        array.fill_value,
     )
 
 
@@ -147,19 +172,30 @@ def _pieces(
     prototype = default_buffer_prototype()
     step = array.shards or array.chunks
     for number, block in stream_chunks.blocks(array.shape, step, "from_zarr", progress):
-        buffer = sync(chunk_key(array, number).get(prototype))
+        key = chunk_key(array, number)
+        buffer = sync(key.get(prototype))
         data = None if buffer is None else np.frombuffer(buffer.as_numpy_array(), dtype=np.uint8)
         if array.shards is None:
-            yield block, data
+            yield block, _checked(array, data, f"chunk {key}")
         else:
-            yield from _pieces_of_shard(array, block, data)
+            yield from _pieces_of_shard(array, block, data, f"shard {key}")
 
 
 def _pieces_of_shard(
-    array: zarr.Array[Any], block: Block, shard: npt.NDArray[np.uint8] | None
+    array: zarr.Array[Any], block: Block, shard: npt.NDArray[np.uint8] | None, place: str
 ) -> Iterator[tuple[Block, npt.NDArray[np.uint8] | None]]:
     inner = list(parts(block, array.shards or (), array.chunks))
     held = None if shard is None else split_shard(shard, len(inner))
     for part, chunk in zip(inner, held or [None] * len(inner), strict=True):
         if part is not None:
-            yield part, chunk
+            first = tuple(axis.start for axis in part)
+            yield part, _checked(array, chunk, f"{place}, chunk at {first}")
+
+
+def _checked(
+    array: zarr.Array[Any], chunk: npt.NDArray[np.uint8] | None, place: str
+) -> npt.NDArray[np.uint8] | None:
+    if chunk is not None:
+        with located(place):
+            check_chunk(chunk, array.dtype, array.chunks)
+    return chunk

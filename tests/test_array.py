@@ -180,9 +180,41 @@ def test_a_chunk_in_memory_that_may_change_is_copied(tmp_path):
     np.testing.assert_array_equal(fa.to_array(), WALK)
 
 
+def read_only(array):
+    array.flags.writeable = False
+    return array
+
+
+class Shown:
+    """Lets numpy look at an array that can be written to, as one that cannot."""
+
+    def __init__(self, array):
+        start, _ = array.__array_interface__["data"]
+        self.__array_interface__ = {**array.__array_interface__, "data": (start, True)}
+
+
+VIEWS = {
+    "array": lambda below: read_only(below[:]),
+    "view of a view": lambda below: read_only(read_only(below[:])[:]),
+    "memoryview": lambda below: memoryview(read_only(below[:])),
+    "array of a memoryview": lambda below: np.asarray(memoryview(below).toreadonly()),
+    "shown": lambda below: np.asarray(Shown(below)),
+}
+
+
+@pytest.mark.parametrize("view", VIEWS.values(), ids=VIEWS)
+def test_a_read_only_view_of_memory_that_may_change_is_copied(view):
+    below = np.frombuffer(FlacArray.from_array(WALK).to_chunk(), np.uint8).copy()
+    fa = FlacArray.from_chunk(view(below), shape=WALK.shape)
+    below[:] = 0
+    np.testing.assert_array_equal(fa.to_array(), WALK)
+
+
 def test_a_chunk_that_is_read_only_is_kept(tmp_path):
     chunk = FlacArray.from_array(WALK).to_chunk()
-    for raw in (chunk, np.frombuffer(chunk, np.uint8), mapped(tmp_path / "chunk", chunk, "r")):
+    array = np.frombuffer(chunk, np.uint8)
+    kept = chunk, array, array[:], memoryview(chunk), read_only(array.copy())
+    for raw in (*kept, mapped(tmp_path / "chunk", chunk, "r")):
         assert np.shares_memory(FlacArray.from_chunk(raw)._chunk, np.frombuffer(raw, np.uint8))
 
 
@@ -241,6 +273,9 @@ def test_chunks_are_checked():
     assert FlacArray.from_chunk(chunk).shape == (12, 500)
     with pytest.raises(ChunkMismatchError, match="12 streams of 500"):
         FlacArray.from_chunk(chunk, shape=(500, 12))
+    for shape in ((-4, -3, 500), (-2, 3, -2, 500)):  # two negative sizes make a positive product
+        with pytest.raises(ChunkMismatchError, match=r"of shape \(-"):
+            FlacArray.from_chunk(chunk, shape=shape)
     with pytest.raises(CorruptChunkError, match="expected"):
         FlacArray.from_chunk(chunk[:-1])
     with pytest.raises(CorruptChunkError, match="expected"):
@@ -299,6 +334,13 @@ def test_offsets_and_gains_tell_what_integers_mean():
     )
     restored = integers / fa.stream_gains[:, None] + fa.stream_offsets[:, None]
     np.testing.assert_array_equal(restored, fa.to_array())
+
+
+@pytest.mark.parametrize(("dtype", "quanta"), [("float32", 1e-40), ("float64", 1e-310)])
+@pytest.mark.filterwarnings("error")
+def test_gains_of_quanta_that_cannot_be_inverted_are_infinite(dtype, quanta):
+    fa = FlacArray.from_array(np.array([0, 3 * quanta], dtype), quanta=quanta)
+    np.testing.assert_array_equal(fa.stream_gains, [np.inf])
 
 
 def test_integers_that_are_stored_less_an_offset_say_so():
@@ -388,6 +430,53 @@ def test_masks_of_any_shape(data):
 
 
 @pytest.mark.parametrize(
+    "key",
+    [
+        (slice(None), [0, 1], ..., 1),
+        (slice(None), [0, 1], ..., slice(5)),
+        (slice(None), [True, False, True], ..., 1),
+        ([0, 1], 2, ..., 3),
+        (..., [0, 1], 2, 3),
+        (slice(None), [0, 1], 2, ...),
+        (np.eye(4, 3, dtype=bool), ..., 3),
+    ],
+    ids=str,
+)
+def test_an_ellipsis_without_axes_sets_arrays_apart(key):
+    check_index(FlacArray.from_array(WALK), WALK, key)
+    five = WALK.reshape(2, 2, 3, 5, 100)
+    for long in ((slice(None), 0, ..., [0, 1], slice(7)), (0, [0, 1], ..., slice(2), [2, 0], 4)):
+        check_index(FlacArray.from_array(five), five, long)
+
+
+@st.composite
+def parts_of_a_key(draw, shape):
+    """Give each axis an integer, a slice or an array, or two of them a mask."""
+    parts, axis = [], 0
+    while axis < len(shape):
+        n = shape[axis]
+        kinds = [st.integers(-n, n - 1), st.slices(n)]
+        if axis < len(shape) - 1:
+            kinds.append(npst.arrays(np.int64, (2,), elements=st.integers(-n, n - 1)))
+            kinds.append(npst.arrays(bool, (n,)))
+        if axis < len(shape) - 2:
+            kinds.append(npst.arrays(bool, shape[axis : axis + 2]))
+        parts.append(draw(st.one_of(kinds)))
+        is_mask = isinstance(parts[-1], np.ndarray) and parts[-1].dtype == bool
+        axis += parts[-1].ndim if is_mask else 1
+    return parts
+
+
+@given(st.data())
+def test_an_ellipsis_in_place_of_any_axes_or_none(data):
+    array = np.arange(2 * 2 * 3 * 20).reshape(2, 2, 3, 20)
+    fa = FlacArray.from_array(array)
+    parts = data.draw(parts_of_a_key(array.shape))
+    for first, stop in itertools.combinations_with_replacement(range(len(parts) + 1), 2):
+        check_index(fa, array, (*parts[:first], ..., *parts[stop:]))
+
+
+@pytest.mark.parametrize(
     ("key", "message"),
     [
         (np.array([True, False]), r"axis 0 on .* \(4,\), in .* \(4, 3, 500\)\. Got .* \(2,\)"),
@@ -455,6 +544,14 @@ def test_numpy_takes_it_in():
     with pytest.raises(TypeError, match="without axes"):
         len(FlacArray.from_array(np.int32(5)))
     assert FlacArray.from_array(np.int32(5))[()] == 5
+
+
+@pytest.mark.parametrize("shape", [(), (1,), (12,), (3, 4), (2, 2, 3)])
+def test_what_is_in_it_is_what_numpy_finds(shape):
+    array = np.arange(np.prod(shape), dtype="float64").reshape(shape)
+    fa = FlacArray.from_array(array, lossless=True)
+    for value in (0, 7.0, 11, 12, -1, np.nan, array, array + 1):
+        assert (value in fa) == (value in array)
 
 
 def test_only_what_is_needed_is_decoded():

@@ -3,6 +3,12 @@
 Chunks at the edge of an array are filled up with it, and netCDF's is 9.97e36.
 """
 
+import copy
+import ctypes
+import pickle
+import re
+from pathlib import Path
+
 import h5py
 import hypothesis.strategies as st
 import numpy as np
@@ -14,7 +20,7 @@ from strategies import float_arrays, same_bits
 import flaccodec
 from flaccodec import FlacArray, FlacCodec, hdf5
 from flaccodec.core import QuantaRule, decode_chunk, encode_chunk, stream_tables
-from flaccodec.exceptions import QuantaTooFineError
+from flaccodec.exceptions import QuantaTooFineError, UnsupportedDtypeError
 from flaccodec.hdf5 import Flac
 
 NETCDF = 9.969209968386869e36
@@ -185,3 +191,115 @@ def test_any_fill_value_comes_back(array, rule, fill, places, kept, frame_size):
         assert (error <= quanta.max() / 2 + rounding).all()
     if rule is QuantaRule.GIVEN:
         assert same_bits(decode_chunk(encode_chunk(got, **options)).reshape(array.shape), got)
+
+
+# -- FlacArrays --------------------------------------------------------------------------
+
+OTHER_CHUNKS = [(7, 1500), (1, 300), (2, 1000)]
+OFF_GRID = [-999.3, 1e20, NETCDF, np.nan]
+
+
+@pytest.fixture(params=OFF_GRID)
+def source(request):
+    """A Zarr array with a fill value that is no multiple of its quanta, or far too many."""
+    array = flaccodec.create_array(
+        {}, data=walk("float64", request.param), chunks=(1, 1500), fill_value=request.param,
+        codecs=[FlacCodec(quanta=0.25)],
+    )  # fmt: skip
+    np.testing.assert_array_equal(array[4], request.param)
+    return array
+
+
+@pytest.mark.parametrize("chunks", OTHER_CHUNKS)
+def test_a_flacarray_keeps_them_in_zarr_and_hdf5(tmp_path, source, chunks):
+    fa = FlacArray.from_zarr(source)
+    array = fa.to_zarr({}, chunks=chunks)
+    np.testing.assert_equal(array.fill_value, source.fill_value)
+    assert same_bits(array[...], source[...])
+    again = FlacArray.from_zarr(array)
+    assert same_bits(again.to_array(), source[...])
+    with h5py.File(tmp_path / "x.h5", "w") as file:
+        again.write_hdf5(file, name="x", layout="chunks", chunks=chunks)
+        np.testing.assert_equal(file["x"].fillvalue, source.fill_value)
+        assert same_bits(file["x"][...], source[...])
+        back = FlacArray.read_hdf5(file, name="x").to_zarr({}, chunks=(3, 700))
+        assert same_bits(back[...], source[...])
+        rows = np.arange(7) > 2
+        some = FlacArray.read_hdf5(file, rows, name="x").to_zarr({}, chunks=(1, 700))
+        assert same_bits(some[...], source[3:])
+
+
+def test_copies_remember_them(source):
+    fa = FlacArray.from_zarr(source)
+    copies = FlacArray(fa), copy.copy(fa), copy.deepcopy(fa), pickle.loads(pickle.dumps(fa))
+    for other in copies:
+        np.testing.assert_equal(other.fill_value, source.fill_value)
+        assert same_bits(other.to_zarr({}, chunks=(2, 700))[...], source[...])
+
+
+def test_what_they_are_can_be_told(tmp_path, source):
+    """A chunk does not tell its fill value, so that the array made of it has to be told."""
+    fa = FlacArray.from_chunk(FlacArray.from_zarr(source).to_chunk(), SHAPE)
+    assert fa.fill_value is None
+    fill = source.fill_value
+    array = fa.to_zarr({}, chunks=(2, 700), fill_value=fill)
+    assert same_bits(array[...], source[...])
+    with h5py.File(tmp_path / "x.h5", "w") as file:
+        fa.write_hdf5(file, name="x", layout="chunks", chunks=(2, 700), fillvalue=fill)
+        assert same_bits(file["x"][...], source[...])
+        other = FlacArray.from_zarr(array)
+        other.write_hdf5(file, name="y", layout="chunks", fillvalue=7)
+        assert file["y"].fillvalue == 7
+
+
+def test_integers_remember_them_too(tmp_path):
+    array = flaccodec.create_array({}, shape=SHAPE, dtype="int16", chunks=CHUNKS, fill_value=-7)
+    with h5py.File(tmp_path / "x.h5", "w") as file:
+        FlacArray.from_zarr(array).write_hdf5(file, name="x", layout="chunks")
+        assert FlacArray.read_hdf5(file, name="x").fill_value == file["x"].fillvalue == -7
+
+
+def test_an_undefined_fill_value(tmp_path):
+    """Which h5py can neither set nor read."""
+    with Path("/proc/self/maps").open() as maps:
+        libraries = {line.split()[-1] for line in maps if re.search(r"/libhdf5[-.]", line)}
+    plist = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
+    plist.set_chunk((1, 1500))
+    plist.set_fill_time(h5py.h5d.FILL_TIME_NEVER)
+    ids = [ctypes.c_int64(i) for i in (plist.id, h5py.h5t.NATIVE_DOUBLE.id)]
+    for library in libraries:  # netCDF4 may have brought another, which does not know the list
+        ctypes.CDLL(library).H5Pset_fill_value(*ids, None)
+    assert plist.fill_value_defined() == h5py.h5d.FILL_VALUE_UNDEFINED
+    with h5py.File(tmp_path / "x.h5", "w") as file:
+        space, dtype = h5py.h5s.create_simple(SHAPE), h5py.h5t.NATIVE_DOUBLE
+        x = h5py.Dataset(h5py.h5d.create(file.id, b"x", dtype, space, plist))
+        x[...] = walk("float64", 0)
+        fa = FlacArray.read_hdf5(x)
+        assert same_bits(fa.to_array(), x[...])
+        assert fa.fill_value == 0
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_flacarrays_layout_refuses_what_it_would_round(dtype):
+    x = walk(dtype, -999.3)
+    array = flaccodec.create_array(
+        {}, data=x, fill_value=-999.3, codecs=[FlacCodec(quanta=0.25)]
+    )  # fmt: skip
+    fa, group = FlacArray.from_zarr(array), zarr.create_group({})
+    with pytest.raises(
+        UnsupportedDtypeError, match=r"no whole quanta.* Got -999\.\d+: write it to"
+    ):
+        fa.write_zarr(group)
+    assert list(group) == []
+
+
+@pytest.mark.parametrize("quanta", [0.1, 1e-9, 1e-12, 1e-15, 1e-16])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_flacarrays_layout_takes_all_that_is_on_the_grid(dtype, quanta):
+    """However fine it is, so that samples are beside it by the roundings of float64."""
+    x = np.random.default_rng(0).normal(0, quanta * 2.0**27 if dtype == "float32" else 9, (3, 900))
+    fa = FlacArray.from_array(x.astype(dtype), quanta=quanta)
+    group = zarr.create_group({})
+    fa.write_zarr(group)
+    again = FlacArray.read_zarr(group).to_array()
+    assert np.abs(again - fa.to_array()).max() <= 4 * np.finfo(dtype).eps * np.abs(x).max()

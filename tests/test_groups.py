@@ -706,8 +706,9 @@ def test_a_group_keeps_what_else_it_holds(door):
     assert door.root.attrs["mine"] == "yes"
 
 
-@pytest.mark.parametrize("fails", ["stream_bytes", "compressed"])
-def test_nothing_stays_of_a_write_that_fails(door, monkeypatch, fails):
+@pytest.fixture(params=["stream_bytes", "compressed"])
+def full(request, door, monkeypatch):
+    """A disk that is full once a dataset was made."""
     kind, method = (
         (h5py.Group, "create_dataset") if door.kind == "hdf5" else (zarr.Group, "create_array")
     )
@@ -715,15 +716,38 @@ def test_nothing_stays_of_a_write_that_fails(door, monkeypatch, fails):
 
     def fail(group, name, **options):
         created = create(group, name, **options)
-        if name == fails:
+        if name == request.param:
             raise OSError("disk full")
         return created
 
     monkeypatch.setattr(kind, method, fail)
+    return kind
+
+
+def test_nothing_stays_of_a_write_that_fails(door, full):
     with pytest.raises(OSError, match="disk full"):
         door.write(door.root, compress(WIDE))
     assert set(door.root) == set()
     assert len(door.root.attrs) == 0
+
+
+def test_attributes_from_before_a_write_that_fails_stay(door, full):
+    before = {"flaccodec": "of another", "flac_channels": "9", "mine": "yes"}
+    door.root.attrs.update(before)
+    with pytest.raises(OSError, match="disk full"):
+        door.write(door.root, compress(WIDE))
+    assert dict(door.root.attrs) == before
+
+
+def test_what_cannot_be_removed_is_told(door, full, monkeypatch):
+    def fail(*_):
+        raise PermissionError("read-only")
+
+    monkeypatch.setattr(full, "__delitem__", fail)
+    with pytest.raises(OSError, match="disk full") as caught:
+        door.write(door.root, compress(WIDE))
+    (note,) = caught.value.__notes__
+    assert "could not be removed: PermissionError('read-only')" in note
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,12 @@ from flacarrays import ARRAYS, FLOATS, WALK
 from strategies import same_bits
 
 from flaccodec import FlacArray, core, hdf5_filter, stream_chunks
-from flaccodec.exceptions import ConfigurationError, CorruptChunkError, UnsupportedDtypeError
+from flaccodec.exceptions import (
+    ConfigurationError,
+    CorruptChunkError,
+    EmptyArrayError,
+    UnsupportedDtypeError,
+)
 from flaccodec.hdf5 import Flac
 from flaccodec.options import CodecOptions
 
@@ -90,7 +95,7 @@ def test_some_streams(file):
     keep[1, 2:4] = keep[3, 5] = True
     kept = FlacArray.read_hdf5(file, keep, name="x")
     np.testing.assert_array_equal(kept.to_array(), WALK[keep])
-    with pytest.raises(ConfigurationError, match="keep must have a stream at least"):
+    with pytest.raises(EmptyArrayError, match="keep must have a stream at least"):
         FlacArray.read_hdf5(file["x"], np.zeros((4, 6), dtype=bool))
     with pytest.raises(ConfigurationError, match="shape"):
         FlacArray.read_hdf5(file["x"], np.ones(4, dtype=bool))
@@ -180,8 +185,54 @@ def test_what_cannot_be(file):
         FlacArray.read_hdf5(file, name="g")
 
 
+@pytest.mark.parametrize("group", ["abc", None, {}], ids=repr)
+def test_groups_must_be_groups(group):
+    with pytest.raises(TypeError, match=r"hgrp must be an h5py\.Group\. Got "):
+        ARRAYS["integers"].write_hdf5(group, name="x", layout="chunks")
+    with pytest.raises(TypeError, match=r"hgrp must be an h5py\.Group\. Got "):
+        FlacArray.read_hdf5(group, name="x")
+
+
+def test_a_distribution_is_that_of_one_process(file):
+    for name in ("integers", "one stream"):
+        fa = ARRAYS[name]
+        fa.write_hdf5(file, name=name, layout="chunks")
+        assert FlacArray.read_hdf5(file, name=name, mpi_dist=fa.mpi_dist) == fa
+        for wrong in ([(0, 2), (2, 4)], [(0, 3)], 7):
+            with pytest.raises(ConfigurationError, match="mpi_dist must be 1 pairs"):
+                FlacArray.read_hdf5(file, name=name, mpi_dist=wrong)
+
+
 def test_damage_names_dataset_and_chunk(file):
     ARRAYS["integers"].write_hdf5(file, name="x", layout="chunks", chunks=(2, 6, 700))
     file["x"].id.write_direct_chunk((2, 0, 0), b"damaged")
     with pytest.raises(CorruptChunkError, match=r"/x of .*, chunk at \(2, 0, 0\): "):
         FlacArray.read_hdf5(file, name="x")
+
+
+@pytest.mark.parametrize("name", ["x", "inner/deep/x"])
+def test_what_could_not_be_written_is_not_there(file, name):
+    damaged = bytearray(ARRAYS["integers"].to_chunk())
+    damaged[-5] ^= 1
+    fa = FlacArray.from_chunk(bytes(damaged), WALK.shape)
+    file.create_group("other")
+    with pytest.raises(CorruptChunkError, match="stream 23"):
+        fa.write_hdf5(file, name=name, layout="chunks", chunks=(1, 6, 300))
+    assert list(file) == ["other"]
+    with pytest.raises(ValueError, match="greater than data shape"):
+        fa.write_hdf5(file, name=name, layout="chunks", chunks=(9, 6, 300))
+    assert list(file) == ["other"]
+
+
+@pytest.mark.parametrize("chunks", [(1, 0, 700), (1, -1, 700), 0])
+def test_chunks_without_samples_are_refused(file, chunks):
+    with pytest.raises(ConfigurationError, match=r"1 or more along each axis\. Got chunks="):
+        ARRAYS["integers"].write_hdf5(file, name="x", layout="chunks", chunks=chunks)
+    assert list(file) == []
+
+
+def test_what_has_the_name_stays(file):
+    file["x"] = 5
+    with pytest.raises(ValueError, match="already exists"):
+        ARRAYS["integers"].write_hdf5(file, name="x", layout="chunks")
+    assert file["x"][()] == 5

@@ -13,7 +13,12 @@ from strategies import same_bits
 from zarr.codecs import BytesCodec, ShardingCodec, ZstdCodec
 
 from flaccodec import FlacArray, FlacCodec, core, create_array, stream_chunks
-from flaccodec.exceptions import ConfigurationError, CorruptChunkError, UnsupportedDtypeError
+from flaccodec.exceptions import (
+    ChunkMismatchError,
+    ConfigurationError,
+    CorruptChunkError,
+    UnsupportedDtypeError,
+)
 from flaccodec.stream_chunks import whole_stream_chunks
 
 
@@ -123,7 +128,25 @@ def test_a_shard_that_is_damaged_is_an_error():
         with pytest.raises(ValueError, match=r"checksum|buffer|size|too short"):
             FlacArray.from_zarr(array)
     store["c/1/0/0"] = type(shard).from_bytes(flipped(shard.to_bytes(), 3))
-    with pytest.raises(CorruptChunkError):
+    with pytest.raises(CorruptChunkError, match=r"^shard .*c/1/0/0, chunk at \(2, 0, 0\): "):
+        FlacArray.from_zarr(array)
+
+
+@pytest.mark.parametrize(
+    ("change", "error"),
+    [
+        (lambda chunk: b"damaged", CorruptChunkError),
+        (lambda chunk: flipped(chunk, 70), CorruptChunkError),
+        (lambda chunk: chunk[:-1], CorruptChunkError),
+        (lambda chunk: FlacArray.from_array(WALK[:1]).to_chunk(), ChunkMismatchError),
+    ],
+    ids=["no chunk", "index", "short", "another"],
+)
+def test_damage_names_the_chunk(tmp_path, change, error):
+    array = ARRAYS["integers"].to_zarr(tmp_path / "x.zarr", chunks=(2, 6, 700))
+    path = tmp_path / "x.zarr/c/1/0/0"
+    path.write_bytes(change(path.read_bytes()))
+    with pytest.raises(error, match=r"^chunk .*x\.zarr/c/1/0/0: "):
         FlacArray.from_zarr(array)
 
 
@@ -185,6 +208,69 @@ def test_options_of_zarr_are_passed_on(tmp_path):
     with pytest.raises(ValueError, match="exists"):
         ARRAYS["integers"].to_zarr(tmp_path, name="group/a")
     ARRAYS["integers"].to_zarr(tmp_path, name="group/a", overwrite=True)
+
+
+class FullStore(zarr.storage.MemoryStore):
+    """Takes two chunks and no more."""
+
+    chunks = 0
+
+    async def set(self, key, value, *args):
+        if not key.endswith("zarr.json"):
+            if self.chunks == 2:
+                raise OSError("no space left")
+            self.chunks += 1
+        await super().set(key, value, *args)
+
+
+def keys_of(store):
+    return set(store._store_dict)
+
+
+@pytest.mark.parametrize("chunks", [(1, 6, 700), (2, 6, 300)])
+@pytest.mark.parametrize("options", [{}, {"name": "group/a"}, {"overwrite": True}], ids=str)
+def test_what_could_not_be_written_is_not_there(chunks, options):
+    fa, store = ARRAYS["integers"], FullStore()
+    with pytest.raises(OSError, match="no space left"):
+        fa.to_zarr(store, chunks=chunks, **options)
+    assert keys_of(store) == set()
+
+
+def test_what_was_there_before_stays():
+    fa, store = ARRAYS["integers"], FullStore()
+    fa.to_zarr(store, name="other", chunks=(4, 6, 700))
+    before = keys_of(store)
+    with pytest.raises(OSError, match="no space left"):
+        fa.to_zarr(store, name="a", chunks=(1, 6, 700))
+    assert keys_of(store) == before
+    with pytest.raises(ValueError, match="exists"):
+        fa.to_zarr(store, name="other")
+    np.testing.assert_array_equal(zarr.open_array(store, path="other")[...], WALK)
+
+
+def test_a_damaged_frame_leaves_no_array(tmp_path):
+    damaged = bytearray(ARRAYS["integers"].to_chunk())
+    damaged[-5] ^= 1
+    fa = FlacArray.from_chunk(bytes(damaged), WALK.shape)
+    with pytest.raises(CorruptChunkError, match="stream 23"):
+        fa.to_zarr(tmp_path / "a.zarr", chunks=(1, 6, 300))
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"chunks": (1, 0, 700)},
+        {"chunks": [1, -1, 700]},
+        {"chunks": (1, 6, 700), "shards": (2, 6, 0)},
+    ],
+    ids=str,
+)
+def test_chunks_without_samples_are_refused(options):
+    store = {}
+    with pytest.raises(ConfigurationError, match=r"must be 1 or more along each axis\. Got .*="):
+        ARRAYS["integers"].to_zarr(store, **options)
+    assert store == {}
 
 
 def test_chunks_that_are_missing_hold_the_fill_value():
