@@ -93,7 +93,7 @@ class Filter:
 
 def hdf5_cases(quick: bool, data: Path) -> list[Case]:
     """Return what is stored; recordings only where they are."""
-    shape = (26, 20_000) if quick else (1000, 100_000)
+    shape = (40, 20_000) if quick else (1000, 100_000)
     cases = [Case(FLOAT_CASE, partial(noisy_wave, shape, np.float32), quanta=1e-3)]
     paths = {name: recording_path(data, name) for name in RECORDINGS}
     cases += [
