@@ -202,7 +202,9 @@ static void scan_quantized(int dtype, int rule, const void *block, int64_t count
     }
 }
 
-int fc_is_fill(double fill) { return isfinite(fill) && fill != 0; }
+/* Whether this is a fill value that needs care: NaN and infinities are stored as they are
+ * anyway, and zero is a multiple of all quanta. */
+static int is_fill(double fill) { return isfinite(fill) && fill != 0; }
 
 #define MASK(type)                                                                      \
     WIDE_LOOP static int64_t mask_##type(const type *x, int64_t count, type fill, type *out) { \
@@ -219,7 +221,7 @@ MASK(double)
 const void *fc_mask_fill(int dtype, int rule, double fill, const void *block, int64_t count,
                          void *out, int64_t *n) {
     *n = 0;
-    if (rule == FC_QUANTA_NONE || !fc_is_fill(fill)) return block;
+    if (rule == FC_QUANTA_NONE || !is_fill(fill)) return block;
     *n = dtype == FC_FLOAT32 ? mask_float(block, count, (float)fill, out)
                              : mask_double(block, count, fill, out);
     return out;

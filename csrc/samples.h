@@ -27,10 +27,6 @@ typedef struct fc_plan {
     double fill;  /* a value that is stored as it is; NaN for none */
 } fc_plan;
 
-/* Whether this is a fill value that needs care: NaN and infinities are stored as they are
- * anyway, and zero is a multiple of all quanta. */
-int fc_is_fill(double fill);
-
 /* A growing list; empty when zeroed. items is the owner's to free. */
 typedef struct fc_exceptions {
     fc_exception *items;

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from flaccodec import core
-from flaccodec.exceptions import FlacCodecError
+from flaccodec.exceptions import FlacCodecError, add_place
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -20,8 +20,7 @@ def located(place: str) -> Iterator[None]:
     try:
         yield
     except FlacCodecError as error:
-        message, *rest = error.args
-        error.args = (f"{place}: {message}", *rest)
+        add_place(error, place)
         raise
 
 

@@ -144,3 +144,9 @@ class RankError(FlacCodecError):
 
     The message has the rank, and what was raised there; on that rank it is the cause.
     """
+
+
+def add_place(error: FlacCodecError, place: str) -> None:
+    """Have an error's message say where it happened; its other arguments stay."""
+    message, *rest = error.args
+    error.args = (f"{place}: {message}", *rest)

@@ -11,7 +11,7 @@ import h5py
 import h5py.h5z
 
 from flaccodec import core
-from flaccodec.exceptions import ConfigurationError, FlacCodecError
+from flaccodec.exceptions import ConfigurationError, FlacCodecError, add_place
 from flaccodec.options import CodecOptions
 
 if TYPE_CHECKING:
@@ -138,7 +138,7 @@ def _read_options(dataset: h5py.Dataset, values: Sequence[int]) -> CodecOptions:
     try:
         return read_client_data(values)
     except FlacCodecError as error:
-        error.args = (f"{name_of(dataset)}: {error.args[0]}", *error.args[1:])
+        add_place(error, name_of(dataset))
         raise
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from zarr.storage import StorePath
 
-from flaccodec.exceptions import FlacCodecError
+from flaccodec.exceptions import FlacCodecError, add_place
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -53,9 +53,7 @@ def located(byte_getters: Sequence[ByteGetter], what: str = "chunk") -> Iterator
     try:
         yield
     except FlacCodecError as error:
-        message, *rest = error.args
         places = [place_of(byte_getter, what) for byte_getter in byte_getters]
-        if not message.startswith(tuple(f"{place}: " for place in places)):
-            one = places[0] if len(places) == 1 else _one_of(places)
-            error.args = (f"{one}: {message}", *rest)
+        if not error.args[0].startswith(tuple(f"{place}: " for place in places)):
+            add_place(error, places[0] if len(places) == 1 else _one_of(places))
         raise
