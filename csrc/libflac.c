@@ -198,6 +198,15 @@ static int fills_its_bytes(const fc_decoder *d) {
     return FLAC__stream_decoder_get_decode_position(d->flac, &position) && position == d->size;
 }
 
+/* Some versions of libFLAC give out samples that have more bits than the frame says. */
+static int all_fit(const FLAC__Frame *frame, const FLAC__int32 *const *buffer) {
+    uint32_t outside = 0, half = UINT32_C(1) << (frame->header.bits_per_sample - 1);
+    for (uint32_t c = 0; c < frame->header.channels; c++)
+        for (uint32_t i = 0; i < frame->header.blocksize; i++)
+            outside |= ((uint32_t)buffer[c][i] + half) >> 1 >> (frame->header.bits_per_sample - 1);
+    return !outside;
+}
+
 /* libFLAC calls this after it has checked the frame's CRC-16, and after the
  * error callback where that was wrong. */
 static FLAC__StreamDecoderWriteStatus take_samples(const FLAC__StreamDecoder *flac,
@@ -207,7 +216,7 @@ static FLAC__StreamDecoderWriteStatus take_samples(const FLAC__StreamDecoder *fl
     fc_decoder *d = client;
     (void)flac;
     if (d->errors || frame->header.channels != (uint32_t)d->channels
-        || frame->header.blocksize != d->samples || !fills_its_bytes(d))
+        || frame->header.blocksize != d->samples || !fills_its_bytes(d) || !all_fit(frame, buffer))
         return FLAC__STREAM_DECODER_WRITE_STATUS_ABORT;
     const int32_t *channel[2] = {buffer[0], d->channels == 2 ? buffer[1] : NULL};
     d->take(d->context, channel);

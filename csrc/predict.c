@@ -88,15 +88,8 @@ static void restore_wide(const fc_predictor *p, int32_t *x, int64_t from, int64_
     FOR_ORDER(64)
 }
 
-void fc_restore_block(const fc_restoring *block, int64_t from) {
-    const fc_predictor *p = block->predictor;
-    int32_t *x = block->x;
-    int64_t samples = block->samples;
-    if (!p->fixed) {
-        (p->wide ? restore_wide : restore_narrow)(p, x, from, samples);
-        return;
-    }
-    switch (p->order) {
+static void restore_by_order(int order, int32_t *x, int64_t from, int64_t samples) {
+    switch (order) {
     case 0: restore_fixed(0, x, from, samples); break;
     case 1: restore_fixed(1, x, from, samples); break;
     case 2: restore_fixed(2, x, from, samples); break;
@@ -105,19 +98,32 @@ void fc_restore_block(const fc_restoring *block, int64_t from) {
     }
 }
 
+static uint32_t reach_of(const int32_t *x, int64_t samples, int bits) {
+    uint32_t reach = 0;
+    for (int64_t i = 0; i < samples; i++) reach |= fc_reach(x[i], bits);
+    return reach;
+}
+
+void fc_restore_block(fc_restoring *block, int64_t from) {
+    const fc_predictor *p = block->predictor;
+    if (p->fixed) restore_by_order(p->order, block->x, from, block->samples);
+    else (p->wide ? restore_wide : restore_narrow)(p, block->x, from, block->samples);
+    block->reach |= reach_of(block->x + from, block->samples - from, p->bits);
+}
+
 /* Blocks are restored together where there are this many or more. */
 #define FEWEST_TOGETHER 2
 #define MOST_TOGETHER 8
 
 /* Restores the first samples of all; returns how many of each. */
-static int64_t restore_together(const fc_restoring *blocks, int n) {
+static int64_t restore_together(fc_restoring *blocks, int n) {
     fc_cpu cpu = fc_this_cpu();
     if (n < FEWEST_TOGETHER) return 0;
     if (cpu >= FC_CPU_AVX2) return fc_restore_avx2(blocks, n);
     return cpu == FC_CPU_NEON ? fc_restore_neon(blocks, n) : 0;
 }
 
-void fc_restore_samples(const fc_restoring *blocks, int n) {
+void fc_restore_samples(fc_restoring *blocks, int n) {
     for (; n > 0; n -= MOST_TOGETHER, blocks += MOST_TOGETHER) {
         int some = n < MOST_TOGETHER ? n : MOST_TOGETHER;
         int64_t done = restore_together(blocks, some);

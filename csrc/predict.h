@@ -32,15 +32,28 @@ typedef struct fc_restoring {
     const fc_predictor *predictor;
     int32_t *x;
     int64_t samples;
+    uint32_t reach; /* 0 at first; then what all samples have in fc_reach(), or'ed */
 } fc_restoring;
+
+/* Below 2**bits where the sample has these bits. */
+static inline uint32_t fc_reach(int32_t x, int bits) {
+    return (uint32_t)x + ((uint32_t)1 << (bits - 1));
+}
+
+/* Whether all samples that were restored have the bits that the predictor tells of.
+ * Others are of no encoder; with 32 bits there are no others. */
+static inline int fc_fits(const fc_restoring *block) {
+    return block->predictor->bits == 32 || !(block->reach >> block->predictor->bits);
+}
 
 /* Restores n blocks, together where that takes less time.
  *
- * Arithmetic is modulo 2**32, or in the sums 2**64: what a hostile residual
- * makes overflow is defined, if meaningless. */
-void fc_restore_samples(const fc_restoring *blocks, int n);
+ * Arithmetic is modulo 2**32, or in the sums 2**64, and knows of the low bits of
+ * a sample only, where it has no more: from the first sample that does not fit on, all are
+ * defined, but others with each processor. */
+void fc_restore_samples(fc_restoring *blocks, int n);
 
 /* Restores one, whose first from samples are so already; from >= order. */
-void fc_restore_block(const fc_restoring *block, int64_t from);
+void fc_restore_block(fc_restoring *block, int64_t from);
 
 #endif

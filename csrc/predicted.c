@@ -48,19 +48,25 @@ static int arrange(fc_residual *residuals, fc_restoring *blocks, int n) {
     return same;
 }
 
-static int decode_in_tiles(fc_residual *residuals, const fc_restoring *blocks, int n) {
+static int decode_in_tiles(fc_residual *residuals, fc_restoring *blocks, int n) {
     if (!fc_decode_tiles(residuals, blocks, n)) return 0;
-    for (int i = 0; i < n; i++) residuals[i].good = 1;
+    for (int i = 0; i < n; i++) residuals[i].good = fc_fits(blocks + i);
     return 1;
 }
 
 static void decode_otherwise(fc_residual *residuals, const fc_restoring *blocks, int n) {
     fc_restoring good[FC_MAX_BATCH];
+    fc_residual *read[FC_MAX_BATCH];
     int n_good = 0;
     fc_read_residuals(residuals, n);
-    for (int i = 0; i < n; i++)
-        if (residuals[i].good) good[n_good++] = blocks[i];
+    for (int i = 0; i < n; i++) {
+        if (!residuals[i].good) continue;
+        read[n_good] = residuals + i;
+        good[n_good] = blocks[i];
+        good[n_good++].reach = 0; /* tiles may have begun */
+    }
     fc_restore_samples(good, n_good);
+    for (int i = 0; i < n_good; i++) read[i]->good = fc_fits(good + i);
 }
 
 void fc_decode_predicted(fc_residual *residuals, fc_restoring *blocks, int n) {

@@ -14,6 +14,7 @@
 #define ZERO _mm256_setzero_si256()
 #define XOR(a, b) _mm256_xor_si256(a, b)
 #define AND(a, b) _mm256_and_si256(a, b)
+#define OR3(a, b, c) _mm256_or_si256(a, _mm256_or_si256(b, c))
 #define LOAD(from) _mm256_loadu_si256((const __m256i *)(from))
 #define STORE(to, v) _mm256_storeu_si256((__m256i *)(to), v)
 #define SET1_64(value) _mm256_set1_epi64x(value)
@@ -33,7 +34,7 @@ FC_TARGET_AVX2 FC_INLINE __m256i unfold(__m256i folded) {
 
 #include "restore_lanes.h"
 
-FC_TARGET_AVX2 int64_t fc_restore_avx2(const fc_restoring *blocks, int n) {
+FC_TARGET_AVX2 int64_t fc_restore_avx2(fc_restoring *blocks, int n) {
     lanes l;
     int64_t from = order_of_lanes(blocks, n);
     int64_t until = from + (fewest_samples(blocks, n) - from) / LANES * LANES;
@@ -43,10 +44,11 @@ FC_TARGET_AVX2 int64_t fc_restore_avx2(const fc_restoring *blocks, int n) {
     l.from = from;
     l.until = until;
     choose_loop(blocks, n)(&l);
+    note_reach(&l, blocks);
     return until;
 }
 #else
-int64_t fc_restore_avx2(const fc_restoring *blocks, int n) {
+int64_t fc_restore_avx2(fc_restoring *blocks, int n) {
     (void)blocks, (void)n;
     return 0;
 }

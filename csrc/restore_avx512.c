@@ -17,6 +17,7 @@
 #define ZERO _mm512_setzero_si512()
 #define XOR(a, b) _mm512_xor_si512(a, b)
 #define AND(a, b) _mm512_and_si512(a, b)
+#define OR3(a, b, c) _mm512_ternarylogic_epi32(a, b, c, 0xfe)
 #define LOAD(from) _mm512_loadu_si512(from)
 #define STORE(to, v) _mm512_storeu_si512(to, v)
 #define SET1_64(value) _mm512_set1_epi64(value)
@@ -100,8 +101,7 @@ static int64_t most_samples(const fc_restoring *blocks, int n, int64_t from) {
     return most;
 }
 
-FC_TARGET_AVX512 int fc_decode_tiles(const fc_residual *residuals, const fc_restoring *blocks,
-                                     int n) {
+FC_TARGET_AVX512 int fc_decode_tiles(const fc_residual *residuals, fc_restoring *blocks, int n) {
     fc_tile_reader r;
     lanes l;
     int32_t tile[MOST_STEPS * LANES] __attribute__((aligned(64)));
@@ -119,6 +119,7 @@ FC_TARGET_AVX512 int fc_decode_tiles(const fc_residual *residuals, const fc_rest
     /* A tile may have been read from what lies behind a frame that ends too soon. */
     for (int k = 0; k < n; k++)
         if (fc_tile_position(&r, k) > 8 * residuals[k].bits->size) return 0;
+    note_reach(&l, blocks);
     for (int k = 0; k < n; k++) {
         fc_bits *b = residuals[k].bits;
         b->at = until == samples ? fc_tile_position(&r, k) : 8 * b->size;
@@ -126,7 +127,7 @@ FC_TARGET_AVX512 int fc_decode_tiles(const fc_residual *residuals, const fc_rest
     return 1;
 }
 #else
-int fc_decode_tiles(const fc_residual *residuals, const fc_restoring *blocks, int n) {
+int fc_decode_tiles(const fc_residual *residuals, fc_restoring *blocks, int n) {
     (void)residuals, (void)blocks, (void)n;
     return 0;
 }

@@ -8,6 +8,6 @@
  * tile by tile, residuals are read and samples restored, as far as blocks go; residuals that
  * are longer are taken as read. The blocks begin with their warm-up samples. Returns 0 where residuals are not good or unusual;
  * then no position has moved, and warm-up samples are as they were. */
-int fc_decode_tiles(const fc_residual *residuals, const fc_restoring *blocks, int n);
+int fc_decode_tiles(const fc_residual *residuals, fc_restoring *blocks, int n);
 
 #endif

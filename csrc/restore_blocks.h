@@ -35,10 +35,12 @@ static inline int64_t fewest_samples(const fc_restoring *blocks, int n) {
 }
 
 /* Restores all blocks up to sample from, which comes after all warm-up. */
-static inline void restore_beginnings(const fc_restoring *blocks, int n, int64_t from) {
-    for (int k = 0; k < n; k++)
-        fc_restore_block(&(fc_restoring){blocks[k].predictor, blocks[k].x, from},
-                         blocks[k].predictor->order);
+static inline void restore_beginnings(fc_restoring *blocks, int n, int64_t from) {
+    for (int k = 0; k < n; k++) {
+        fc_restoring beginning = {blocks[k].predictor, blocks[k].x, from, 0};
+        fc_restore_block(&beginning, blocks[k].predictor->order);
+        blocks[k].reach |= beginning.reach;
+    }
 }
 
 /* A loop for each order of fixed predictors, and for those of others that encoders choose

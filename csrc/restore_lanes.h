@@ -3,7 +3,7 @@
  *
  * restore_avx2.c and restore_avx512.c include this, after they have said what
  * a VECTOR is and how it is worked on: OP(name) is the intrinsic of that name;
- * ADD_PRODUCTS, PAIR, ODD_OF_SECOND, XOR, AND, ZERO, LOAD, STORE, SET1_64, transpose()
+ * ADD_PRODUCTS, PAIR, ODD_OF_SECOND, XOR, AND, OR3, ZERO, LOAD, STORE, SET1_64, transpose()
  * and unfold() are those that are called otherwise. */
 #include "residual.h"
 #include "restore_blocks.h"
@@ -21,6 +21,7 @@ typedef struct {
 #endif
     int order;
     int64_t from, until; /* samples, a multiple of LANES of them */
+    VECTOR half, reach; /* see fc_reach() */
     VECTOR shift;
     VECTOR bias; /* 2**15 times the sum of the coefficients */
     VECTOR coefficient[FC_MAX_ORDER];
@@ -45,13 +46,17 @@ LOOP void fetch_ahead(const int32_t *at) {
     __builtin_prefetch((const void *)((uintptr_t)at + FETCHED_AHEAD), 1, 2);
 }
 
-LOOP void store_samples(const lanes *l, int64_t i, VECTOR v[LANES]) {
+LOOP VECTOR store_samples(const lanes *l, int64_t i, VECTOR v[LANES], VECTOR reach) {
+    VECTOR half = l->half;
+    for (int t = 0; t < LANES; t += 2)
+        reach = OR3(reach, OP(add_epi32)(v[t], half), OP(add_epi32)(v[t + 1], half));
     transpose(v);
     for (int k = 0; k < LANES; k++) {
         if (k >= l->n) continue;
         fetch_ahead(l->x[k] + i);
         STORE(l->x[k] + i, v[k]);
     }
+    return reach;
 }
 
 /* The samples of all blocks at i. */
@@ -73,7 +78,7 @@ LOOP VECTOR pair_high(VECTOR newer, VECTOR older) {
 
 /* Samples of 16 bits, sums of 32. pairs[j] has, of those before, the one at j
  * and the one before that. */
-LOOP void restore_short(const lanes *l, int order) {
+LOOP void restore_short(lanes *l, int order) {
     VECTOR pairs[FC_MAX_ORDER + LANES], v[LANES];
     VECTOR newest = gather(l, l->from - order), before = ZERO;
     for (int j = 0; j < order - 1; j++) {
@@ -81,6 +86,7 @@ LOOP void restore_short(const lanes *l, int order) {
         before = newest;
         newest = gather(l, l->from - order + 1 + j);
     }
+    VECTOR reach = l->reach;
     for (int64_t i = l->from; i < l->until; i += LANES) {
         load_residuals(l, i, v);
         UNROLLED for (int t = 0; t < LANES; t++) {
@@ -94,8 +100,9 @@ LOOP void restore_short(const lanes *l, int order) {
             newest = v[t];
         }
         for (int j = 0; j < order - 1; j++) pairs[j] = pairs[j + LANES];
-        store_samples(l, i, v);
+        reach = store_samples(l, i, v, reach);
     }
+    l->reach = reach;
 }
 
 /* Any samples, in halves: y = high * 2**16 + low + 2**15, with signed high
@@ -104,7 +111,7 @@ LOOP void restore_short(const lanes *l, int order) {
  * that shifted right is H * 2**(16 - s) + (L >> s). Of H the low bits do; L
  * takes 32, if neither the positive coefficients nor the negative ones sum
  * up to more than 2**15: low + 2**15 is 0 to 2**16 - 1. */
-LOOP void restore_split(const lanes *l, int order) {
+LOOP void restore_split(lanes *l, int order) {
     VECTOR low[FC_MAX_ORDER + LANES], high[FC_MAX_ORDER + LANES], v[LANES];
     const VECTOR flip = OP(set1_epi32)(0x8000), flip_both = OP(set1_epi32)((int)0x80008000);
     VECTOR rest = OP(sub_epi32)(OP(set1_epi32)(16), l->shift);
@@ -115,6 +122,7 @@ LOOP void restore_split(const lanes *l, int order) {
         before = newest;
         newest = gather(l, l->from - order + 1 + j);
     }
+    VECTOR reach = l->reach;
     for (int64_t i = l->from; i < l->until; i += LANES) {
         load_residuals(l, i, v);
         UNROLLED for (int t = 0; t < LANES; t++) {
@@ -138,14 +146,15 @@ LOOP void restore_split(const lanes *l, int order) {
             low[j] = low[j + LANES];
             high[j] = high[j + LANES];
         }
-        store_samples(l, i, v);
+        reach = store_samples(l, i, v, reach);
     }
+    l->reach = reach;
 }
 
 /* Sums in 64 bits, of which the low 32 matter after the shift, at most 15:
  * so that a logical one does. Even lanes and odd ones apart, since products
  * are of the low halves of 64 bits. */
-LOOP void restore_wide(const lanes *l, int order) {
+LOOP void restore_wide(lanes *l, int order) {
     VECTOR past[FC_MAX_ORDER + LANES], past_odd[FC_MAX_ORDER + LANES], v[LANES];
     VECTOR even[FC_MAX_ORDER], odd[FC_MAX_ORDER];
     const VECTOR low_half = SET1_64(0xffffffff);
@@ -157,6 +166,7 @@ LOOP void restore_wide(const lanes *l, int order) {
         even[j] = l->coefficient[j];
         odd[j] = OP(srli_epi64)(l->coefficient[j], 32);
     }
+    VECTOR reach = l->reach;
     for (int64_t i = l->from; i < l->until; i += LANES) {
         load_residuals(l, i, v);
         for (int t = 0; t < LANES; t++) {
@@ -177,30 +187,33 @@ LOOP void restore_wide(const lanes *l, int order) {
             past[j] = past[j + LANES];
             past_odd[j] = past_odd[j + LANES];
         }
-        store_samples(l, i, v);
+        reach = store_samples(l, i, v, reach);
     }
+    l->reach = reach;
 }
 
 /* Fixed predictors of one order: sums of sums. sum[k] is the kth difference
  * at the sample before. */
-LOOP void restore_fixed(const lanes *l, int order) {
+LOOP void restore_fixed(lanes *l, int order) {
     VECTOR sum[4], v[LANES];
     for (int j = 0; j < order; j++) sum[j] = gather(l, l->from - 1 - j);
     for (int k = 1; k < order; k++)
         for (int j = order - 1; j >= k; j--) sum[j] = OP(sub_epi32)(sum[j - 1], sum[j]);
+    VECTOR reach = l->reach;
     for (int64_t i = l->from; i < l->until; i += LANES) {
         load_residuals(l, i, v);
         for (int t = 0; t < LANES; t++)
             for (int k = order - 1; k >= 0; k--) v[t] = sum[k] = OP(add_epi32)(sum[k], v[t]);
-        store_samples(l, i, v);
+        reach = store_samples(l, i, v, reach);
     }
+    l->reach = reach;
 }
 
-TARGET static void restore_same_fixed(const lanes *l) { FOR_FIXED_ORDER(restore_fixed) }
-TARGET static void restore_all_short(const lanes *l) { FOR_ORDER(restore_short) }
-TARGET static void restore_all_split(const lanes *l) { FOR_ORDER(restore_split) }
+TARGET static void restore_same_fixed(lanes *l) { FOR_FIXED_ORDER(restore_fixed) }
+TARGET static void restore_all_short(lanes *l) { FOR_ORDER(restore_short) }
+TARGET static void restore_all_split(lanes *l) { FOR_ORDER(restore_split) }
 /* Hardly ever needed: one loop for all orders. */
-TARGET static void restore_all_wide(const lanes *l) { restore_wide(l, l->order); }
+TARGET static void restore_all_wide(lanes *l) { restore_wide(l, l->order); }
 
 static int all_short(const fc_restoring *blocks, int n) {
     for (int k = 0; k < n; k++)
@@ -223,7 +236,7 @@ static int can_all_split(const fc_restoring *blocks, int n) {
     return 1;
 }
 
-typedef void restoring_loop(const lanes *);
+typedef void restoring_loop(lanes *);
 
 /* Fixed predictors of one order have a loop of their own. */
 static restoring_loop *choose_loop(const fc_restoring *blocks, int n) {
@@ -233,14 +246,17 @@ static restoring_loop *choose_loop(const fc_restoring *blocks, int n) {
 }
 
 TARGET static void fill_lanes(lanes *l, const fc_restoring *blocks, int n) {
-    int32_t shift[LANES], coefficient[LANES];
+    int32_t shift[LANES], coefficient[LANES], half[LANES];
     l->n = n;
     l->order = order_of_lanes(blocks, n);
     for (int k = 0; k < LANES; k++) {
         l->x[k] = blocks[k < n ? k : 0].x;
         shift[k] = blocks[k < n ? k : 0].predictor->shift;
+        half[k] = (int32_t)fc_reach(0, blocks[k < n ? k : 0].predictor->bits);
     }
     l->shift = LOAD(shift);
+    l->half = LOAD(half);
+    l->reach = ZERO;
     l->bias = ZERO;
     for (int j = 0; j < l->order; j++) {
         for (int k = 0; k < LANES; k++) {
@@ -256,4 +272,10 @@ TARGET static void fill_lanes(lanes *l, const fc_restoring *blocks, int n) {
     for (int j = 1; j + 1 < l->order; j += 2)
         l->pair[j / 2] = pair(l->coefficient[j], l->coefficient[j + 1]);
     l->last = pair(l->coefficient[l->order - 1], ZERO);
+}
+
+TARGET static void note_reach(const lanes *l, fc_restoring *blocks) {
+    uint32_t reach[LANES];
+    STORE(reach, l->reach);
+    for (int k = 0; k < l->n; k++) blocks[k].reach |= reach[k];
 }

@@ -19,6 +19,7 @@
  * Vectors are unsigned: their sums wrap, in the words of C too. */
 typedef struct {
     int32_t *x[LANES]; /* lanes without a block do what the first does, to its block */
+    uint32x4_t half, reach; /* see fc_reach() */
     int32x4_t shift; /* negative: NEON shifts left */
     uint32x4_t coefficient[FC_MAX_ORDER];
     uint32x4_t past[FC_MAX_ORDER]; /* samples, the newest last; or sums, see restore_fixed */
@@ -58,7 +59,8 @@ FC_INLINE void load_residuals(const group *g, int64_t i, uint32x4_t v[LANES]) {
     transpose(v);
 }
 
-FC_INLINE void store_samples(const group *g, int64_t i, uint32x4_t v[LANES]) {
+FC_INLINE void store_samples(group *g, int64_t i, uint32x4_t v[LANES]) {
+    for (int t = 0; t < LANES; t++) g->reach = vorrq_u32(g->reach, vaddq_u32(v[t], g->half));
     transpose(v);
     for (int k = 0; k < LANES; k++) vst1q_s32(g->x[k] + i, vreinterpretq_s32_u32(v[k]));
 }
@@ -152,19 +154,29 @@ static int is_any_wide(const fc_restoring *blocks, int n) {
 
 /* Of blocks from first to n - 1. */
 static void fill_group(group *g, const fc_restoring *blocks, int first, int n, int order) {
-    int32_t shift[LANES], coefficient[FC_MAX_ORDER][LANES];
+    int32_t shift[LANES], half[LANES], coefficient[FC_MAX_ORDER][LANES];
     for (int k = 0; k < LANES; k++) {
         const fc_restoring *block = blocks + (first + k < n ? first + k : first);
         const fc_predictor *p = block->predictor;
         g->x[k] = block->x;
         shift[k] = -p->shift;
+        half[k] = (int32_t)fc_reach(0, p->bits);
         for (int j = 0; j < order; j++) coefficient[j][k] = j < p->order ? p->coefficient[j] : 0;
     }
     g->shift = vld1q_s32(shift);
+    g->half = load(half);
+    g->reach = vdupq_n_u32(0);
     for (int j = 0; j < order; j++) g->coefficient[j] = load(coefficient[j]);
 }
 
-int64_t fc_restore_neon(const fc_restoring *blocks, int n) {
+/* Of blocks from first to n - 1. */
+static void note_reach(const group *g, fc_restoring *blocks, int first, int n) {
+    uint32_t reach[LANES];
+    vst1q_u32(reach, g->reach);
+    for (int k = 0; k < LANES && first + k < n; k++) blocks[first + k].reach |= reach[k];
+}
+
+int64_t fc_restore_neon(fc_restoring *blocks, int n) {
     lanes l;
     if (n < FEWEST_IN_LANES) return 0;
     l.order = order_of_lanes(blocks, n);
@@ -178,10 +190,11 @@ int64_t fc_restore_neon(const fc_restoring *blocks, int n) {
     if (is_same_fixed(blocks, n)) restore_same_fixed(&l);
     else if (is_any_wide(blocks, n)) restore_all_wide(&l);
     else restore_all_narrow(&l);
+    for (int g = 0; g < l.groups; g++) note_reach(l.group + g, blocks, g * LANES, n);
     return l.until;
 }
 #else
-int64_t fc_restore_neon(const fc_restoring *blocks, int n) {
+int64_t fc_restore_neon(fc_restoring *blocks, int n) {
     (void)blocks, (void)n;
     return 0;
 }

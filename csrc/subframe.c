@@ -102,7 +102,7 @@ static int64_t most_wanted(const fc_frame_task *tasks, int n) {
 static fc_restoring block_of(const subframe *s, int64_t wanted) {
     int64_t samples = s->task->samples, order = s->predictor.order;
     if (wanted <= order) wanted = order + 1;
-    return (fc_restoring){&s->predictor, s->x, wanted < samples ? wanted : samples};
+    return (fc_restoring){&s->predictor, s->x, wanted < samples ? wanted : samples, 0};
 }
 
 static void restore_wasted_bits(int wasted, int64_t samples, int32_t *x) {

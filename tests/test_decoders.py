@@ -11,7 +11,14 @@ from hypothesis import given
 from other_process import OtherProcess
 from strategies import float_arrays, integer_arrays, same_bits
 
-from flaccodec.core import QuantaRule, decode_chunk, encode_chunk
+from flaccodec.core import (
+    SPAN_DTYPE,
+    QuantaRule,
+    decode_chunk,
+    decode_spans,
+    encode_chunk,
+    read_header,
+)
 from flaccodec.exceptions import FrameError
 
 STORED = sorted((Path(__file__).parent / "data" / "v1").glob("*.bin"))
@@ -47,6 +54,30 @@ def test_libflac_decodes_where_it_is_asked_for(tmp_path):
             pytest.raises(FrameError, match="stream 0, frame 0"),
         ):
             libflac.decode(chunk)
+
+
+OUTSIDE = sorted((Path(__file__).parent / "fuzz" / "corpus" / "chunk").glob("outside-*"))
+"""Chunks, right but for samples that have more bits than their frames say."""
+
+
+@pytest.mark.parametrize("name", ["ours", "libflac", "avx2", "portable"])
+def test_samples_outside_the_bits_of_their_frame_are_refused(name):
+    """What they are would hang on the processor, and on what else is decoded."""
+    variable = "FLACCODEC_CPU" if name in ("avx2", "portable") else "FLACCODEC_DECODER"
+    assert len(OUTSIDE) == 3
+    with contextlib.closing(OtherProcess(**{variable: name})) as process:
+        for path in OUTSIDE:
+            with pytest.raises(FrameError, match="stream 0, frame 0"):
+                process.decode(path.read_bytes())
+
+
+@pytest.mark.parametrize("path", OUTSIDE, ids=lambda p: p.name)
+def test_samples_outside_the_bits_are_refused_in_slices(path):
+    chunk = path.read_bytes()
+    out = np.empty((1, 32), dtype=read_header(chunk).dtype)
+    spans = np.array([(0, 0, 32, 0)], dtype=SPAN_DTYPE)
+    with pytest.raises(FrameError, match="stream 0, frame 0"):
+        decode_spans(chunk, [(0, chunk)], spans, out)
 
 
 def check_same(chunk, libflac):

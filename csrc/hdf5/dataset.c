@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#include "../format.h"
+
 /* -- dtypes ---------------------------------------------------------------- */
 
 /* H5T_class_t, with what to do about dtypes that FLAC cannot hold. */

@@ -7,7 +7,6 @@
 #include "flaccodec.h"
 #include "format.h"
 #include "repair.h"
-#include "sound.h"
 
 #define MOST_OUTPUT (INT64_C(1) << 19) /* bytes; what a few bytes may declare is no limit */
 #define MOST_SPAN (INT64_C(1) << 16)   /* samples */
@@ -36,7 +35,6 @@ typedef struct {
     int64_t size;
     fc_header header;
     int item;
-    int sound; /* -1 where it is not known yet */
 } chunk;
 
 static uint8_t *copy(const uint8_t *bytes, int64_t size) {
@@ -68,26 +66,6 @@ static void check_error(const chunk *c, int code, const fc_error *error) {
     if (error->stream < 0 || error->stream >= c->header.n_streams) abort();
     if (error->frame < 0 || error->frame >= c->header.n_frames) abort();
     if (error->sample != error->frame * c->header.frame_size) abort();
-}
-
-/* -- sound chunks ------------------------------------------------------------------ */
-
-static int check_sound(const chunk *c) {
-    const uint8_t *at = c->bytes + c->header.head_size;
-    for (int64_t g = 0; g < c->header.n_streams * c->header.n_frames; g++) {
-        if (g % c->header.n_frames == 0) at += FC_STREAM_HEADER_SIZE;
-        uint32_t size = fc_frame_bytes(c->bytes, &c->header, g);
-        if (!is_sound(at, size)) return 0;
-        at += size;
-    }
-    return 1;
-}
-
-/* Where frames are not sound, what their samples are may hang on which others
- * are decoded beside them. */
-static int is_sound_chunk(chunk *c) {
-    if (c->sound < 0) c->sound = check_sound(c);
-    return c->sound;
 }
 
 /* -- the whole ---------------------------------------------------------------------- */
@@ -137,7 +115,7 @@ static void compare_with_libflac(chunk *c, const uint8_t *samples) {
     fc_view view = plain_view(c, out);
     int code = decode_chunk_by_libflac(c->bytes, c->size, &view, &error);
     check_error(c, code, &error);
-    if (!code && memcmp(out, samples, (size_t)output_size(c)) && is_sound_chunk(c)) abort();
+    if (!code && memcmp(out, samples, (size_t)output_size(c))) abort();
     free(out);
 }
 
@@ -175,8 +153,7 @@ static void compare_spans(chunk *c, const fc_span *spans, int64_t n, const uint8
     for (int64_t i = 0; i < n; i++) {
         const fc_span *s = spans + i;
         const uint8_t *want = samples + (s->stream * c->header.stream_size + s->start) * c->item;
-        if (memcmp(out + s->out_offset, want, (size_t)(s->count * c->item)) && is_sound_chunk(c))
-            abort();
+        if (memcmp(out + s->out_offset, want, (size_t)(s->count * c->item))) abort();
     }
 }
 
@@ -226,8 +203,7 @@ static void compare_gathered(chunk *c, const uint8_t *gathered, int64_t size,
     if (decode_whole(&new, &view)) abort();
     for (int64_t i = 0; i < n; i++)
         if (memcmp(out + i * stream_bytes, samples + picks[i].stream * stream_bytes,
-                   (size_t)stream_bytes)
-            && is_sound_chunk(c))
+                   (size_t)stream_bytes))
             abort();
     free(out);
 }
@@ -267,7 +243,7 @@ static void try_whole(chunk *c) {
 }
 
 static void try_chunk(const uint8_t *bytes, int64_t size) {
-    chunk c = {bytes, size, {0}, 0, -1};
+    chunk c = {bytes, size, {0}, 0};
     fc_error error;
     seed_choices(bytes, size);
     int code = fc_read_header(bytes, size, &c.header, &error);
