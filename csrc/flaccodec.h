@@ -216,6 +216,10 @@ int fc_check_expected(const fc_header *header, const fc_expect *expect, fc_error
  * sizes of the frames against streams_size. */
 int fc_check_head(const uint8_t *head, int64_t size, fc_error *error);
 
+/* Checks the streams of a whole chunk against their checksum, and its header, but decodes
+ * nothing. */
+int fc_check_streams(const uint8_t *chunk, int64_t size, int32_t n_threads, fc_error *error);
+
 /* The largest head_size of a chunk with this shape and mode; what to fetch
  * where nothing of the chunk is known yet. -1 where no chunk can be so. */
 int64_t fc_head_bound(int32_t dtype, int64_t n_streams, int64_t stream_size,
@@ -256,8 +260,8 @@ typedef struct fc_pick {
 
 /* Makes a chunk of streams of others, in the order of the picks, by moving
  * bytes. The chunks (whole; their offsets do not matter) must agree in dtype,
- * mode, stream_size and frame_size. Heads and exceptions are verified, frames
- * are not. *chunk is for the caller to give to fc_free. */
+ * mode, stream_size and frame_size. Heads and exceptions are verified, streams
+ * are not, and get a checksum anew: fc_check_streams() first. *chunk is for the caller to give to fc_free. */
 int fc_gather_streams(const fc_piece *chunks, int64_t n_chunks, const fc_pick *picks,
                       int64_t n_picks, uint8_t **chunk, int64_t *chunk_size, fc_error *error);
 

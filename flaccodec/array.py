@@ -91,6 +91,7 @@ class FlacArray:
         self._level = level
         self._fill_value = fill_value
         self._mpi = None
+        self._is_checked = False
 
     # -- making --------------------------------------------------------------------
 
@@ -193,7 +194,7 @@ class FlacArray:
         ------
         CorruptChunkError
             Header or index are damaged, or the length is wrong. Frames are checked when
-            they are decoded.
+            they are decoded, and the checksum of all streams when all are.
         ChunkMismatchError
             The chunk is not of this shape.
         """
@@ -809,13 +810,26 @@ class FlacArray:
             unique, samples, header.stream_size, header.frame_size, self.dtype.itemsize
         )
         compact = memory.empty(plan.compact_shape, self.dtype)
-        if compact.size:
+        if compact.shape == (header.n_streams, header.stream_size):
+            core.decode_chunk(self._chunk, compact, num_threads=num_threads)
+            self._is_checked = True
+        elif compact.size:
             pieces: list[tuple[int, core.Buffer]] = [(0, self._chunk)]
             core.decode_spans(self._chunk, pieces, plan.spans, compact, num_threads=num_threads)
         picked = plan.pick(compact)
         if among is not None:
             picked = picked[among]
         return picked.reshape(numbers.shape + picked.shape[1:])
+
+    def _checked_chunk(self) -> npt.NDArray[np.uint8]:
+        """Return the chunk for its streams to be taken, which get checksums anew there.
+
+        They are checked against the old one first, so that damage does not become sound.
+        """
+        if not self._is_checked:
+            core.check_streams(self._chunk, num_threads=choose_threads(None))
+            self._is_checked = True
+        return self._chunk
 
     def __getitem__(self, key: Any) -> Any:
         """Decompress what numpy's indexing would pick.

@@ -503,6 +503,21 @@ def check_head(head: Buffer) -> None:
         raise _exception(error)
 
 
+def check_streams(chunk: Buffer, *, num_threads: int = 1) -> None:
+    """Check all streams of a chunk against their checksum.
+
+    Raises
+    ------
+    CorruptChunkError
+        They do not match. It names the frame, where one is found.
+    """
+    data, size = _bytes_of(chunk)
+    error = _ffi.new("fc_error *")
+    if _lib.fc_check_streams(data, size, num_threads, error):
+        decode_chunk(chunk, num_threads=num_threads)
+        raise _exception(error)
+
+
 def check_expected(header: ChunkHeader, dtype: np.dtype[Any], shape: Sequence[int]) -> None:
     """Check that a chunk is what an array of this dtype and shape was encoded to.
 
@@ -674,7 +689,8 @@ def gather_streams(chunks: Sequence[Buffer], picks: npt.NDArray[np.int64]) -> np
     ChunkMismatchError
         The chunks are not alike.
     CorruptChunkError
-        A head or a table of exceptions is damaged. Frames are not looked at.
+        A head or a table of exceptions is damaged. Streams are not looked at, and get a
+        checksum anew: `check_streams` first.
     """
     c_chunks = _ffi.new("fc_piece[]", len(chunks))
     keep = [_bytes_of(chunk) for chunk in chunks]

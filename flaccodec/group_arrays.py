@@ -270,6 +270,7 @@ def streams_of(fa: FlacArray, what: str, progress: bool) -> GroupStreams:
     if fa.ndim == 0:
         raise ConfigurationError("an array without axes has no streams: reshape it to (1,).")
     if can_take(fa):
+        fa._checked_chunk()
         tables = fa.compressed, fa.stream_starts, fa.stream_nbytes
         return GroupStreams(fa.shape, fa.dtype, *tables)
     return encode_anew(fa, what, progress)

@@ -10,6 +10,8 @@ from h5py import h5d
 
 from flaccodec import core, stream_chunks
 from flaccodec.array import FlacArray
+from flaccodec.chunk_checks import located
+from flaccodec.compress import choose_threads
 from flaccodec.exceptions import ConfigurationError, EmptyArrayError
 from flaccodec.hdf5_chunks import FlacChunks
 from flaccodec.hdf5_direct import read, write
@@ -91,7 +93,7 @@ def read_dataset(
         if len(streams) == 0:
             raise EmptyArrayError("keep must have a stream at least. Got none.")
         picks = np.stack([np.zeros_like(streams), streams], axis=-1)
-        kept = core.gather_streams([fa._chunk], picks)
+        kept = core.gather_streams([fa._checked_chunk()], picks)
         return FlacArray._own(kept, level=fa.level, fill_value=fa.fill_value)
     if no_flatten and fa.ndim == 1:
         return FlacArray._own(fa._chunk, level=fa.level, fill_value=fa.fill_value)
@@ -129,7 +131,12 @@ def _fill_value(dataset: h5py.Dataset) -> Any:
 def _move_in(chunks: FlacChunks, fill_value: Any, progress: bool) -> FlacArray | None:
     def fetch(number: tuple[int, ...]) -> npt.NDArray[np.uint8] | None:
         source = chunks.flac_source(number)
-        return None if source is None else np.frombuffer(source(), dtype=np.uint8)
+        if source is None:
+            return None
+        chunk = np.frombuffer(source(), dtype=np.uint8)
+        with located(chunks.place(number)):
+            core.check_streams(chunk, num_threads=choose_threads(None))
+        return chunk
 
     shape = chunks.dataset.shape
     pieces = (

@@ -120,7 +120,7 @@ def take(fa: FlacArray, block: Block) -> npt.NDArray[np.uint8]:
     """Return a block of whole streams of a FlacArray as a chunk, without decoding."""
     streams = _stream_numbers(fa.shape, block)
     picks = np.stack([np.zeros_like(streams), streams], axis=-1)
-    return core.gather_streams([fa._chunk], picks)
+    return core.gather_streams([fa._checked_chunk()], picks)
 
 
 def join(
@@ -140,8 +140,8 @@ def join(
     chunks : sequence of int
         Shape of a chunk.
     pieces : iterable of (Block, ndarray or None)
-        What each chunk holds of the array, less than all of it at the edges; and the chunk, or
-        None where it is missing.
+        What each chunk holds of the array, less than all of it at the edges; and the chunk,
+        its streams checked, or None where it is missing.
     options : CodecOptions
         Those that the chunks came with.
     fill_value : scalar or None

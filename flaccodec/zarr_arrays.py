@@ -13,6 +13,7 @@ from zarr.core.sync import sync
 from flaccodec import core, stream_chunks
 from flaccodec.array import FlacArray
 from flaccodec.chunk_checks import check_chunk, located
+from flaccodec.compress import choose_threads
 from flaccodec.exceptions import ConfigurationError
 from flaccodec.options import CodecOptions
 from flaccodec.progress import check_progress
@@ -198,4 +199,5 @@ def _checked(
     if chunk is not None:
         with located(place):
             check_chunk(chunk, array.dtype, array.chunks)
+            core.check_streams(chunk, num_threads=choose_threads(None))
     return chunk
