@@ -193,7 +193,7 @@ static void decode_outside(const chunk *c) {
 static void compare_gathered(chunk *c, const uint8_t *gathered, int64_t size,
                              const fc_pick *picks, int64_t n, const uint8_t *samples) {
     int64_t stream_bytes = c->header.stream_size * c->item;
-    chunk new = {gathered, size, {0}, c->item, -1};
+    chunk new = {gathered, size, {0}, c->item};
     fc_error error;
     if (fc_read_header(gathered, size, &new.header, &error)) abort();
     if (new.header.n_streams != n || fc_check_head(gathered, size, &error)) abort();
