@@ -50,11 +50,14 @@ CODEC_AND_COPY = "flaccodec, a plain file, and HDF5's copy"
 PLAIN = "plain.flac"
 COPIED, AGAIN = "copied.zarr", "again.zarr"
 PAST_FILTERS = "flaccodec.hdf5, the same file"
+UNCACHED = "h5py, rdcc_nbytes=0"
 
 NOTES = [
     "Each writing makes a file where there is none, and the operating system has files in memory; "
     "opening and closing them is in the times.",
     "h5py writes and reads on one thread.",
+    "rdcc_nbytes=0 is h5py without HDF5's cache of chunks, 8 MiB by default: what is read once "
+    "from the first chunk to the last gains nothing from it.",
     "Chunks in a plain file are coded on one thread and written and read one after the other, past "
     "HDF5: the codec alone, with a file as h5py has one. HDF5's copy is the one that it makes of "
     "each chunk's samples for any filter.",
@@ -197,6 +200,10 @@ class Stored:
             if entry.is_direct:
                 return hdf5.read(file["x"], selection, num_threads=entry.threads)
             return file["x"][selection]
+
+    def read_uncached(self, entry: Filter) -> Any:
+        with h5py.File(self.path(entry), rdcc_nbytes=0) as file:
+            return file["x"][()]
 
     def nbytes(self, entry: Filter) -> int:
         with h5py.File(self.path(entry)) as file:
@@ -350,7 +357,13 @@ def _smaller_chunks(stored: Stored, entry: Filter, samples: int, rounds: int) ->
     return [
         _times(f"{name}: {what}", "h5py", CODEC, round_robin([task, alone], rounds, touched))
         for what, alone, task in pairs
-    ]
+    ] + [_uncached(smaller, entry, name, rounds)]
+
+
+def _uncached(stored: Stored, entry: Filter, name: str, rounds: int) -> TimesResult:
+    tasks = [Task(partial(stored.read_uncached, entry)), stored.codec_tasks()[1]]
+    seconds = round_robin(tasks, rounds, 2 * stored.case.array.nbytes)
+    return _times(f"{name}: read", UNCACHED, CODEC, seconds)
 
 
 def _comparisons(stored: Stored, entries: list[Filter], rounds: int) -> list[TimesResult]:
@@ -376,6 +389,7 @@ def _comparisons(stored: Stored, entries: list[Filter], rounds: int) -> list[Tim
         _times(f"{name}: {what}", "h5py", theirs, round_robin([task, alone], rounds, touched))
         for what, theirs, alone, task in pairs
     ]
+    results.append(_uncached(stored, through_h5py, name, rounds))
     stored.verify_copies(through_h5py)
     tasks = [
         Task(partial(stored.copy, through_h5py), stored.remove_copies),

@@ -196,7 +196,7 @@ def _hdf5_targets(result: HDF5Result) -> Iterator[TargetResult]:
             continue
         excess = 1 / comparison["times"] - 1
         yield _target(
-            f"{comparison['what']} through h5py: time beyond the codec alone",
+            f"{comparison['what']} through {comparison['ours']}: time beyond the codec alone",
             f"at most {HDF5_EXCESS:.0%}",
             f"{excess:.1%}",
             excess <= HDF5_EXCESS,
