@@ -604,10 +604,16 @@ static int list_others(int dtype, const fc_plan *plan, const void *block, int64_
 HOLD(float)
 HOLD(double)
 
+/* What a block holds that has no sample that counts: the offset. Where that overflows, its
+ * integer is that of the largest number too: none of the stream's is beyond either. */
+static double idle_value(int dtype, const fc_plan *plan) {
+    double idle = restored(dtype, (int64_t)plan->offset, plan->quanta);
+    return isfinite(idle) ? idle : copysign(dtype == FC_FLOAT32 ? (double)FLT_MAX : DBL_MAX, idle);
+}
+
 static const void *hold(int dtype, const fc_plan *plan, const void *block, int64_t count,
                         void *scratch) {
-    double idle = restored(dtype, (int64_t)plan->offset, plan->quanta);
-    if (!isfinite(idle)) idle = 0;
+    double idle = idle_value(dtype, plan);
     if (dtype == FC_FLOAT32)
         hold_float(block, count, plan->fill, scratch, (float)idle);
     else
