@@ -543,10 +543,13 @@ static int keeps_promise(int dtype, double x, int64_t k, double quanta) {
     return restored(dtype, quantize_exactly(y, quanta), quanta) == y;
 }
 
+/* k, or what is nearest to it among the integers that the stream's bits hold. Beyond
+ * those of int64 there are none. */
 static int64_t clamp(int64_t k, const fc_plan *plan) {
     if (plan->channels == 2) return k;
-    int64_t lo = (int64_t)(plan->offset - (UINT64_C(1) << (plan->bits - 1)));
-    int64_t hi = (int64_t)(plan->offset + (UINT64_C(1) << (plan->bits - 1)) - 1);
+    int64_t offset = (int64_t)plan->offset, half = INT64_C(1) << (plan->bits - 1);
+    int64_t lo = offset < INT64_MIN + half ? INT64_MIN : offset - half;
+    int64_t hi = offset > INT64_MAX - half ? INT64_MAX : offset + half - 1;
     return k < lo ? lo : k > hi ? hi : k;
 }
 

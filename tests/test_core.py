@@ -196,6 +196,15 @@ def test_the_range_rule_spans_two_to_the_thirty():
     assert (np.abs(restored - array).max(axis=-1) <= quanta / 2 * 1.0001).all()
 
 
+@pytest.mark.parametrize("sign", [1, -1])
+@pytest.mark.parametrize("steps", [1, 100, 20_000])
+def test_integers_at_the_ends_of_int64_need_no_exceptions(sign, steps):
+    array = sign * (2.0**63 - np.arange(1, 1001) % (steps + 1) * 1024 - 1024)
+    chunk = encode_chunk(array, rule=QuantaRule.GIVEN, parameters=1)
+    assert same_bits(decode_chunk(chunk)[0], array)
+    assert core.read_header(chunk).exceptions_size == 0
+
+
 @pytest.mark.parametrize("rule", [QuantaRule.PRECISION, QuantaRule.RANGE])
 @pytest.mark.parametrize("value", [0.0, 3.7, -1e300, np.nan])
 def test_constant_streams_come_back_exactly(rule, value):
