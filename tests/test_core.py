@@ -351,6 +351,13 @@ def test_the_output_must_be_of_the_chunks_dtype_and_shape():
         decode_chunk(chunk, read_only)
 
 
+@pytest.mark.parametrize("dtype", ["uint32", ">u4", "float32", "float64"])
+def test_plain_is_refused_of_what_cannot_be_so(dtype):
+    with pytest.raises(ConfigurationError, match=f"plain is for integers .* Got dtype {dtype}"):
+        encode_chunk(np.zeros(3, dtype), plain=True)
+    round_trip(np.zeros(3, "int64"), plain=True)
+
+
 def test_spans_beyond_the_output_are_refused():
     chunk = encode_chunk(np.arange(100, dtype="int32"))
     spans = np.array([(0, 10, 20, 0)], dtype=core.SPAN_DTYPE)
