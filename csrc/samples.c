@@ -181,25 +181,39 @@ SCAN_BITS(64)
         s->n_other = n_other;                                                       \
     }                                                                               \
     static void spread_##type(const type *x, int64_t count, fc_stats *s) {          \
-        double sum = 0;                                                             \
-        for (int64_t i = 0; i < count; i++) sum += isfinite(x[i]) ? x[i] / (double)s->n : 0; \
+        double sum = 0, scale = ldexp(1, -s->exponent);                             \
+        for (int64_t i = 0; i < count; i++)                                         \
+            sum += isfinite(x[i]) ? x[i] * scale / (double)s->n : 0;                \
         s->mean = sum;                                                              \
         for (int64_t i = 0; i < count; i++) {                                       \
-            double d = isfinite(x[i]) ? x[i] - sum : 0;                             \
+            double d = isfinite(x[i]) ? x[i] * scale - sum : 0;                     \
             s->m2 += d * d;                                                         \
         }                                                                           \
     }
 SCAN_FLOATS(float, FLT_MAX, fabsf)
 SCAN_FLOATS(double, DBL_MAX, fabs)
 
+static double largest_magnitude(const fc_stats *s) {
+    return fmax(fabs(s->min), fabs(s->max));
+}
+
+/* What samples are scaled by so that their squares neither overflow nor lose digits. Few
+ * are; and a power of two changes no digit where both ways are open. */
+static int exponent_of(double magnitude) {
+    return magnitude > 0x1p480 ? 600 : magnitude < 0x1p-400 ? -600 : 0;
+}
+
 static void scan_quantized(int dtype, int rule, const void *block, int64_t count, fc_stats *s) {
-    if (dtype == FC_FLOAT32) {
+    if (dtype == FC_FLOAT32)
         scan_float(block, count, s);
-        if (rule == FC_QUANTA_PRECISION && s->n) spread_float(block, count, s);
-    } else {
+    else
         scan_double(block, count, s);
-        if (rule == FC_QUANTA_PRECISION && s->n) spread_double(block, count, s);
-    }
+    if (rule != FC_QUANTA_PRECISION || !s->n) return;
+    s->exponent = exponent_of(largest_magnitude(s));
+    if (dtype == FC_FLOAT32)
+        spread_float(block, count, s);
+    else
+        spread_double(block, count, s);
 }
 
 /* Whether this is a fill value that needs care: NaN and infinities are stored as they are
@@ -259,12 +273,23 @@ void fc_scan_block(int dtype, int rule, const void *block, int64_t count, fc_sta
         scan_bits64(block, count, s);
 }
 
+/* To a larger exponent only: what underflows then is nothing beside what has it. */
+static void scale_spread(fc_stats *s, int exponent) {
+    s->mean = ldexp(s->mean, s->exponent - exponent);
+    s->m2 = ldexp(s->m2, 2 * (s->exponent - exponent));
+    s->exponent = exponent;
+}
+
 /* Counts, means and squares by Chan, Golub and LeVeque's update (1979). */
-static void merge_spread(fc_stats *a, const fc_stats *b) {
-    double n = (double)(a->n + b->n), apart = b->mean - a->mean;
-    a->m2 += b->m2 + apart * apart * ((double)a->n * (double)b->n / n);
-    a->mean += apart * ((double)b->n / n);
-    a->n += b->n;
+static void merge_spread(fc_stats *a, fc_stats b) {
+    if (a->exponent < b.exponent)
+        scale_spread(a, b.exponent);
+    else
+        scale_spread(&b, a->exponent);
+    double n = (double)(a->n + b.n), apart = b.mean - a->mean;
+    a->m2 += b.m2 + apart * apart * ((double)a->n * (double)b.n / n);
+    a->mean += apart * ((double)b.n / n);
+    a->n += b.n;
 }
 
 static void merge_range(fc_stats *a, const fc_stats *b) {
@@ -279,7 +304,7 @@ void fc_merge_stats(fc_stats *a, const fc_stats *b) {
     if (b->n && !a->n) {
         *a = *b;
     } else if (b->n) {
-        merge_spread(a, b);
+        merge_spread(a, *b);
         merge_range(a, b);
     }
     a->n_other = others;
@@ -352,10 +377,6 @@ static int64_t quantize_exactly(double x, double quanta) {
     return k;
 }
 
-static double largest_magnitude(const fc_stats *s) {
-    return fmax(fabs(s->min), fabs(s->max));
-}
-
 /* A stream whose values are all one: any quanta that divide it will do. */
 static double quanta_of_constant(const fc_stats *s) {
     double value = s->n ? largest_magnitude(s) : 0;
@@ -369,11 +390,17 @@ static double quanta_of_range(const fc_stats *s) {
     return fmax(quanta, fmax(ldexp(1, ilogb(largest_magnitude(s)) - 52), DBL_TRUE_MIN));
 }
 
+/* In the order in which nothing between overflows or loses digits. */
+static double quanta_of_precision(double digits, const fc_stats *s) {
+    double rms = sqrt(s->m2 / (double)s->n), scale = pow(10, digits);
+    return s->exponent > 0 ? ldexp(rms, s->exponent) / scale : ldexp(rms / scale, s->exponent);
+}
+
 static double choose_quanta(int rule, double parameter, const fc_stats *s) {
     if (rule == FC_QUANTA_GIVEN) return parameter;
     if (!s->n || s->min == s->max) return quanta_of_constant(s);
     if (rule == FC_QUANTA_RANGE) return quanta_of_range(s);
-    return sqrt(s->m2 / (double)s->n) / pow(10, parameter);
+    return quanta_of_precision(parameter, s);
 }
 
 /* Whether a sample could fail to come back within half a quantum, or to be
@@ -543,10 +570,13 @@ static int keeps_promise(int dtype, double x, int64_t k, double quanta) {
     return restored(dtype, quantize_exactly(y, quanta), quanta) == y;
 }
 
+/* k, or what is nearest to it among the integers that the stream's bits hold. Beyond
+ * those of int64 there are none. */
 static int64_t clamp(int64_t k, const fc_plan *plan) {
     if (plan->channels == 2) return k;
-    int64_t lo = (int64_t)(plan->offset - (UINT64_C(1) << (plan->bits - 1)));
-    int64_t hi = (int64_t)(plan->offset + (UINT64_C(1) << (plan->bits - 1)) - 1);
+    int64_t offset = (int64_t)plan->offset, half = INT64_C(1) << (plan->bits - 1);
+    int64_t lo = offset < INT64_MIN + half ? INT64_MIN : offset - half;
+    int64_t hi = offset > INT64_MAX - half ? INT64_MAX : offset + half - 1;
     return k < lo ? lo : k > hi ? hi : k;
 }
 
@@ -604,10 +634,16 @@ static int list_others(int dtype, const fc_plan *plan, const void *block, int64_
 HOLD(float)
 HOLD(double)
 
+/* What a block holds that has no sample that counts: the offset. Where that overflows, its
+ * integer is that of the largest number too: none of the stream's is beyond either. */
+static double idle_value(int dtype, const fc_plan *plan) {
+    double idle = restored(dtype, (int64_t)plan->offset, plan->quanta);
+    return isfinite(idle) ? idle : copysign(dtype == FC_FLOAT32 ? (double)FLT_MAX : DBL_MAX, idle);
+}
+
 static const void *hold(int dtype, const fc_plan *plan, const void *block, int64_t count,
                         void *scratch) {
-    double idle = restored(dtype, (int64_t)plan->offset, plan->quanta);
-    if (!isfinite(idle)) idle = 0;
+    double idle = idle_value(dtype, plan);
     if (dtype == FC_FLOAT32)
         hold_float(block, count, plan->fill, scratch, (float)idle);
     else

@@ -13,7 +13,9 @@ typedef struct fc_stats {
     int64_t n_other; /* those that are not finite, or the fill value */
     int64_t n_fill;  /* those of the fill value among these */
     int64_t lo, hi;  /* as ordered integers; see fc_scan_block */
-    double min, max, mean, m2; /* m2: sum of squares about the mean */
+    double min, max;
+    double mean, m2; /* m2: sum of squares about the mean; of the samples / 2**exponent */
+    int exponent;
 } fc_stats;
 
 /* How the samples of one stream are stored. */

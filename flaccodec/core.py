@@ -336,8 +336,8 @@ def encode_chunk(
         Note in the header that the array was big-endian, for readers that hand out
         bytes instead of arrays.
     plain : bool
-        For integers: no offsets, and 64 bits always in two channels, as the flacarray
-        package has its streams.
+        For integers but uint32: no offsets, and 64 bits always in two channels, as the
+        flacarray package has its streams.
     num_threads : int
         At least 1. Does not change the bytes.
 
@@ -353,8 +353,13 @@ def encode_chunk(
     """
     if array.ndim == 0:
         array = array.reshape(1)
+    code = _code_of(array.dtype)
+    if plain and (array.dtype.kind == "f" or code == _lib.FC_UINT32):
+        raise ConfigurationError(
+            f"plain is for integers but uint32, which needs an offset. Got dtype {array.dtype}."
+        )
     options = _ffi.new("fc_encode_options *")
-    options.dtype = _code_of(array.dtype)
+    options.dtype = code
     options.level = level
     options.n_streams, options.stream_size = stream_shape(array.shape)
     options.frame_size = frame_size

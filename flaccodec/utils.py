@@ -115,6 +115,15 @@ def check_precision(digits: npt.NDArray[Any]) -> None:
         )
 
 
+def _rms_about_mean(data: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
+    """Return each stream's; by way of a power of two where squares would be no float64."""
+    _, exponents = np.frexp(np.abs(data).max(axis=-1).astype(np.float64))
+    exponents = np.where(np.abs(exponents) > 400, exponents, 0)
+    if exponents.any():
+        data = np.ldexp(data, -exponents[..., np.newaxis])
+    return np.asarray(np.ldexp(np.std(data, axis=-1, dtype=np.float64), exponents))
+
+
 def _choose_quanta(
     data: npt.NDArray[Any], quanta: npt.ArrayLike | None, precision: npt.ArrayLike | None
 ) -> npt.NDArray[Any]:
@@ -125,7 +134,7 @@ def _choose_quanta(
     elif precision is not None:
         digits = per_stream("precision", precision, leading)
         check_precision(digits)
-        chosen = np.std(data, axis=-1, dtype=np.float64) / 10.0**digits
+        chosen = _rms_about_mean(data) / 10.0**digits
     else:
         chosen = np.ptp(data.astype(np.float64, copy=False), axis=-1) / 2**RANGE_BITS
     if quanta is None:  # constant streams, which any quanta that divide them will do for

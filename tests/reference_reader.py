@@ -154,7 +154,7 @@ def parse_header(data: bytes) -> dict:
     require((dtype.kind == "f") == (mode != INTEGER), "mode and dtype")
     require(mode == QUANTIZED or not (flags & QUANTA or exceptions_size), "only when quantized")
     in_header = mode == QUANTIZED and not flags & QUANTA
-    require(is_quanta(quanta) if in_header else quanta == 0, "quanta of the header")
+    require(is_quanta(quanta) if in_header else not any(data[24:32]), "quanta of the header")
     n_frames = -(-stream_size // frame_size)
     require(n_frames <= 2**31 and n_streams * n_frames <= 2**40, "number of frames")
     offsets_take = offset_width(dtype, mode, flags)

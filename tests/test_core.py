@@ -189,11 +189,72 @@ def test_precision_is_digits_of_the_rms_about_the_mean(dtype):
         assert np.abs(restored.astype(float) - stream).max() <= quanta / 2 * 1.0001
 
 
+def quanta_of_precision(array, digits, num_threads=1):
+    chunk = encode_chunk(
+        array, rule=QuantaRule.PRECISION, parameters=digits, num_threads=num_threads
+    )
+    quanta = core.stream_tables(chunk)[1]
+    restored = decode_chunk(chunk).reshape(array.shape)
+    for x, y, q in zip(array[:, :300], restored, quanta, strict=True):
+        check_bound(x, y[:300], q)
+    return quanta
+
+
+EXPONENTS = [-1005, -540, -520, -401, -400, -399, 1, 479, 480, 481, 505, 512, 1018]
+
+
+@pytest.mark.parametrize("num_threads", [1, 4])
+@pytest.mark.parametrize("exponent", EXPONENTS)
+def test_precision_of_any_magnitude(exponent, num_threads):
+    """Squares of some of these are no float64, or one of few digits."""
+    array = np.random.default_rng(7).normal(7, 1, (3, 40_000)).astype("float32").astype("float64")
+    quanta = quanta_of_precision(array, 3)
+    scaled = quanta_of_precision(np.ldexp(array, exponent), 3, num_threads)
+    np.testing.assert_array_equal(scaled, np.ldexp(quanta, exponent))
+
+
+@pytest.mark.parametrize("exponent", [-130, -60, 60, 120])
+def test_precision_of_any_magnitude_of_float32(exponent):
+    array = np.random.default_rng(8).integers(0, 100, (3, 1000)).astype("float32")
+    scaled = quanta_of_precision(np.ldexp(array, exponent), 3)
+    np.testing.assert_array_equal(scaled, np.ldexp(quanta_of_precision(array, 3), exponent))
+
+
+@pytest.mark.parametrize("num_threads", [1, 4])
+@pytest.mark.parametrize("parts", [(0, -700, 0, 1000), (1000, 0, -700), (-700, -1000), (0, 481)])
+def test_precision_where_parts_of_a_stream_differ_in_magnitude(parts, num_threads):
+    """A part is what is scanned by itself; the last counts for all those before."""
+    noise = np.random.default_rng(9).normal(0, 1, (len(parts), 16_384))
+    array = np.ldexp(noise, np.array(parts)[:, None])
+    array[0] = 0
+    array = np.append(array, np.zeros(5)).reshape(1, -1)
+    most = max(parts[1:])
+    want = np.ldexp(np.std(np.ldexp(array, -most)), most) / 1e3
+    np.testing.assert_allclose(quanta_of_precision(array, 3, num_threads), want, rtol=1e-12)
+
+
+@pytest.mark.parametrize("digits", [-20, -308])
+def test_precision_of_subnormal_numbers(digits):
+    array = np.random.default_rng(10).integers(0, 100, (2, 1000)).astype("float64")
+    want = np.std(array, axis=-1) * 2.0**-1000 * 10.0**-digits * 2.0**-74
+    got = quanta_of_precision(array * 2.0**-1074, digits)
+    np.testing.assert_allclose(got, want, rtol=1e-12)
+
+
 def test_the_range_rule_spans_two_to_the_thirty():
     array = np.random.default_rng(6).uniform(-3, 5, (3, 10_000))
     restored = round_trip(array, rule=QuantaRule.RANGE)
     quanta = np.ptp(array, axis=-1) / 2**30
     assert (np.abs(restored - array).max(axis=-1) <= quanta / 2 * 1.0001).all()
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+@pytest.mark.parametrize("steps", [1, 100, 20_000])
+def test_integers_at_the_ends_of_int64_need_no_exceptions(sign, steps):
+    array = sign * (2.0**63 - np.arange(1, 1001) % (steps + 1) * 1024 - 1024)
+    chunk = encode_chunk(array, rule=QuantaRule.GIVEN, parameters=1)
+    assert same_bits(decode_chunk(chunk)[0], array)
+    assert core.read_header(chunk).exceptions_size == 0
 
 
 @pytest.mark.parametrize("rule", [QuantaRule.PRECISION, QuantaRule.RANGE])
@@ -288,6 +349,13 @@ def test_the_output_must_be_of_the_chunks_dtype_and_shape():
     read_only.flags.writeable = False
     with pytest.raises(ConfigurationError, match="writeable"):
         decode_chunk(chunk, read_only)
+
+
+@pytest.mark.parametrize("dtype", ["uint32", ">u4", "float32", "float64"])
+def test_plain_is_refused_of_what_cannot_be_so(dtype):
+    with pytest.raises(ConfigurationError, match=f"plain is for integers .* Got dtype {dtype}"):
+        encode_chunk(np.zeros(3, dtype), plain=True)
+    round_trip(np.zeros(3, "int64"), plain=True)
 
 
 def test_spans_beyond_the_output_are_refused():

@@ -7,7 +7,7 @@ from hypothesis import given
 from other_process import OtherProcess
 from strategies import float_arrays, integer_arrays, same_bits
 
-from flaccodec.core import QuantaRule, decode_chunk, encode_chunk
+from flaccodec.core import QuantaRule, decode_chunk, decode_streams, encode_chunk
 from flaccodec.index import ChunkIndex
 
 OUR_LEVELS = range(6)
@@ -149,3 +149,27 @@ def test_quantized_samples(level, libflac):
     decoded = decode_chunk(chunk)
     assert (np.abs(decoded - array) <= 0.5e-3 + np.spacing(np.abs(decoded)) / 2).all()
     assert same_bits(libflac.decode(chunk), decode_chunk(chunk))
+
+
+LARGEST = {"float32": 3.4028235e38, "float64": np.finfo("float64").max}
+
+
+@pytest.mark.parametrize("level", range(9))
+@pytest.mark.parametrize("sign", [1, -1])
+@pytest.mark.parametrize("dtype", LARGEST)
+def test_frames_of_exceptions_take_the_offset_where_that_overflows_too(dtype, sign, level, libflac):
+    """What no integer of the stream's bits is for would be cut off, or refused by libFLAC."""
+    for steps in (1000.6, 100_000.6, 2**20 - 0.4):
+        x = np.full((2, 40), np.nan, dtype)
+        x[0, 16:20] = sign * LARGEST[dtype]
+        x[1, 20:] = sign * LARGEST[dtype]
+        quanta = LARGEST[dtype] / steps
+        options = {"rule": QuantaRule.GIVEN, "parameters": quanta, "frame_size": 16}
+        for encode in (encode_chunk, libflac.encode):
+            chunk = encode(x, level=level, **options)
+            assert same_bits(decode_chunk(chunk), x)
+            index = ChunkIndex.from_head(chunk)
+            streams = chunk[index.header.head_size :]
+            stored = decode_streams(streams, *index.streams(), 40, 0, 40, wide=False)
+            assert (stored[0, :16] == 0).all()
+            assert (stored[1, :16] == 0).all()

@@ -15,12 +15,14 @@ import sys
 from dataclasses import fields
 from pathlib import Path
 
+import flac_writer
 import numpy as np
 import pytest
 import reference_reader as reference
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
+from other_process import OtherProcess
 
 from flaccodec import core
 from flaccodec.core import QuantaRule
@@ -29,6 +31,7 @@ from flaccodec.exceptions import (
     CorruptChunkError,
     FlacCodecError,
     FrameError,
+    QuantaTooFineError,
     TruncatedChunkError,
     UnknownVersionError,
 )
@@ -315,6 +318,8 @@ HEADER_CHANGES = {
     "quanta infinite": (UNIFORM, "quanta of the header", 24, "<d", np.inf),
     "quanta NaN": (UNIFORM, "quanta of the header", 24, "<d", np.nan),
     "quanta of integers": (INTEGERS, "quanta of the header", 24, "<d", 1.0),
+    "quanta -0.0 of integers": (INTEGERS, "quanta of the header", 24, "<d", -0.0),
+    "quanta -0.0 beside an index": (FLOATS, "quanta of the header", 24, "<d", -0.0),
     "quanta in header and index": (FLOATS, "quanta of the header", 24, "<d", 1.0),
     "streams_size 2**60": (INTEGERS, "streams_size", 32, "<Q", 2**60),
     "exceptions_size 24 * 2**56": (EXCEPTIONS, "exceptions_size", 40, "<Q", 24 * 2**56),
@@ -466,6 +471,111 @@ def test_what_a_reader_ignores():
     for chunk in (upper_half, md5, no_flac):
         assert chunk != vector.chunk
         assert core.decode_chunk(chunk).tobytes() == vector.expected.tobytes()
+
+
+# -- what the document says of writers ------------------------------------------------
+
+
+def stored_integers(chunk: np.ndarray) -> list[int]:
+    """The integers k of a chunk of one stream."""
+    head = reference.parse_head(bytes(chunk))
+    nbytes = np.array([head.stream_nbytes(0)])
+    stored = core.decode_streams(
+        chunk[head.head_size :], np.array([0]), nbytes, head.stream_size, 0, head.stream_size,
+        wide=False,
+    )  # fmt: skip
+    return (stored[0].astype(np.int64) + head.offsets[0]).tolist()
+
+
+def test_the_integers_of_exceptions():
+    largest = np.finfo("float32").max
+    fill = np.float32(1e30)
+    frame = [np.nan, np.inf, largest, np.nan, fill, *10 * [largest / 2], -np.inf]
+    chunk = core.encode_chunk(
+        np.array(frame + 4 * [fill], "float32"), rule=QuantaRule.GIVEN,
+        parameters=float(largest) / 130.6, fill_value=fill, frame_size=16,
+    )  # fmt: skip
+    head = reference.parse_head(bytes(chunk))
+    runs = reference.parse_exceptions(head, bytes(chunk[head.exceptions_start :]))
+    assert [(start, length) for _, length, start, _ in runs] == [
+        *[(i, 1) for i in range(5)], (15, 1), (16, 4)
+    ]  # fmt: skip
+    assert head.offsets == [98]
+    assert stored_integers(chunk) == 5 * [131] + 11 * [65] + 4 * [98]
+
+
+@pytest.mark.parametrize("value", [2.0**63, -(2.0**63)])
+def test_quanta_that_are_just_too_fine(value):
+    with pytest.raises(QuantaTooFineError):
+        core.encode_chunk(np.array([value]), rule=QuantaRule.GIVEN, parameters=1)
+    nearest = np.array([np.nextafter(value, 0)])
+    np.testing.assert_array_equal(
+        core.decode_chunk(core.encode_chunk(nearest, rule=QuantaRule.GIVEN, parameters=1))[0],
+        nearest,
+    )
+
+
+def test_the_least_quanta_of_a_range():
+    tiny = np.array([[1e-320, 3e-320], [1e-300, 2e-300]])
+    head = reference.parse_head(bytes(core.encode_chunk(tiny, rule=QuantaRule.RANGE)))
+    assert head.stream_quanta == [2.0**-1074, 1e-300 * 2.0**-30]
+
+
+# -- frames that RFC 9639 forbids, or leaves open ------------------------------------
+
+
+@pytest.fixture(scope="module")
+def libflac():
+    other = OtherProcess(FLACCODEC_DECODER="libflac")
+    yield other
+    other.close()
+
+
+def chunk_of(array: np.ndarray, frame: bytes) -> bytes:
+    """A chunk of one frame, which is another than ours."""
+    chunk = bytearray(encode(array, {"rule": "NONE"}))
+    head = reference.parse_head(bytes(chunk))
+    chunk[head.frame_start(0, 0) :] = frame
+    streams_size = len(chunk) - head.head_size
+    struct.pack_into("<Q", chunk, 32, streams_size)
+    entry = len(frame) | (int.from_bytes(frame[-2:], "big") & 0xFFF) << 20
+    struct.pack_into("<I", chunk, head.head_size - 4, entry)
+    struct.pack_into("6s", chunk, head.head_size + 12, 2 * len(frame).to_bytes(3, "big"))
+    return seal(chunk, head.head_size, streams_size)
+
+
+@pytest.mark.parametrize("number", ["c080", "e08080", "fc8080808080"])
+def test_a_frame_number_in_more_bytes_than_it_takes(number, libflac):
+    array = np.arange(16, dtype="int32")
+    short = flac_writer.frame([array], 8, 0, [flac_writer.Subframe("verbatim")])
+    header = short[:4] + bytes.fromhex(number) + short[5:6]
+    frame = header + bytes([reference.flac_crc(header, 0x07, 8)]) + short[7:-2]
+    frame += reference.flac_crc(frame, 0x8005, 16).to_bytes(2, "big")
+    chunk = chunk_of(array, frame)
+    for decode in (core.decode_chunk, libflac.decode, reference.read_chunk):
+        np.testing.assert_array_equal(decode(chunk), array[None])
+
+
+def test_partitions_and_predictors(libflac):
+    """A partition of fewer samples than the predictor's order is refused by all decoders."""
+    array = np.arange(16, dtype="int32") ** 2 // 3
+
+    def chunk(order: int, partition_order: int) -> bytes:
+        residual = flac_writer.Residual(partition_order)
+        subframe = flac_writer.Subframe(order=order, residual=residual)
+        return chunk_of(array, flac_writer.frame([array], 8, 0, [subframe]))
+
+    for good in (chunk(3, 2), chunk(1, 3)):
+        for decode in (core.decode_chunk, libflac.decode, reference.read_chunk):
+            np.testing.assert_array_equal(decode(good), array[None])
+    for equal in (chunk(4, 2), chunk(2, 3), chunk(1, 4)):
+        with pytest.raises(FrameError):
+            core.decode_chunk(equal)
+        np.testing.assert_array_equal(libflac.decode(equal), array[None])
+    for less in (chunk(3, 3), chunk(4, 3), chunk(2, 4)):
+        for decode in (core.decode_chunk, libflac.decode):
+            with pytest.raises(FrameError):
+                decode(less)
 
 
 # -- reading a part -----------------------------------------------------------------

@@ -104,6 +104,17 @@ def test_precision_is_flacarrays():
     np.testing.assert_allclose(gains, theirs)
 
 
+@pytest.mark.parametrize("exponent", [-900, -540, -400, 401, 520, 1000])
+def test_precision_of_any_magnitude(exponent):
+    """Squares of some of these are no float64, or one of few digits."""
+    data = make("float64", (3, 500)).astype("float32").astype("float64")
+    integers, offsets, gains = float_to_int(data, precision=3)
+    got = float_to_int(np.ldexp(data, exponent), precision=3)
+    np.testing.assert_array_equal(got[0], integers)
+    np.testing.assert_array_equal(got[1], np.ldexp(offsets, exponent))
+    np.testing.assert_array_equal(got[2], np.ldexp(gains, -exponent))
+
+
 def test_the_range_spans_two_to_the_thirty():
     data = make("float64", (3, 500))
     integers, _, _ = float_to_int(data)
