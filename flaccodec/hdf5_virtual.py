@@ -37,7 +37,7 @@ from flaccodec.hdf5_attributes import FILL, names_by_size, to_json
 from flaccodec.hdf5_chunks import FlacChunks
 from flaccodec.hdf5_filter import FILTER_ID, has_numbers, options_of
 from flaccodec.hdf5_kerchunk import teach_writer
-from flaccodec.hdf5_members import check_is_no_cycle, member_place, members_of
+from flaccodec.hdf5_members import check_is_no_cycle, group_of, member_place, members_of
 from flaccodec.hdf5_zarr import create_like
 
 if TYPE_CHECKING:
@@ -193,9 +193,7 @@ class VirtualParser:
         store, path = registry.resolve(url)
         reader = self.reader_factory(store, path)
         with h5py.File(reader, "r") as file:
-            root = file.get(self.group or "/")
-            if not isinstance(root, h5py.Group):
-                raise ConfigurationError(f"group must name a group of {url}. Got {self.group!r}.")
+            root = group_of(file, self.group or "/", url)
             parsed = _Parsing(url, registry, reader, self.drop_variables).group(root)
             return VirtualStore(parsed, registry=registry, url=url)
 

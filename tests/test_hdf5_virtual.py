@@ -290,6 +290,58 @@ def test_what_no_one_can_leave_out_is_named(tmp_path):
         virtual_zarr(path, group="nowhere")
 
 
+def test_links_through_other_files_are_refused(tmp_path):
+    """HDF5 follows them into the file that it was given, which has other samples of the name."""
+    with h5py.File(tmp_path / "other.h5", "w") as file:
+        file["x"], file["only"] = np.arange(3) + 2000, np.arange(3)
+    path = tmp_path / "x.h5"
+    with h5py.File(path, "w") as file:
+        file["x"] = np.arange(3)
+        file["links/out"] = h5py.ExternalLink("other.h5", "/")
+        file["to/x"] = h5py.SoftLink("/links/out/x")
+        file["to/in"] = h5py.SoftLink("out")
+        file["to/out"] = h5py.SoftLink("/links/out")
+        file["only/here"] = h5py.SoftLink("/links/out/only")
+    for group, name in (("to", "x"), ("to", "in"), ("only", "here")):
+        dropped = {"x", "in", "out"} - {name}
+        message = rf"^/{group}/{name}, in file:.* Got a way through a link to / of other\.h5: make"
+        with pytest.raises(ConfigurationError, match=message):
+            virtual_zarr(path, group=group, drop_variables=dropped)
+    for group in ("links/out", "/to/out", "to/in", "to//./out"):
+        message = rf"group .*/x\.h5\. Got '{group}', which leads to / of other\.h5: make a store"
+        with pytest.raises(ConfigurationError, match=message):
+            virtual_zarr(path, group=group)
+
+
+def test_links_that_stay_in_the_file_are_followed(tmp_path):
+    path = write(tmp_path / "x.h5", make())
+    with h5py.File(path, "r+") as file:
+        file["in/deep/plain"] = np.arange(5.0)
+        file["in/near"] = h5py.SoftLink("deep/./plain")
+        file["in/far"] = h5py.SoftLink("/to/plain")
+        file["to"] = h5py.SoftLink("in//deep")
+    for group in (None, "/"):
+        root = zarr.open_group(virtual_zarr(path, group=group), mode="r")
+        for name in ("in/near", "in/far", "to/plain"):
+            np.testing.assert_array_equal(root[name][...], np.arange(5.0))
+    to = zarr.open_group(virtual_zarr(path, group="/to/"), mode="r")
+    np.testing.assert_array_equal(to["plain"][...], np.arange(5.0))
+
+
+def test_links_that_no_one_can_leave_out_are_named(tmp_path):
+    path = tmp_path / "x.h5"
+    with h5py.File(path, "w") as file:
+        file["away/bad"] = h5py.ExternalLink("other.h5", "/x")
+        file["circle/bad"] = h5py.SoftLink("bad")
+    for group, message in (
+        ("away", r"/x of other\.h5: make a store of that file, and delete the link in a copy of"),
+        ("circle", r"must lead to something\. This one, to bad, does not: delete it in a copy"),
+    ):
+        for dropped in ((), ("bad",)):
+            with pytest.raises(ConfigurationError, match=rf"^/{group}/bad, in file:.*{message}"):
+                virtual_zarr(path, group=group, drop_variables=dropped)
+
+
 def netcdf(path, quanta=0.5):
     data = xarray.Dataset(
         {"x": (("stream", "time"), make("f8"), {"units": "mV"})},
