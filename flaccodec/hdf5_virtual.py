@@ -38,6 +38,7 @@ from flaccodec.hdf5_chunks import FlacChunks
 from flaccodec.hdf5_filter import FILTER_ID, has_numbers, options_of
 from flaccodec.hdf5_kerchunk import teach_writer
 from flaccodec.hdf5_members import check_is_no_cycle, group_of, member_place, members_of
+from flaccodec.hdf5_misread import check_is_read_right
 from flaccodec.hdf5_zarr import create_like
 
 if TYPE_CHECKING:
@@ -226,7 +227,7 @@ class _Parsing:
         attributes = to_json(group, f"{group.name}, in {self.url}")
         phony = dict(phony_above or {})
         described = self._descriptions(group, members, phony)
-        rest = self._rest(group, [k for k in members if k not in ours and k not in groups])
+        rest = self._rest(group, {k: v for k, v in members.items() if k not in ours | groups})
         arrays = {k: _described(v, members[k], described[k]) for k, v in rest.arrays.items()}
         arrays |= {k: _reference(v, self.url, described[k]) for k, v in ours.items()}
         return ManifestGroup(
@@ -248,8 +249,12 @@ class _Parsing:
             if isinstance(v, h5py.Dataset)
         }
 
-    def _rest(self, group: h5py.Group, names: list[str]) -> ManifestGroup:
+    def _rest(self, group: h5py.Group, members: Mapping[str, Any]) -> ManifestGroup:
         """Have VirtualiZarr read what is not ours; its own errors do not say what it is."""
+        for key, member in members.items():
+            if isinstance(member, h5py.Dataset):
+                check_is_read_right(member, key, member_place(group, key, self.url))
+        names = list(members)
         try:
             return self._read(group, names)
         except _VIRTUALIZARR_FAILS as error:

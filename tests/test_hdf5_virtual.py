@@ -15,10 +15,11 @@ import pytest
 import virtualizarr
 import xarray
 import zarr
+from h5py import h5t
 from obspec_utils.registry import ObjectStoreRegistry
 from strategies import same_bits
 
-from flaccodec import FlacCodec, core, hdf5, numcodecs
+from flaccodec import FlacCodec, core, hdf5, hdf5_misread, numcodecs
 from flaccodec.exceptions import ConfigurationError, FrameError
 from flaccodec.hdf5 import Flac, VirtualParser, virtual_zarr
 
@@ -165,6 +166,129 @@ def put_virtual(group):
 def put_external(group):
     raw = Path(group.file.filename).parent / "raw"
     group.create_dataset("bad", data=np.arange(5.0), external=[(str(raw), 0, 40)])
+
+
+def put_of_type(stored, chunk=None):
+    """What HDF5 may hold, and h5py's create_dataset does not make."""
+
+    def put_there(group):
+        plist = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
+        if chunk:
+            plist.set_chunk((chunk,))
+            plist.set_deflate(1)
+        space = h5py.h5s.create_simple((4,))
+        h5py.h5d.create(group.id, b"bad", stored, space, plist)
+
+    return put_there
+
+
+def integers(bits, nbytes=2, base=h5t.STD_I16LE):
+    stored = base.copy()
+    if nbytes > stored.get_size():
+        stored.set_size(nbytes)
+    stored.set_precision(bits)
+    stored.set_size(nbytes)
+    return stored
+
+
+def float_of_16_bits():
+    """As machine learning has it, with the exponent of float32."""
+    stored = h5t.IEEE_F16LE.copy()
+    stored.set_fields(15, 7, 8, 0, 7)
+    stored.set_ebias(127)
+    return stored
+
+
+def compound(*fields, size=0):
+    stored = h5t.create(h5t.COMPOUND, size or sum(field.get_size() for field in fields))
+    offset = 0
+    for number, field in enumerate(fields):
+        stored.insert(b"field%d" % number, offset, field)
+        offset += field.get_size()
+    return stored
+
+
+def enumeration(base):
+    stored = h5t.enum_create(base)
+    stored.enum_insert(b"one", 1)
+    return stored
+
+
+def text_with_spaces():
+    stored = h5t.C_S1.copy()
+    stored.set_size(4)
+    stored.set_strpad(h5t.STR_SPACEPAD)
+    return stored
+
+
+LAYOUT = r"Got numbers of reduced precision or another layout: copy .* drop_variables=\['bad'\]"
+BYTE_ORDER = r"Got a compound with fields of another byte order .* drop_variables=\['bad'\]"
+
+ODD_TYPES = {
+    "12 bits": (integers(12), LAYOUT),
+    "12 bits, big-endian": (integers(12, base=h5t.STD_U16BE), LAYOUT),
+    "3 bytes": (integers(24, 3), LAYOUT),
+    "another float": (float_of_16_bits(), LAYOUT),
+    "12 bits, enumeration": (enumeration(integers(12)), LAYOUT),
+    "12 bits, compound": (compound(integers(12)), LAYOUT),
+    "3 bytes, compound": (compound(integers(24, 3)), LAYOUT),
+    "compound, big-endian": (compound(h5t.IEEE_F64LE, h5t.STD_I32BE), BYTE_ORDER),
+    "compound in a compound": (compound(compound(h5t.STD_I32BE)), BYTE_ORDER),
+    "compound with gaps": (compound(h5t.STD_I16LE, size=8), "Got a compound with gaps"),
+    "compound with arrays": (
+        compound(h5t.array_create(h5t.STD_I32LE, (2,))),
+        "Got a compound with arrays",
+    ),
+    "spaces": (text_with_spaces(), "Got text that ends in spaces"),
+    "spaces, compound": (compound(text_with_spaces()), "Got text that ends in spaces"),
+}
+
+
+@pytest.mark.parametrize("chunk", [None, 2], ids=["contiguous", "gzip"])
+@pytest.mark.parametrize("kind", ODD_TYPES)
+def test_types_that_are_not_numpys_are_named(tmp_path, kind, chunk):
+    stored, message = ODD_TYPES[kind]
+    path = write(tmp_path / "x.h5", make())
+    with h5py.File(path, "r+") as file:
+        put_of_type(stored, chunk)(file.create_group("in"))
+    with pytest.raises(ConfigurationError, match=rf"^/in/bad, in file:///.*/x\.h5: .*{message}"):
+        virtual_zarr(path)
+    np.testing.assert_array_equal(open_x(virtual_zarr(path, drop_variables=["bad"]))[...], make())
+
+
+@pytest.mark.filterwarnings("ignore:The data type")
+@pytest.mark.filterwarnings("ignore:Numcodecs codecs are not in the Zarr version 3")
+@pytest.mark.parametrize("chunks", [None, (2,)], ids=["contiguous", "gzip"])
+@pytest.mark.parametrize(
+    "dtype",
+    ["?", "f2", ">c16", "S3", "V2", h5py.enum_dtype({"one": 1}, ">i2"), [("a", "<i4"), ("b", "?")]],
+    ids=str,
+)
+def test_types_that_are_numpys_are_read(tmp_path, dtype, chunks):
+    with h5py.File(tmp_path / "x.h5", "w") as file:
+        x = file.create_dataset("x", 4, dtype, chunks=chunks, compression=chunks and "gzip")
+        x[:2] = np.ones(2, x.dtype) if x.dtype.kind != "V" or x.dtype.names else x[:2]
+        want = x[...]
+    got = open_x(virtual_zarr(tmp_path / "x.h5"))[...]
+    np.testing.assert_array_equal(got, want.astype(got.dtype))
+
+
+@pytest.mark.filterwarnings("ignore:Numcodecs codecs are not in the Zarr version 3")
+@pytest.mark.parametrize("iterates", [True, False], ids=["chunk_iter", "chunk by chunk"])
+def test_chunks_past_filters_of_others_are_named(tmp_path, monkeypatch, iterates):
+    if not iterates:  # as h5py with an HDF5 before 1.12.3
+        monkeypatch.setattr(hdf5_misread, "_CHUNK_ITER", "missing")
+    path = write(tmp_path / "x.h5", make())
+    with h5py.File(path, "r+") as file:
+        bad = file.create_dataset("bad", (3, 100), "i4", chunks=(1, 100), shuffle=True)
+        bad[::2] = 3
+    np.testing.assert_array_equal(open_x(virtual_zarr(path), "bad")[::2], np.full((2, 100), 3))
+    with h5py.File(path, "r+") as file:
+        file["bad"].id.write_direct_chunk((1, 0), np.arange(100, dtype="i4").tobytes(), 1)
+    message = r"^/bad, in file:.*Got filter mask 1 of the chunk at \(1, 0\): .*_variables=\['bad'\]"
+    with pytest.raises(ConfigurationError, match=message):
+        virtual_zarr(path)
+    np.testing.assert_array_equal(open_x(virtual_zarr(path, drop_variables=["bad"]))[...], make())
 
 
 ODD_MEMBERS = [
