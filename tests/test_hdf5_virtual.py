@@ -649,7 +649,7 @@ def test_kerchunks_references_keep_the_codec(tmp_path, dtype):
         joined.vz.to_kerchunk(tmp_path / "x.json", format="json")
     x = open_kerchunk(tmp_path / "x.json")["x"]
     assert x.metadata.compressor == numcodecs.Flac(level=3, frame_size=64)
-    assert (x.shape, x.fill_value) == ((32, 30_000), 3)
+    assert (x.shape, x.fill_value) == ((32, 30_000), None)
     for rows in (x[:16], x[16:]):
         assert same_bits(rows, array.astype(x.dtype))
 
@@ -667,10 +667,90 @@ def test_kerchunks_references_with_quanta_beside_others(tmp_path):
             assert same_bits(group[name][...], file[name][...])
 
 
-def open_kerchunk(path):
+@pytest.mark.filterwarnings("ignore:The data type")
+@pytest.mark.filterwarnings("ignore:Numcodecs codecs are not in the Zarr version 3")
+@pytest.mark.parametrize("kind", ["FLAC", "gzip", "plain"])
+def test_xarray_masks_kerchunks_references_as_hdf5(tmp_path, kind):
+    """HDF5's fill value, 0, would be taken for missing samples."""
+    options = {"FLAC": {**Flac(), "chunks": (2,)}, "gzip": {"compression": "gzip"}, "plain": {}}
+    with h5py.File(tmp_path / "x.h5", "w") as file:
+        file.create_dataset("flac", data=np.arange(3), **Flac())
+        for dtype, fill in (("f8", -999.0), ("f4", np.nan), ("f4", -np.inf), ("i2", -999)):
+            data = np.array([0, 1, fill, 2], dtype)
+            x = file.create_dataset(f"{dtype}{fill}", data=data, **options[kind])
+            x.attrs["_FillValue"] = data[2]
+        day = file.create_dataset("day", data=np.arange(4), **options[kind])
+        day.attrs["units"] = "days since 2000-01-01"
+        file["complex"] = np.array([0, 1j, 2])
+        file["complex"].attrs["_FillValue"] = 1j
+        file["flag"], file["one"] = np.array([True, False]), 0.0
+        file["text"] = np.array([b"", b"a"])
+    write_kerchunk(tmp_path / "x.h5", loadable_variables=["one"])
+    store = virtual_zarr(tmp_path / "x.h5")
+    with (
+        xarray.open_zarr(store, consolidated=False, chunks=None) as want,
+        open_kerchunk_in_xarray(tmp_path / "x.json") as got,
+    ):
+        assert int(want["f8-999.0"].isnull().sum()) == 1
+        for name in want:
+            assert got[name].dtype == want[name].dtype
+            np.testing.assert_array_equal(got[name], want[name])
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{**Flac(), "chunks": (2,)}, {"chunks": (2,)}, {}],
+    ids=["FLAC", "chunks", "contiguous"],
+)
+def test_fill_values_that_kerchunks_chunks_need_are_warned_of(tmp_path, options):
+    with h5py.File(tmp_path / "x.h5", "w") as file:
+        file.create_dataset("flac", data=np.arange(3), **Flac())
+        for name, fill, mask in (("a", 0, None), ("b", 0, -1), ("c", -1, -1), ("d", np.nan, None)):
+            for dtype in ("f4", "i4") if name != "d" else ("f4",):
+                x = file.create_dataset(f"{name}_{dtype}", (4,), dtype, fillvalue=fill, **options)
+                if options:
+                    x[:2] = [0, 1]
+                if mask is not None:
+                    x.attrs["_FillValue"] = x.dtype.type(mask)
+    with pytest.warns(UserWarning, match="for missing samples") as warned:
+        write_kerchunk(tmp_path / "x.h5")
+    messages = sorted(str(warning.message) for warning in warned)
+    assert [message[:5] for message in messages] == ["a_f4:", "a_i4:", "b_f4:", "b_i4:"]
+    assert all(re.search(r"It must stay 0(\.0)?, as chunks .* icechunk", text) for text in messages)
+    store = virtual_zarr(tmp_path / "x.h5")
+    with (
+        xarray.open_zarr(store, consolidated=False, chunks=None) as want,
+        open_kerchunk_in_xarray(tmp_path / "x.json") as got,
+    ):
+        for name in ("c_f4", "c_i4", "d_f4"):
+            np.testing.assert_array_equal(got[name], want[name])
+
+
+def test_fill_values_of_references_without_flac_stay(tmp_path):
+    """They may be kerchunk's own, where they do mean missing samples."""
+    with h5py.File(tmp_path / "x.h5", "w") as file:
+        file["x"] = np.arange(3)
+    write_kerchunk(tmp_path / "x.h5")
+    assert open_kerchunk(tmp_path / "x.json")["x"].fill_value == 0
+
+
+def write_kerchunk(path, **options):
+    url = path.as_uri()
+    with virtualizarr.open_virtual_dataset(url, registry(), VirtualParser(), **options) as virtual:
+        virtual.vz.to_kerchunk(path.with_suffix(".json"), format="json")
+
+
+def kerchunk_store(path):
     files = fsspec.filesystem("reference", fo=str(path), remote_protocol="file", asynchronous=True)
-    store = zarr.storage.FsspecStore(files, path="", read_only=True)
-    return zarr.open_group(store, mode="r", zarr_format=2)
+    return zarr.storage.FsspecStore(files, path="", read_only=True)
+
+
+def open_kerchunk(path):
+    return zarr.open_group(kerchunk_store(path), mode="r", zarr_format=2)
+
+
+def open_kerchunk_in_xarray(path):
+    return xarray.open_zarr(kerchunk_store(path), consolidated=False, chunks=None, zarr_format=2)
 
 
 def test_the_parser_can_be_pickled(tmp_path):
