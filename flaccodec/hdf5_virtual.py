@@ -57,7 +57,7 @@ def virtual_zarr(
     path: str | os.PathLike[str],
     *,
     group: str | None = None,
-    drop_variables: Iterable[str] | None = None,
+    drop_variables: str | Iterable[str] | None = None,
     **options: Any,
 ) -> VirtualStore:
     """Show an HDF5 file as a Zarr store, whose chunks are read in place.
@@ -75,8 +75,9 @@ def virtual_zarr(
         Of a file, or the URL of one: ``https://``, ``s3://`` and others that obstore knows.
     group : str, optional
         What becomes the store's root; by default the file's.
-    drop_variables : iterable of str, optional
-        Names that are left out, such as of datasets that Zarr cannot express.
+    drop_variables : str or iterable of str, optional
+        A name, or names, that are left out of all groups, such as of datasets that Zarr cannot
+        express. Names of which there is nothing are passed by, as xarray does.
     **options
         What `obstore.store.from_url` takes, for URLs: ``region``, ``skip_signature``,
         ``client_options`` and so on.
@@ -162,8 +163,8 @@ class VirtualParser:
     ----------
     group : str, optional
         What becomes the root; by default the file's.
-    drop_variables : iterable of str, optional
-        Names that are left out.
+    drop_variables : str or iterable of str, optional
+        A name, or names, that are left out of all groups.
     reader_factory : callable, optional
         What opens a file in an object store, as for `virtualizarr.parsers.HDFParser`.
     """
@@ -171,11 +172,11 @@ class VirtualParser:
     def __init__(
         self,
         group: str | None = None,
-        drop_variables: Iterable[str] | None = None,
+        drop_variables: str | Iterable[str] | None = None,
         reader_factory: ReaderFactory = BlockStoreReader,
     ) -> None:
         self.group = group
-        self.drop_variables = frozenset(drop_variables or ())
+        self.drop_variables = _names(drop_variables)
         self.reader_factory = reader_factory
 
     def __call__(self, url: str, registry: ObjectStoreRegistry[Any]) -> VirtualStore:
@@ -197,6 +198,18 @@ class VirtualParser:
             root = group_of(file, self.group or "/", url)
             parsed = _Parsing(url, registry, reader, self.drop_variables).group(root)
             return VirtualStore(parsed, registry=registry, url=url)
+
+
+def _names(given: str | Iterable[str] | None) -> frozenset[str]:
+    """Return names that are given, one or several, checked."""
+    names = frozenset([given] if isinstance(given, str) else given or ())
+    for name in names:
+        if not isinstance(name, str) or "/" in name:
+            raise ConfigurationError(
+                "drop_variables must be names in a group, which are without '/'. "
+                f"Got {name!r}: give the last part of a path, which is left out of all groups."
+            )
+    return names
 
 
 @dataclass(frozen=True)

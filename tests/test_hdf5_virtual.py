@@ -553,7 +553,23 @@ def test_chunks_that_are_no_flac_chunks_are_named(tmp_path):
         virtual_zarr(path)
     with pytest.raises(ConfigurationError, match=r"/y, in file:.*filters \[61868, 1\]: copy"):
         virtual_zarr(path, drop_variables=["x"])
-    assert list(zarr.open_group(virtual_zarr(path, drop_variables="xy"), mode="r")) == []
+    assert list(zarr.open_group(virtual_zarr(path, drop_variables=["x", "y"]), mode="r")) == []
+
+
+def test_names_that_are_left_out(tmp_path):
+    path = write(tmp_path / "x.h5", make())
+    with h5py.File(path, "r+") as file:
+        file["volts"], file["in/volts"] = np.arange(3), np.arange(3)
+        file["v"] = np.arange(3)
+    for given in ("volts", ["volts"], {"volts", "nothing"}, (name for name in ["volts"])):
+        root = zarr.open_group(virtual_zarr(path, drop_variables=given), mode="r")
+        assert sorted(root) == ["in", "v", "x"]
+        assert list(root["in"]) == []
+    for given in (None, "", [], "nothing"):
+        assert "volts" in zarr.open_group(virtual_zarr(path, drop_variables=given), mode="r")
+    for given, got in (("in/volts", "'in/volts'"), (["/v"], "'/v'"), ([b"v"], "b'v'")):
+        with pytest.raises(ConfigurationError, match=rf"without '/'\. Got {got}: give the last"):
+            virtual_zarr(path, drop_variables=given)
 
 
 def test_damage_names_the_chunk(tmp_path):
