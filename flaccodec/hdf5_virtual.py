@@ -33,12 +33,13 @@ except ImportError as error:
 
 from flaccodec import hdf5_fletcher32
 from flaccodec.exceptions import ConfigurationError
-from flaccodec.hdf5_attributes import FILL, names_by_size, to_json
+from flaccodec.hdf5_attributes import FILL, to_json
 from flaccodec.hdf5_chunks import FlacChunks
 from flaccodec.hdf5_filter import FILTER_ID, has_numbers, options_of
 from flaccodec.hdf5_kerchunk import teach_writer
 from flaccodec.hdf5_members import check_is_no_cycle, group_of, member_place, members_of
 from flaccodec.hdf5_misread import check_is_read_right
+from flaccodec.hdf5_phony_names import PhonyNames
 from flaccodec.hdf5_zarr import create_like
 
 if TYPE_CHECKING:
@@ -225,7 +226,7 @@ class _Parsing:
         self,
         group: h5py.Group,
         above: tuple[h5py.Group, ...] = (),
-        phony_above: Mapping[tuple[int, int], str] | None = None,
+        phony_above: PhonyNames | None = None,
     ) -> ManifestGroup:
         """Make the references of a group, and of all below.
 
@@ -238,7 +239,8 @@ class _Parsing:
             place = member_place(group, name, self.url)
             check_is_no_cycle(member, (*above, group), place)
         attributes = to_json(group, f"{group.name}, in {self.url}")
-        phony = dict(phony_above or {})
+        datasets = (v for v in members.values() if isinstance(v, h5py.Dataset))
+        phony = (phony_above or PhonyNames()).below(datasets)
         described = self._descriptions(group, members, phony)
         rest = self._rest(group, {k: v for k, v in members.items() if k not in ours | groups})
         arrays = {k: _described(v, members[k], described[k]) for k, v in rest.arrays.items()}
@@ -250,13 +252,13 @@ class _Parsing:
         )
 
     def _descriptions(
-        self, group: h5py.Group, members: Mapping[str, Any], phony: dict[tuple[int, int], str]
+        self, group: h5py.Group, members: Mapping[str, Any], phony: PhonyNames
     ) -> dict[str, dict[str, Any]]:
         """Return attributes and names of dimensions of the datasets among a group's members."""
         return {
             k: {
                 "attributes": to_json(v, member_place(group, k, self.url)),
-                "dimension_names": names_by_size(v, phony),
+                "dimension_names": phony.complete(v),
             }
             for k, v in members.items()
             if isinstance(v, h5py.Dataset)

@@ -528,6 +528,31 @@ def test_xarray_reads_dimensions_without_names(tmp_path):
     }
 
 
+def test_names_that_are_made_up_are_not_those_of_others(tmp_path):
+    with h5py.File(tmp_path / "x.h5", "w") as file:
+        file["phony_dim_0"] = np.arange(4)
+        file["phony_dim_0"].make_scale("phony_dim_0")
+        file.create_dataset("a", data=make(shape=(7, 4)), **Flac())
+        file["a"].dims[1].attach_scale(file["phony_dim_0"])
+        file["b"] = make(shape=(2, 7, 4))
+        file["in/b"] = make(shape=(3, 7, 2))
+        file["in/b"].dims[0].label = "phony_dim_2"
+        file["in/deep/b"] = make(shape=(2, 7))
+    store = virtual_zarr(tmp_path / "x.h5")
+    with xarray.open_zarr(store, consolidated=False, chunks=None) as got:
+        found = {name: got[name].dims for name in ("a", "b")}
+        assert got.sizes == {"phony_dim_0": 4, "phony_dim_1": 7, "phony_dim_2": 2, "phony_dim_3": 4}
+    for group in ("in", "in/deep"):
+        with xarray.open_zarr(store, group=group, consolidated=False, chunks=None) as got:
+            found[f"{group}/b"] = got.b.dims
+    assert found == {
+        "a": ("phony_dim_1", "phony_dim_0"),
+        "b": ("phony_dim_2", "phony_dim_1", "phony_dim_3"),
+        "in/b": ("phony_dim_2", "phony_dim_1", "phony_dim_4"),
+        "in/deep/b": ("phony_dim_4", "phony_dim_1"),
+    }
+
+
 @pytest.mark.parametrize("options", [Flac(), {}], ids=["FLAC", "plain"])
 @pytest.mark.parametrize("dtype", ["f4", "i4"])
 def test_xarray_reads_fill_values_of_other_kinds(tmp_path, dtype, options):
