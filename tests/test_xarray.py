@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import xarray
 import zarr
+from distributed import Client, LocalCluster
 
 import flaccodec
 from flaccodec import FlacCodec, hdf5, hdf5_filter
@@ -300,9 +301,9 @@ def with_filter(request, monkeypatch, scheduler):
 def test_to_netcdf_and_open_dataset(tmp_path, with_filter, dtype):
     data = recording(dtype)
     quanta = QUANTA if dtype.startswith("f") else None
-    # xarray's locks of files that are written cannot go to dask's processes.
-    writer = "threads" if with_filter == "processes" else dask.config.get("scheduler")
-    with dask.config.set(scheduler=writer):
+    # xarray's locks of files that are written cannot go to dask's processes, and HDF5's lock
+    # fails now and then in a cluster of processes.
+    with dask.config.set(scheduler="threads"):
         save_netcdf(data.chunk(stream=2, time=10_240), tmp_path / "a.nc", quanta=quanta)
     assert options_in(tmp_path / "a.nc") == CodecOptions(quanta=quanta)
     with xarray.open_dataset(tmp_path / "a.nc", engine="h5netcdf", chunks={}) as got:
@@ -310,6 +311,17 @@ def test_to_netcdf_and_open_dataset(tmp_path, with_filter, dtype):
         check(got.compute(), data, 0 if quanta is None else ERROR)
         part = got.sel(time=slice(90, 91)).x
         np.testing.assert_allclose(part, data.sel(time=slice(90, 91)).x, rtol=0, atol=ERROR)
+
+
+def test_to_netcdf_on_a_cluster_without_processes(tmp_path):
+    data = recording()
+    with (
+        LocalCluster(n_workers=2, processes=False, dashboard_address="127.0.0.1:0") as cluster,
+        Client(cluster),
+    ):
+        save_netcdf(data.chunk(stream=2, time=10_240), tmp_path / "a.nc", quanta=QUANTA)
+    with xarray.open_dataset(tmp_path / "a.nc", engine="h5netcdf") as got:
+        check(got, data)
 
 
 def test_saving_again_a_netcdf_needs_the_encoding_anew(tmp_path):
