@@ -32,7 +32,8 @@ def encoding(
     ----------
     variable : xarray.DataArray or xarray.Variable, optional
         What is going to be written: its dtype, and what its own encoding says of it, are then
-        checked at once.
+        checked at once. Times, and with h5netcdf truth values, are what xarray writes as
+        integers.
     quanta : float, optional
         For float32 and float64: values are rounded to multiples of this, in the units of the
         data. Floats with neither quanta nor precision are kept bit for bit. NaN stays NaN.
@@ -76,9 +77,19 @@ def encoding(
         raise ConfigurationError(f"engine must be {known}. Got {engine!r}{_ADVICE.get(engine, '')}")
     options = CodecOptions(level, quanta, precision, frame_size)
     if variable is not None:
-        options.check_dtype(variable.dtype)
+        options.check_dtype(_dtype_written(variable, engine))
         _check_carried(variable)
     return _ENGINES[engine](options) | _filled(fill_value, engine)
+
+
+def _dtype_written(variable: Any, engine: str) -> np.dtype[Any]:
+    """Return the dtype of what the codec is given: xarray writes some as integers by itself."""
+    dtype: np.dtype[Any] = np.dtype(variable.dtype)
+    if dtype.kind in "mM":
+        return np.dtype("int64")
+    if dtype.kind == "b" and engine == "h5netcdf":
+        return np.dtype("int8")
+    return dtype
 
 
 def _filled(fill_value: float | None, engine: str) -> dict[str, Any]:

@@ -193,6 +193,37 @@ def test_computed_data_need_the_encoding_anew(tmp_path):
     check(load(tmp_path / "b").drop_attrs(), (recording() * 2).drop_attrs(), 2 * ERROR)
 
 
+TIMES = np.datetime64("2024-01-01", "ns") + np.arange(3000) * np.timedelta64(10, "ms")
+NO_INTEGERS = {
+    "times": np.where(np.arange(3000) == 5, np.datetime64("NaT"), TIMES),
+    "spans": TIMES - TIMES[0],
+    "truth values": np.arange(3000) % 3 == 0,
+}
+
+
+@pytest.mark.parametrize("kind", ["times", "spans", "truth values"])
+@pytest.mark.parametrize("engine", ["zarr", "h5netcdf"])
+def test_what_xarray_writes_as_integers(tmp_path, engine, kind):
+    data = xarray.Dataset({"x": ("time", NO_INTEGERS[kind])})
+    if engine == "zarr" and kind == "truth values":  # Zarr has them itself
+        with pytest.raises(UnsupportedDtypeError, match="Got bool: convert it"):
+            flaccodec.encoding(data.x, engine=engine)
+        return
+    made = {"x": flaccodec.encoding(data.x, engine=engine)}
+    if engine == "zarr":
+        save(data, tmp_path / "x", made)
+        got = load(tmp_path / "x").load()
+        assert codecs_of(tmp_path / "x") == (FlacCodec(),)
+    else:
+        data.to_netcdf(tmp_path / "x", engine=engine, encoding=made)
+        got = xarray.load_dataset(tmp_path / "x", engine=engine)
+        assert options_in(tmp_path / "x") == CodecOptions()
+    assert got.x.dtype == data.x.dtype
+    np.testing.assert_array_equal(got.x, data.x)
+    with pytest.raises(ConfigurationError, match="quanta is for float32"):
+        flaccodec.encoding(data.x, quanta=1, engine=engine)
+
+
 # -- integer encodings and floats ---------------------------------------------------------
 
 
