@@ -292,6 +292,50 @@ def test_missing_samples_as_a_number(tmp_path, engine, fill_value, options):
     assert np.nanmax(np.abs(got - x)) <= 0.36
 
 
+@pytest.mark.parametrize("engine", ["zarr", "h5netcdf"])
+@pytest.mark.parametrize(
+    ("dtype", "fill_value", "limits"),
+    [
+        ("int16", 3.5, "a whole number from -32768 to 32767"),
+        ("int16", np.nan, "a whole number"),
+        ("int16", np.inf, "a whole number"),
+        ("uint8", -9999, "a whole number from 0 to 255"),
+        ("int64", 2**63, "a whole number"),
+        ("int16", "3", "a whole number"),
+        ("float32", 1e300, r"a number of at most 3.4e\+38, NaN or infinite"),
+        ("float32", -1e300, "a number of at most"),
+        pytest.param("float64", 10**400, "a number of at most", id="10**400"),
+        ("float64", [1], "a number of at most"),
+        ("float64", True, "a number of at most"),
+    ],
+)
+def test_fill_values_that_the_dtype_cannot_hold(dtype, fill_value, limits, engine):
+    data = xarray.Dataset({"x": ("time", np.arange(4).astype(dtype))})
+    message = rf"fill_value must be {limits}.* for variable 'x': choose another"
+    with pytest.raises(ConfigurationError, match=message):
+        flaccodec.encoding(data.x, fill_value=fill_value, engine=engine)
+
+
+@pytest.mark.parametrize("engine", ["zarr", "h5netcdf"])
+@pytest.mark.parametrize(
+    ("dtype", "fill_value"),
+    [
+        ("int16", -3.0),
+        ("uint64", 2**64 - 1),
+        ("int16", np.int8(-3)),
+        ("float32", 0.1),
+        ("float32", np.nan),
+        ("float64", -np.inf),
+        ("float32", np.float64(9.969209968386869e36)),
+        ("datetime64[ns]", -1),
+    ],
+)
+def test_fill_values_that_the_dtype_holds(dtype, fill_value, engine):
+    data = xarray.Dataset({"x": ("time", np.arange(4).astype(dtype))})
+    made = flaccodec.encoding(data.x, fill_value=fill_value, engine=engine)
+    assert made["_FillValue"] is fill_value
+
+
 def test_scale_and_fill_value_of_cf_stay_possible(tmp_path):
     packed = {"dtype": "int16", "scale_factor": 0.05, "_FillValue": -32768}
     data = recording()
