@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 _LAYOUTS_WITHOUT_PLACE = {h5d.COMPACT: "compact", h5d.VIRTUAL: "virtual"}
 """Layouts of HDF5 of whose samples no place in the file is known."""
 
+_OF_ZARR = {"zarr.json", ".zgroup", ".zattrs", ".zmetadata", ".."}
+"""Names that mean something else in a Zarr store."""
+
 
 def check_group(hgrp: Any) -> None:
     """Check that something is a group; a file is its first.
@@ -43,8 +46,8 @@ def members_of(group: h5py.Group, url: str, dropped: Container[str]) -> dict[str
     Raises
     ------
     ConfigurationError
-        A member or its samples lie in another file, or its link leads nowhere, or it is compact;
-        the message names it.
+        A member or its samples lie in another file, or its link leads nowhere, or it is compact,
+        or Zarr cannot have its name; the message names it.
     """
     found = {name: follow(group, name) for name in group}
     for name, member in found.items():
@@ -58,9 +61,21 @@ def members_of(group: h5py.Group, url: str, dropped: Container[str]) -> dict[str
             )
     kept = {name: member for name, member in found.items() if name not in dropped}
     for name, member in kept.items():
+        _check_can_be_in_a_path(name, member_place(group, name, url))
         if isinstance(member, h5py.Dataset):
             _check_can_be_referred_to(member, member_place(group, name, url))
     return kept
+
+
+def _check_can_be_in_a_path(name: str, place: str) -> None:
+    r"""Refuse names that zarr takes for its own files, or for paths: it has "\" for "/"."""
+    if name in _OF_ZARR or "\\" in name:
+        own = ", ".join(map(repr, sorted(_OF_ZARR)))
+        raise ConfigurationError(
+            f"{place}: names must be without backslashes, and none of Zarr's own, {own}. Got "
+            f"{name!r}: rename it in a copy of the file, or leave it out with "
+            f"drop_variables=[{name!r}]."
+        )
 
 
 def _check_stays_in_the_file(

@@ -581,6 +581,31 @@ def test_chunks_that_are_no_flac_chunks_are_named(tmp_path):
     assert list(zarr.open_group(virtual_zarr(path, drop_variables=["x", "y"]), mode="r")) == []
 
 
+@pytest.mark.parametrize("name", ["zarr.json", ".zgroup", ".zattrs", ".zmetadata", "..", "a\\b"])
+@pytest.mark.parametrize("kind", ["FLAC", "plain", "group"])
+def test_names_that_zarr_cannot_have_are_refused(tmp_path, name, kind):
+    path = tmp_path / "x.h5"
+    with h5py.File(path, "w") as file:
+        options = Flac() if kind == "FLAC" else {}
+        file.create_dataset(f"{name}/x" if kind == "group" else name, data=make(), **options)
+        file["fine"] = np.arange(3)
+    with pytest.raises(ConfigurationError) as raised:
+        virtual_zarr(path)
+    assert str(raised.value).startswith(f"/{name}, in file:///")
+    assert f"Got {name!r}: rename it" in str(raised.value)
+    assert list(zarr.open_group(virtual_zarr(path, drop_variables=name), mode="r")) == ["fine"]
+
+
+@pytest.mark.parametrize("name", [".zarray", "...", "x.y", " ", "a:b", "c", "µ"])
+def test_names_that_zarr_can_have(tmp_path, name):
+    with h5py.File(tmp_path / "x.h5", "w") as file:
+        file.create_dataset(name, data=make(), **Flac())
+        file[f"in/{name}/x"] = make()
+    group = zarr.open_group(virtual_zarr(tmp_path / "x.h5"), mode="r")
+    np.testing.assert_array_equal(group[name][...], make())
+    np.testing.assert_array_equal(group["in"][name]["x"][...], make())
+
+
 def test_names_that_are_left_out(tmp_path):
     path = write(tmp_path / "x.h5", make())
     with h5py.File(path, "r+") as file:
