@@ -184,6 +184,21 @@ def test_saving_again_what_was_opened(tmp_path, scheduler):
         assert chunks[0] == chunks[1]
 
 
+def test_saving_again_what_has_shards_needs_chunks_of_whole_shards(tmp_path):
+    chosen = {**flaccodec.encoding(quanta=QUANTA), "chunks": (1, 5120), "shards": (4, 10_240)}
+    save(recording(), tmp_path / "a", {"x": chosen})
+    opened = load(tmp_path / "a")
+    with pytest.raises(ValueError, match="overlap multiple Dask chunks"):
+        save(opened, tmp_path / "b")
+    for number, whole in enumerate(
+        (opened.chunk(stream=4, time=10_240), load(tmp_path / "a", chunks=None))
+    ):
+        save(whole, tmp_path / f"c{number}")
+        array = zarr.open_array(tmp_path / f"c{number}" / "x")
+        assert (array.shards, array.chunks) == ((4, 10_240), (1, 5120))
+        check(load(tmp_path / f"c{number}").compute(), opened.compute(), 0)
+
+
 def test_computed_data_need_the_encoding_anew(tmp_path):
     save(recording(), tmp_path / "a", {"x": flaccodec.encoding(quanta=QUANTA)})
     doubled = load(tmp_path / "a") * 2
