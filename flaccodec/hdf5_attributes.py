@@ -10,7 +10,6 @@ import contextlib
 import json
 import posixpath
 import struct
-from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 import h5py
@@ -206,30 +205,6 @@ def _dimension_name(dataset: h5py.Dataset, axis: int) -> str | None:
     if dataset.ndim == 1 and _is_scale(dataset):
         return str(posixpath.basename(dataset.name))
     return str(dimension.label) or None
-
-
-def names_by_size(dataset: h5py.Dataset, phony: dict[tuple[int, int], str]) -> tuple[str, ...]:
-    """Return names for all of a dataset's dimensions, as readers of netCDF make them up.
-
-    Those without a name are called ``phony_dim_0`` and so on: the same where they are as long,
-    but for several in one dataset.
-
-    Parameters
-    ----------
-    dataset : h5py.Dataset
-    phony : dict
-        The names made up so far, by length and how many of it came before in the dataset. Those
-        that are new here are added.
-    """
-    before: Counter[int] = Counter()
-    names = []
-    found = dimension_names(dataset) or (None,) * dataset.ndim
-    for size, name in zip(dataset.shape or (), found, strict=True):
-        if name is None:
-            name = phony.setdefault((size, before[size]), f"phony_dim_{len(phony)}")
-            before[size] += 1
-        names.append(name)
-    return tuple(names)
 
 
 def name_dimensions(group: h5py.Group, dataset: h5py.Dataset, names: Sequence[str | None]) -> None:

@@ -11,12 +11,16 @@ from h5py import h5d
 
 from flaccodec.exceptions import ConfigurationError
 from flaccodec.hdf5_edges import has_edges_past_filters
+from flaccodec.hdf5_links import follow, link_out
 
 if TYPE_CHECKING:
     from collections.abc import Container, Iterator, Sequence
 
 _LAYOUTS_WITHOUT_PLACE = {h5d.COMPACT: "compact", h5d.VIRTUAL: "virtual"}
 """Layouts of HDF5 of whose samples no place in the file is known."""
+
+_OF_ZARR = {"zarr.json", ".zgroup", ".zattrs", ".zmetadata", ".."}
+"""Names that mean something else in a Zarr store."""
 
 
 def check_group(hgrp: Any) -> None:
@@ -42,33 +46,77 @@ def members_of(group: h5py.Group, url: str, dropped: Container[str]) -> dict[str
     Raises
     ------
     ConfigurationError
-        A member or its samples lie in another file, or its link leads nowhere, or it is compact;
-        the message names it.
+        A member or its samples lie in another file, or its link leads nowhere, or it is compact,
+        or Zarr cannot have its name; the message names it.
     """
-    found = {name: group.get(name) for name in group}
+    found = {name: follow(group, name) for name in group}
     for name, member in found.items():
-        if member is None:  # VirtualiZarr stumbles over it even where it is left out
+        place = member_place(group, name, url)
+        if name not in dropped or member is None:
+            _check_stays_in_the_file(group, name, place, can_be_dropped=member is not None)
+        if member is None:
             raise ConfigurationError(
-                f"{member_place(group, name, url)}: a link must lead to something. This one, to "
+                f"{place}: a link must lead to something. This one, to "
                 f"{group.get(name, getlink=True).path}, does not: delete it in a copy of the file."
             )
     kept = {name: member for name, member in found.items() if name not in dropped}
     for name, member in kept.items():
-        _check_is_in_this_file(group, name, url)
+        _check_can_be_in_a_path(name, member_place(group, name, url))
         if isinstance(member, h5py.Dataset):
             _check_can_be_referred_to(member, member_place(group, name, url))
     return kept
 
 
-def _check_is_in_this_file(group: h5py.Group, name: str, url: str) -> None:
-    """Refuse links to other files, which HDF5 would follow into the one file that it was given."""
-    link = group.get(name, getlink=True)
-    if isinstance(link, h5py.ExternalLink):
+def _check_can_be_in_a_path(name: str, place: str) -> None:
+    r"""Refuse names that zarr takes for its own files, or for paths: it has "\" for "/"."""
+    if name in _OF_ZARR or "\\" in name:
+        own = ", ".join(map(repr, sorted(_OF_ZARR)))
         raise ConfigurationError(
-            f"{member_place(group, name, url)}: all must lie in this file. Got a link to "
-            f"{link.path} of {link.filename}: make a store of that file, and leave the link out "
-            f"with drop_variables=[{name!r}]."
+            f"{place}: names must be without backslashes, and none of Zarr's own, {own}. Got "
+            f"{name!r}: rename it in a copy of the file, or leave it out with "
+            f"drop_variables=[{name!r}]."
         )
+
+
+def _check_stays_in_the_file(
+    group: h5py.Group, name: str, place: str, *, can_be_dropped: bool
+) -> None:
+    """Refuse a link to another file, or by way of one.
+
+    What leads to nothing cannot be left out: VirtualiZarr stumbles over it even then.
+    """
+    link = link_out(group, name)
+    if link is not None:
+        is_last = isinstance(group.get(name, getlink=True), h5py.ExternalLink)
+        advice = (
+            f"leave the link out with drop_variables=[{name!r}]"
+            if can_be_dropped
+            else "delete the link in a copy of this one"
+        )
+        raise ConfigurationError(
+            f"{place}: all must lie in this file. Got a {'' if is_last else 'way through a '}link "
+            f"to {link.path} of {link.filename}: make a store of that file, and {advice}."
+        )
+
+
+def group_of(file: h5py.File, path: str, url: str) -> h5py.Group:
+    """Return the group of a path.
+
+    Raises
+    ------
+    ConfigurationError
+        There is none in this file.
+    """
+    link = link_out(file, path)
+    if link is not None:
+        raise ConfigurationError(
+            f"group must name a group that lies in {url}. Got {path!r}, which leads to {link.path} "
+            f"of {link.filename}: make a store of that file."
+        )
+    group = follow(file, path)
+    if not isinstance(group, h5py.Group):
+        raise ConfigurationError(f"group must name a group of {url}. Got {path!r}.")
+    return group
 
 
 def _check_can_be_referred_to(dataset: h5py.Dataset, place: str) -> None:

@@ -33,11 +33,13 @@ except ImportError as error:
 
 from flaccodec import hdf5_fletcher32
 from flaccodec.exceptions import ConfigurationError
-from flaccodec.hdf5_attributes import FILL, names_by_size, to_json
+from flaccodec.hdf5_attributes import FILL, to_json
 from flaccodec.hdf5_chunks import FlacChunks
 from flaccodec.hdf5_filter import FILTER_ID, has_numbers, options_of
 from flaccodec.hdf5_kerchunk import teach_writer
-from flaccodec.hdf5_members import check_is_no_cycle, member_place, members_of
+from flaccodec.hdf5_members import check_is_no_cycle, group_of, member_place, members_of
+from flaccodec.hdf5_misread import check_is_read_right
+from flaccodec.hdf5_phony_names import PhonyNames
 from flaccodec.hdf5_zarr import create_like
 
 if TYPE_CHECKING:
@@ -56,7 +58,7 @@ def virtual_zarr(
     path: str | os.PathLike[str],
     *,
     group: str | None = None,
-    drop_variables: Iterable[str] | None = None,
+    drop_variables: str | Iterable[str] | None = None,
     **options: Any,
 ) -> VirtualStore:
     """Show an HDF5 file as a Zarr store, whose chunks are read in place.
@@ -74,8 +76,9 @@ def virtual_zarr(
         Of a file, or the URL of one: ``https://``, ``s3://`` and others that obstore knows.
     group : str, optional
         What becomes the store's root; by default the file's.
-    drop_variables : iterable of str, optional
-        Names that are left out, such as of datasets that Zarr cannot express.
+    drop_variables : str or iterable of str, optional
+        A name, or names, that are left out of all groups, such as of datasets that Zarr cannot
+        express. Names of which there is nothing are passed by, as xarray does.
     **options
         What `obstore.store.from_url` takes, for URLs: ``region``, ``skip_signature``,
         ``client_options`` and so on.
@@ -161,8 +164,8 @@ class VirtualParser:
     ----------
     group : str, optional
         What becomes the root; by default the file's.
-    drop_variables : iterable of str, optional
-        Names that are left out.
+    drop_variables : str or iterable of str, optional
+        A name, or names, that are left out of all groups.
     reader_factory : callable, optional
         What opens a file in an object store, as for `virtualizarr.parsers.HDFParser`.
     """
@@ -170,11 +173,11 @@ class VirtualParser:
     def __init__(
         self,
         group: str | None = None,
-        drop_variables: Iterable[str] | None = None,
+        drop_variables: str | Iterable[str] | None = None,
         reader_factory: ReaderFactory = BlockStoreReader,
     ) -> None:
         self.group = group
-        self.drop_variables = frozenset(drop_variables or ())
+        self.drop_variables = _names(drop_variables)
         self.reader_factory = reader_factory
 
     def __call__(self, url: str, registry: ObjectStoreRegistry[Any]) -> VirtualStore:
@@ -193,11 +196,21 @@ class VirtualParser:
         store, path = registry.resolve(url)
         reader = self.reader_factory(store, path)
         with h5py.File(reader, "r") as file:
-            root = file.get(self.group or "/")
-            if not isinstance(root, h5py.Group):
-                raise ConfigurationError(f"group must name a group of {url}. Got {self.group!r}.")
+            root = group_of(file, self.group or "/", url)
             parsed = _Parsing(url, registry, reader, self.drop_variables).group(root)
             return VirtualStore(parsed, registry=registry, url=url)
+
+
+def _names(given: str | Iterable[str] | None) -> frozenset[str]:
+    """Return names that are given, one or several, checked."""
+    names = frozenset([given] if isinstance(given, str) else given or ())
+    for name in names:
+        if not isinstance(name, str) or "/" in name:
+            raise ConfigurationError(
+                "drop_variables must be names in a group, which are without '/'. "
+                f"Got {name!r}: give the last part of a path, which is left out of all groups."
+            )
+    return names
 
 
 @dataclass(frozen=True)
@@ -213,7 +226,7 @@ class _Parsing:
         self,
         group: h5py.Group,
         above: tuple[h5py.Group, ...] = (),
-        phony_above: Mapping[tuple[int, int], str] | None = None,
+        phony_above: PhonyNames | None = None,
     ) -> ManifestGroup:
         """Make the references of a group, and of all below.
 
@@ -226,9 +239,10 @@ class _Parsing:
             place = member_place(group, name, self.url)
             check_is_no_cycle(member, (*above, group), place)
         attributes = to_json(group, f"{group.name}, in {self.url}")
-        phony = dict(phony_above or {})
+        datasets = (v for v in members.values() if isinstance(v, h5py.Dataset))
+        phony = (phony_above or PhonyNames()).below(datasets)
         described = self._descriptions(group, members, phony)
-        rest = self._rest(group, [k for k in members if k not in ours and k not in groups])
+        rest = self._rest(group, {k: v for k, v in members.items() if k not in ours | groups})
         arrays = {k: _described(v, members[k], described[k]) for k, v in rest.arrays.items()}
         arrays |= {k: _reference(v, self.url, described[k]) for k, v in ours.items()}
         return ManifestGroup(
@@ -238,20 +252,24 @@ class _Parsing:
         )
 
     def _descriptions(
-        self, group: h5py.Group, members: Mapping[str, Any], phony: dict[tuple[int, int], str]
+        self, group: h5py.Group, members: Mapping[str, Any], phony: PhonyNames
     ) -> dict[str, dict[str, Any]]:
         """Return attributes and names of dimensions of the datasets among a group's members."""
         return {
             k: {
                 "attributes": to_json(v, member_place(group, k, self.url)),
-                "dimension_names": names_by_size(v, phony),
+                "dimension_names": phony.complete(v),
             }
             for k, v in members.items()
             if isinstance(v, h5py.Dataset)
         }
 
-    def _rest(self, group: h5py.Group, names: list[str]) -> ManifestGroup:
+    def _rest(self, group: h5py.Group, members: Mapping[str, Any]) -> ManifestGroup:
         """Have VirtualiZarr read what is not ours; its own errors do not say what it is."""
+        for key, member in members.items():
+            if isinstance(member, h5py.Dataset):
+                check_is_read_right(member, key, member_place(group, key, self.url))
+        names = list(members)
         try:
             return self._read(group, names)
         except _VIRTUALIZARR_FAILS as error:

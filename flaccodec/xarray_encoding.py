@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import numbers
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -32,7 +34,8 @@ def encoding(
     ----------
     variable : xarray.DataArray or xarray.Variable, optional
         What is going to be written: its dtype, and what its own encoding says of it, are then
-        checked at once.
+        checked at once. Times, and with h5netcdf truth values, are what xarray writes as
+        integers.
     quanta : float, optional
         For float32 and float64: values are rounded to multiples of this, in the units of the
         data. Floats with neither quanta nor precision are kept bit for bit. NaN stays NaN.
@@ -60,7 +63,8 @@ def encoding(
     ------
     ConfigurationError
         An option is out of its range, quanta or precision are given for integers, the variable's
-        encoding would turn its floats into integers, or the engine cannot write FLAC.
+        encoding would turn its floats into integers, its dtype cannot hold the fill value, or
+        the engine cannot write FLAC.
     UnsupportedDtypeError
         FLAC cannot hold the variable's dtype.
 
@@ -76,9 +80,21 @@ def encoding(
         raise ConfigurationError(f"engine must be {known}. Got {engine!r}{_ADVICE.get(engine, '')}")
     options = CodecOptions(level, quanta, precision, frame_size)
     if variable is not None:
-        options.check_dtype(variable.dtype)
+        written = options.check_dtype(_dtype_written(variable, engine))
         _check_carried(variable)
+        if fill_value is not None:
+            _check_fill_value(fill_value, written, variable)
     return _ENGINES[engine](options) | _filled(fill_value, engine)
+
+
+def _dtype_written(variable: Any, engine: str) -> np.dtype[Any]:
+    """Return the dtype of what the codec is given: xarray writes some as integers by itself."""
+    dtype: np.dtype[Any] = np.dtype(variable.dtype)
+    if dtype.kind in "mM":
+        return np.dtype("int64")
+    if dtype.kind == "b" and engine == "h5netcdf":
+        return np.dtype("int8")
+    return dtype
 
 
 def _filled(fill_value: float | None, engine: str) -> dict[str, Any]:
@@ -101,6 +117,30 @@ def _check_carried(variable: Any) -> None:
             f"read, says {np.dtype(carried)}: xarray would round to integers. Write "
             "variable.drop_encoding(), with quanta for steps of your choice."
         )
+
+
+def _check_fill_value(fill_value: Any, dtype: np.dtype[Any], variable: Any) -> None:
+    """Refuse what the dtype cannot hold, which xarray would cut to another number or fail at."""
+    if dtype.kind == "f":
+        limits = f"a number of at most {np.finfo(dtype).max:.3g}, NaN or infinite"
+    else:
+        limits = f"a whole number from {np.iinfo(dtype).min} to {np.iinfo(dtype).max}"
+    if not _can_hold(dtype, fill_value):
+        name = getattr(variable, "name", None)
+        raise ConfigurationError(
+            f"fill_value must be {limits}, to be kept in {dtype}. Got {fill_value!r} for variable "
+            f"{name!r}: choose another, which is no sample."
+        )
+
+
+def _can_hold(dtype: np.dtype[Any], value: Any) -> bool:
+    """Whether a dtype has a number; as floats have it, rounded."""
+    is_number = isinstance(value, numbers.Real) and not isinstance(value, bool | np.bool_)
+    if not is_number or value != value or abs(value) == math.inf:
+        return is_number and dtype.kind == "f"
+    if dtype.kind == "f":
+        return bool(abs(value) <= float(np.finfo(dtype).max))
+    return bool(np.iinfo(dtype).min <= value <= np.iinfo(dtype).max and int(value) == value)
 
 
 def _for_zarr(options: CodecOptions) -> dict[str, Any]:

@@ -53,7 +53,8 @@ class _SaysWhereItGoes(type(ArrayBytesCodec)):  # type: ignore[misc]
     def __repr__(cls) -> str:
         return (
             f"<class '{cls.__module__}.{cls.__qualname__}'> "
-            "(an array-to-bytes codec: use serializer=)"
+            "(an array-to-bytes codec: use serializer=, or, for zarr_format=2, "
+            "compressors=flaccodec.numcodecs.Flac(...))"
         )
 
 

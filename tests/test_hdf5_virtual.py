@@ -15,10 +15,11 @@ import pytest
 import virtualizarr
 import xarray
 import zarr
+from h5py import h5t
 from obspec_utils.registry import ObjectStoreRegistry
 from strategies import same_bits
 
-from flaccodec import FlacCodec, core, hdf5, numcodecs
+from flaccodec import FlacCodec, core, hdf5, hdf5_misread, numcodecs
 from flaccodec.exceptions import ConfigurationError, FrameError
 from flaccodec.hdf5 import Flac, VirtualParser, virtual_zarr
 
@@ -167,6 +168,129 @@ def put_external(group):
     group.create_dataset("bad", data=np.arange(5.0), external=[(str(raw), 0, 40)])
 
 
+def put_of_type(stored, chunk=None):
+    """What HDF5 may hold, and h5py's create_dataset does not make."""
+
+    def put_there(group):
+        plist = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
+        if chunk:
+            plist.set_chunk((chunk,))
+            plist.set_deflate(1)
+        space = h5py.h5s.create_simple((4,))
+        h5py.h5d.create(group.id, b"bad", stored, space, plist)
+
+    return put_there
+
+
+def integers(bits, nbytes=2, base=h5t.STD_I16LE):
+    stored = base.copy()
+    if nbytes > stored.get_size():
+        stored.set_size(nbytes)
+    stored.set_precision(bits)
+    stored.set_size(nbytes)
+    return stored
+
+
+def float_of_16_bits():
+    """As machine learning has it, with the exponent of float32."""
+    stored = h5t.IEEE_F16LE.copy()
+    stored.set_fields(15, 7, 8, 0, 7)
+    stored.set_ebias(127)
+    return stored
+
+
+def compound(*fields, size=0):
+    stored = h5t.create(h5t.COMPOUND, size or sum(field.get_size() for field in fields))
+    offset = 0
+    for number, field in enumerate(fields):
+        stored.insert(b"field%d" % number, offset, field)
+        offset += field.get_size()
+    return stored
+
+
+def enumeration(base):
+    stored = h5t.enum_create(base)
+    stored.enum_insert(b"one", 1)
+    return stored
+
+
+def text_with_spaces():
+    stored = h5t.C_S1.copy()
+    stored.set_size(4)
+    stored.set_strpad(h5t.STR_SPACEPAD)
+    return stored
+
+
+LAYOUT = r"Got numbers of reduced precision or another layout: copy .* drop_variables=\['bad'\]"
+BYTE_ORDER = r"Got a compound with fields of another byte order .* drop_variables=\['bad'\]"
+
+ODD_TYPES = {
+    "12 bits": (integers(12), LAYOUT),
+    "12 bits, big-endian": (integers(12, base=h5t.STD_U16BE), LAYOUT),
+    "3 bytes": (integers(24, 3), LAYOUT),
+    "another float": (float_of_16_bits(), LAYOUT),
+    "12 bits, enumeration": (enumeration(integers(12)), LAYOUT),
+    "12 bits, compound": (compound(integers(12)), LAYOUT),
+    "3 bytes, compound": (compound(integers(24, 3)), LAYOUT),
+    "compound, big-endian": (compound(h5t.IEEE_F64LE, h5t.STD_I32BE), BYTE_ORDER),
+    "compound in a compound": (compound(compound(h5t.STD_I32BE)), BYTE_ORDER),
+    "compound with gaps": (compound(h5t.STD_I16LE, size=8), "Got a compound with gaps"),
+    "compound with arrays": (
+        compound(h5t.array_create(h5t.STD_I32LE, (2,))),
+        "Got a compound with arrays",
+    ),
+    "spaces": (text_with_spaces(), "Got text that ends in spaces"),
+    "spaces, compound": (compound(text_with_spaces()), "Got text that ends in spaces"),
+}
+
+
+@pytest.mark.parametrize("chunk", [None, 2], ids=["contiguous", "gzip"])
+@pytest.mark.parametrize("kind", ODD_TYPES)
+def test_types_that_are_not_numpys_are_named(tmp_path, kind, chunk):
+    stored, message = ODD_TYPES[kind]
+    path = write(tmp_path / "x.h5", make())
+    with h5py.File(path, "r+") as file:
+        put_of_type(stored, chunk)(file.create_group("in"))
+    with pytest.raises(ConfigurationError, match=rf"^/in/bad, in file:///.*/x\.h5: .*{message}"):
+        virtual_zarr(path)
+    np.testing.assert_array_equal(open_x(virtual_zarr(path, drop_variables=["bad"]))[...], make())
+
+
+@pytest.mark.filterwarnings("ignore:The data type")
+@pytest.mark.filterwarnings("ignore:Numcodecs codecs are not in the Zarr version 3")
+@pytest.mark.parametrize("chunks", [None, (2,)], ids=["contiguous", "gzip"])
+@pytest.mark.parametrize(
+    "dtype",
+    ["?", "f2", ">c16", "S3", "V2", h5py.enum_dtype({"one": 1}, ">i2"), [("a", "<i4"), ("b", "?")]],
+    ids=str,
+)
+def test_types_that_are_numpys_are_read(tmp_path, dtype, chunks):
+    with h5py.File(tmp_path / "x.h5", "w") as file:
+        x = file.create_dataset("x", 4, dtype, chunks=chunks, compression=chunks and "gzip")
+        x[:2] = np.ones(2, x.dtype) if x.dtype.kind != "V" or x.dtype.names else x[:2]
+        want = x[...]
+    got = open_x(virtual_zarr(tmp_path / "x.h5"))[...]
+    np.testing.assert_array_equal(got, want.astype(got.dtype))
+
+
+@pytest.mark.filterwarnings("ignore:Numcodecs codecs are not in the Zarr version 3")
+@pytest.mark.parametrize("iterates", [True, False], ids=["chunk_iter", "chunk by chunk"])
+def test_chunks_past_filters_of_others_are_named(tmp_path, monkeypatch, iterates):
+    if not iterates:  # as h5py with an HDF5 before 1.12.3
+        monkeypatch.setattr(hdf5_misread, "_CHUNK_ITER", "missing")
+    path = write(tmp_path / "x.h5", make())
+    with h5py.File(path, "r+") as file:
+        bad = file.create_dataset("bad", (3, 100), "i4", chunks=(1, 100), shuffle=True)
+        bad[::2] = 3
+    np.testing.assert_array_equal(open_x(virtual_zarr(path), "bad")[::2], np.full((2, 100), 3))
+    with h5py.File(path, "r+") as file:
+        file["bad"].id.write_direct_chunk((1, 0), np.arange(100, dtype="i4").tobytes(), 1)
+    message = r"^/bad, in file:.*Got filter mask 1 of the chunk at \(1, 0\): .*_variables=\['bad'\]"
+    with pytest.raises(ConfigurationError, match=message):
+        virtual_zarr(path)
+    np.testing.assert_array_equal(open_x(virtual_zarr(path, drop_variables=["bad"]))[...], make())
+
+
 ODD_MEMBERS = [
     (put_compact, r"samples must lie in the file.* is compact: copy .* drop_variables=\['bad'\]"),
     (put_virtual, r"samples must lie in the file.* is virtual: copy .* drop_variables=\['bad'\]"),
@@ -290,6 +414,58 @@ def test_what_no_one_can_leave_out_is_named(tmp_path):
         virtual_zarr(path, group="nowhere")
 
 
+def test_links_through_other_files_are_refused(tmp_path):
+    """HDF5 follows them into the file that it was given, which has other samples of the name."""
+    with h5py.File(tmp_path / "other.h5", "w") as file:
+        file["x"], file["only"] = np.arange(3) + 2000, np.arange(3)
+    path = tmp_path / "x.h5"
+    with h5py.File(path, "w") as file:
+        file["x"] = np.arange(3)
+        file["links/out"] = h5py.ExternalLink("other.h5", "/")
+        file["to/x"] = h5py.SoftLink("/links/out/x")
+        file["to/in"] = h5py.SoftLink("out")
+        file["to/out"] = h5py.SoftLink("/links/out")
+        file["only/here"] = h5py.SoftLink("/links/out/only")
+    for group, name in (("to", "x"), ("to", "in"), ("only", "here")):
+        dropped = {"x", "in", "out"} - {name}
+        message = rf"^/{group}/{name}, in file:.* Got a way through a link to / of other\.h5: make"
+        with pytest.raises(ConfigurationError, match=message):
+            virtual_zarr(path, group=group, drop_variables=dropped)
+    for group in ("links/out", "/to/out", "to/in", "to//./out"):
+        message = rf"group .*/x\.h5\. Got '{group}', which leads to / of other\.h5: make a store"
+        with pytest.raises(ConfigurationError, match=message):
+            virtual_zarr(path, group=group)
+
+
+def test_links_that_stay_in_the_file_are_followed(tmp_path):
+    path = write(tmp_path / "x.h5", make())
+    with h5py.File(path, "r+") as file:
+        file["in/deep/plain"] = np.arange(5.0)
+        file["in/near"] = h5py.SoftLink("deep/./plain")
+        file["in/far"] = h5py.SoftLink("/to/plain")
+        file["to"] = h5py.SoftLink("in//deep")
+    for group in (None, "/"):
+        root = zarr.open_group(virtual_zarr(path, group=group), mode="r")
+        for name in ("in/near", "in/far", "to/plain"):
+            np.testing.assert_array_equal(root[name][...], np.arange(5.0))
+    to = zarr.open_group(virtual_zarr(path, group="/to/"), mode="r")
+    np.testing.assert_array_equal(to["plain"][...], np.arange(5.0))
+
+
+def test_links_that_no_one_can_leave_out_are_named(tmp_path):
+    path = tmp_path / "x.h5"
+    with h5py.File(path, "w") as file:
+        file["away/bad"] = h5py.ExternalLink("other.h5", "/x")
+        file["circle/bad"] = h5py.SoftLink("bad")
+    for group, message in (
+        ("away", r"/x of other\.h5: make a store of that file, and delete the link in a copy of"),
+        ("circle", r"must lead to something\. This one, to bad, does not: delete it in a copy"),
+    ):
+        for dropped in ((), ("bad",)):
+            with pytest.raises(ConfigurationError, match=rf"^/{group}/bad, in file:.*{message}"):
+                virtual_zarr(path, group=group, drop_variables=dropped)
+
+
 def netcdf(path, quanta=0.5):
     data = xarray.Dataset(
         {"x": (("stream", "time"), make("f8"), {"units": "mV"})},
@@ -352,6 +528,31 @@ def test_xarray_reads_dimensions_without_names(tmp_path):
     }
 
 
+def test_names_that_are_made_up_are_not_those_of_others(tmp_path):
+    with h5py.File(tmp_path / "x.h5", "w") as file:
+        file["phony_dim_0"] = np.arange(4)
+        file["phony_dim_0"].make_scale("phony_dim_0")
+        file.create_dataset("a", data=make(shape=(7, 4)), **Flac())
+        file["a"].dims[1].attach_scale(file["phony_dim_0"])
+        file["b"] = make(shape=(2, 7, 4))
+        file["in/b"] = make(shape=(3, 7, 2))
+        file["in/b"].dims[0].label = "phony_dim_2"
+        file["in/deep/b"] = make(shape=(2, 7))
+    store = virtual_zarr(tmp_path / "x.h5")
+    with xarray.open_zarr(store, consolidated=False, chunks=None) as got:
+        found = {name: got[name].dims for name in ("a", "b")}
+        assert got.sizes == {"phony_dim_0": 4, "phony_dim_1": 7, "phony_dim_2": 2, "phony_dim_3": 4}
+    for group in ("in", "in/deep"):
+        with xarray.open_zarr(store, group=group, consolidated=False, chunks=None) as got:
+            found[f"{group}/b"] = got.b.dims
+    assert found == {
+        "a": ("phony_dim_1", "phony_dim_0"),
+        "b": ("phony_dim_2", "phony_dim_1", "phony_dim_3"),
+        "in/b": ("phony_dim_2", "phony_dim_1", "phony_dim_4"),
+        "in/deep/b": ("phony_dim_4", "phony_dim_1"),
+    }
+
+
 @pytest.mark.parametrize("options", [Flac(), {}], ids=["FLAC", "plain"])
 @pytest.mark.parametrize("dtype", ["f4", "i4"])
 def test_xarray_reads_fill_values_of_other_kinds(tmp_path, dtype, options):
@@ -377,7 +578,48 @@ def test_chunks_that_are_no_flac_chunks_are_named(tmp_path):
         virtual_zarr(path)
     with pytest.raises(ConfigurationError, match=r"/y, in file:.*filters \[61868, 1\]: copy"):
         virtual_zarr(path, drop_variables=["x"])
-    assert list(zarr.open_group(virtual_zarr(path, drop_variables="xy"), mode="r")) == []
+    assert list(zarr.open_group(virtual_zarr(path, drop_variables=["x", "y"]), mode="r")) == []
+
+
+@pytest.mark.parametrize("name", ["zarr.json", ".zgroup", ".zattrs", ".zmetadata", "..", "a\\b"])
+@pytest.mark.parametrize("kind", ["FLAC", "plain", "group"])
+def test_names_that_zarr_cannot_have_are_refused(tmp_path, name, kind):
+    path = tmp_path / "x.h5"
+    with h5py.File(path, "w") as file:
+        options = Flac() if kind == "FLAC" else {}
+        file.create_dataset(f"{name}/x" if kind == "group" else name, data=make(), **options)
+        file["fine"] = np.arange(3)
+    with pytest.raises(ConfigurationError) as raised:
+        virtual_zarr(path)
+    assert str(raised.value).startswith(f"/{name}, in file:///")
+    assert f"Got {name!r}: rename it" in str(raised.value)
+    assert list(zarr.open_group(virtual_zarr(path, drop_variables=name), mode="r")) == ["fine"]
+
+
+@pytest.mark.parametrize("name", [".zarray", "...", "x.y", " ", "a:b", "c", "µ"])
+def test_names_that_zarr_can_have(tmp_path, name):
+    with h5py.File(tmp_path / "x.h5", "w") as file:
+        file.create_dataset(name, data=make(), **Flac())
+        file[f"in/{name}/x"] = make()
+    group = zarr.open_group(virtual_zarr(tmp_path / "x.h5"), mode="r")
+    np.testing.assert_array_equal(group[name][...], make())
+    np.testing.assert_array_equal(group["in"][name]["x"][...], make())
+
+
+def test_names_that_are_left_out(tmp_path):
+    path = write(tmp_path / "x.h5", make())
+    with h5py.File(path, "r+") as file:
+        file["volts"], file["in/volts"] = np.arange(3), np.arange(3)
+        file["v"] = np.arange(3)
+    for given in ("volts", ["volts"], {"volts", "nothing"}, (name for name in ["volts"])):
+        root = zarr.open_group(virtual_zarr(path, drop_variables=given), mode="r")
+        assert sorted(root) == ["in", "v", "x"]
+        assert list(root["in"]) == []
+    for given in (None, "", [], "nothing"):
+        assert "volts" in zarr.open_group(virtual_zarr(path, drop_variables=given), mode="r")
+    for given, got in (("in/volts", "'in/volts'"), (["/v"], "'/v'"), ([b"v"], "b'v'")):
+        with pytest.raises(ConfigurationError, match=rf"without '/'\. Got {got}: give the last"):
+            virtual_zarr(path, drop_variables=given)
 
 
 def test_damage_names_the_chunk(tmp_path):
@@ -473,7 +715,7 @@ def test_kerchunks_references_keep_the_codec(tmp_path, dtype):
         joined.vz.to_kerchunk(tmp_path / "x.json", format="json")
     x = open_kerchunk(tmp_path / "x.json")["x"]
     assert x.metadata.compressor == numcodecs.Flac(level=3, frame_size=64)
-    assert (x.shape, x.fill_value) == ((32, 30_000), 3)
+    assert (x.shape, x.fill_value) == ((32, 30_000), None)
     for rows in (x[:16], x[16:]):
         assert same_bits(rows, array.astype(x.dtype))
 
@@ -491,10 +733,90 @@ def test_kerchunks_references_with_quanta_beside_others(tmp_path):
             assert same_bits(group[name][...], file[name][...])
 
 
-def open_kerchunk(path):
+@pytest.mark.filterwarnings("ignore:The data type")
+@pytest.mark.filterwarnings("ignore:Numcodecs codecs are not in the Zarr version 3")
+@pytest.mark.parametrize("kind", ["FLAC", "gzip", "plain"])
+def test_xarray_masks_kerchunks_references_as_hdf5(tmp_path, kind):
+    """HDF5's fill value, 0, would be taken for missing samples."""
+    options = {"FLAC": {**Flac(), "chunks": (2,)}, "gzip": {"compression": "gzip"}, "plain": {}}
+    with h5py.File(tmp_path / "x.h5", "w") as file:
+        file.create_dataset("flac", data=np.arange(3), **Flac())
+        for dtype, fill in (("f8", -999.0), ("f4", np.nan), ("f4", -np.inf), ("i2", -999)):
+            data = np.array([0, 1, fill, 2], dtype)
+            x = file.create_dataset(f"{dtype}{fill}", data=data, **options[kind])
+            x.attrs["_FillValue"] = data[2]
+        day = file.create_dataset("day", data=np.arange(4), **options[kind])
+        day.attrs["units"] = "days since 2000-01-01"
+        file["complex"] = np.array([0, 1j, 2])
+        file["complex"].attrs["_FillValue"] = 1j
+        file["flag"], file["one"] = np.array([True, False]), 0.0
+        file["text"] = np.array([b"", b"a"])
+    write_kerchunk(tmp_path / "x.h5", loadable_variables=["one"])
+    store = virtual_zarr(tmp_path / "x.h5")
+    with (
+        xarray.open_zarr(store, consolidated=False, chunks=None) as want,
+        open_kerchunk_in_xarray(tmp_path / "x.json") as got,
+    ):
+        assert int(want["f8-999.0"].isnull().sum()) == 1
+        for name in want:
+            assert got[name].dtype == want[name].dtype
+            np.testing.assert_array_equal(got[name], want[name])
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{**Flac(), "chunks": (2,)}, {"chunks": (2,)}, {}],
+    ids=["FLAC", "chunks", "contiguous"],
+)
+def test_fill_values_that_kerchunks_chunks_need_are_warned_of(tmp_path, options):
+    with h5py.File(tmp_path / "x.h5", "w") as file:
+        file.create_dataset("flac", data=np.arange(3), **Flac())
+        for name, fill, mask in (("a", 0, None), ("b", 0, -1), ("c", -1, -1), ("d", np.nan, None)):
+            for dtype in ("f4", "i4") if name != "d" else ("f4",):
+                x = file.create_dataset(f"{name}_{dtype}", (4,), dtype, fillvalue=fill, **options)
+                if options:
+                    x[:2] = [0, 1]
+                if mask is not None:
+                    x.attrs["_FillValue"] = x.dtype.type(mask)
+    with pytest.warns(UserWarning, match="for missing samples") as warned:
+        write_kerchunk(tmp_path / "x.h5")
+    messages = sorted(str(warning.message) for warning in warned)
+    assert [message[:5] for message in messages] == ["a_f4:", "a_i4:", "b_f4:", "b_i4:"]
+    assert all(re.search(r"It must stay 0(\.0)?, as chunks .* icechunk", text) for text in messages)
+    store = virtual_zarr(tmp_path / "x.h5")
+    with (
+        xarray.open_zarr(store, consolidated=False, chunks=None) as want,
+        open_kerchunk_in_xarray(tmp_path / "x.json") as got,
+    ):
+        for name in ("c_f4", "c_i4", "d_f4"):
+            np.testing.assert_array_equal(got[name], want[name])
+
+
+def test_fill_values_of_references_without_flac_stay(tmp_path):
+    """They may be kerchunk's own, where they do mean missing samples."""
+    with h5py.File(tmp_path / "x.h5", "w") as file:
+        file["x"] = np.arange(3)
+    write_kerchunk(tmp_path / "x.h5")
+    assert open_kerchunk(tmp_path / "x.json")["x"].fill_value == 0
+
+
+def write_kerchunk(path, **options):
+    url = path.as_uri()
+    with virtualizarr.open_virtual_dataset(url, registry(), VirtualParser(), **options) as virtual:
+        virtual.vz.to_kerchunk(path.with_suffix(".json"), format="json")
+
+
+def kerchunk_store(path):
     files = fsspec.filesystem("reference", fo=str(path), remote_protocol="file", asynchronous=True)
-    store = zarr.storage.FsspecStore(files, path="", read_only=True)
-    return zarr.open_group(store, mode="r", zarr_format=2)
+    return zarr.storage.FsspecStore(files, path="", read_only=True)
+
+
+def open_kerchunk(path):
+    return zarr.open_group(kerchunk_store(path), mode="r", zarr_format=2)
+
+
+def open_kerchunk_in_xarray(path):
+    return xarray.open_zarr(kerchunk_store(path), consolidated=False, chunks=None, zarr_format=2)
 
 
 def test_the_parser_can_be_pickled(tmp_path):

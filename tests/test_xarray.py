@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import xarray
 import zarr
+from distributed import Client, LocalCluster
 
 import flaccodec
 from flaccodec import FlacCodec, hdf5, hdf5_filter
@@ -183,6 +184,21 @@ def test_saving_again_what_was_opened(tmp_path, scheduler):
         assert chunks[0] == chunks[1]
 
 
+def test_saving_again_what_has_shards_needs_chunks_of_whole_shards(tmp_path):
+    chosen = {**flaccodec.encoding(quanta=QUANTA), "chunks": (1, 5120), "shards": (4, 10_240)}
+    save(recording(), tmp_path / "a", {"x": chosen})
+    opened = load(tmp_path / "a")
+    with pytest.raises(ValueError, match="overlap multiple Dask chunks"):
+        save(opened, tmp_path / "b")
+    for number, whole in enumerate(
+        (opened.chunk(stream=4, time=10_240), load(tmp_path / "a", chunks=None))
+    ):
+        save(whole, tmp_path / f"c{number}")
+        array = zarr.open_array(tmp_path / f"c{number}" / "x")
+        assert (array.shards, array.chunks) == ((4, 10_240), (1, 5120))
+        check(load(tmp_path / f"c{number}").compute(), opened.compute(), 0)
+
+
 def test_computed_data_need_the_encoding_anew(tmp_path):
     save(recording(), tmp_path / "a", {"x": flaccodec.encoding(quanta=QUANTA)})
     doubled = load(tmp_path / "a") * 2
@@ -190,6 +206,37 @@ def test_computed_data_need_the_encoding_anew(tmp_path):
     made = {"x": flaccodec.encoding(doubled.x, quanta=2 * QUANTA)}
     save(doubled, tmp_path / "b", made)
     check(load(tmp_path / "b").drop_attrs(), (recording() * 2).drop_attrs(), 2 * ERROR)
+
+
+TIMES = np.datetime64("2024-01-01", "ns") + np.arange(3000) * np.timedelta64(10, "ms")
+NO_INTEGERS = {
+    "times": np.where(np.arange(3000) == 5, np.datetime64("NaT"), TIMES),
+    "spans": TIMES - TIMES[0],
+    "truth values": np.arange(3000) % 3 == 0,
+}
+
+
+@pytest.mark.parametrize("kind", ["times", "spans", "truth values"])
+@pytest.mark.parametrize("engine", ["zarr", "h5netcdf"])
+def test_what_xarray_writes_as_integers(tmp_path, engine, kind):
+    data = xarray.Dataset({"x": ("time", NO_INTEGERS[kind])})
+    if engine == "zarr" and kind == "truth values":  # Zarr has them itself
+        with pytest.raises(UnsupportedDtypeError, match="Got bool: convert it"):
+            flaccodec.encoding(data.x, engine=engine)
+        return
+    made = {"x": flaccodec.encoding(data.x, engine=engine)}
+    if engine == "zarr":
+        save(data, tmp_path / "x", made)
+        got = load(tmp_path / "x").load()
+        assert codecs_of(tmp_path / "x") == (FlacCodec(),)
+    else:
+        data.to_netcdf(tmp_path / "x", engine=engine, encoding=made)
+        got = xarray.load_dataset(tmp_path / "x", engine=engine)
+        assert options_in(tmp_path / "x") == CodecOptions()
+    assert got.x.dtype == data.x.dtype
+    np.testing.assert_array_equal(got.x, data.x)
+    with pytest.raises(ConfigurationError, match="quanta is for float32"):
+        flaccodec.encoding(data.x, quanta=1, engine=engine)
 
 
 # -- integer encodings and floats ---------------------------------------------------------
@@ -260,6 +307,50 @@ def test_missing_samples_as_a_number(tmp_path, engine, fill_value, options):
     assert np.nanmax(np.abs(got - x)) <= 0.36
 
 
+@pytest.mark.parametrize("engine", ["zarr", "h5netcdf"])
+@pytest.mark.parametrize(
+    ("dtype", "fill_value", "limits"),
+    [
+        ("int16", 3.5, "a whole number from -32768 to 32767"),
+        ("int16", np.nan, "a whole number"),
+        ("int16", np.inf, "a whole number"),
+        ("uint8", -9999, "a whole number from 0 to 255"),
+        ("int64", 2**63, "a whole number"),
+        ("int16", "3", "a whole number"),
+        ("float32", 1e300, r"a number of at most 3.4e\+38, NaN or infinite"),
+        ("float32", -1e300, "a number of at most"),
+        pytest.param("float64", 10**400, "a number of at most", id="10**400"),
+        ("float64", [1], "a number of at most"),
+        ("float64", True, "a number of at most"),
+    ],
+)
+def test_fill_values_that_the_dtype_cannot_hold(dtype, fill_value, limits, engine):
+    data = xarray.Dataset({"x": ("time", np.arange(4).astype(dtype))})
+    message = rf"fill_value must be {limits}.* for variable 'x': choose another"
+    with pytest.raises(ConfigurationError, match=message):
+        flaccodec.encoding(data.x, fill_value=fill_value, engine=engine)
+
+
+@pytest.mark.parametrize("engine", ["zarr", "h5netcdf"])
+@pytest.mark.parametrize(
+    ("dtype", "fill_value"),
+    [
+        ("int16", -3.0),
+        ("uint64", 2**64 - 1),
+        ("int16", np.int8(-3)),
+        ("float32", 0.1),
+        ("float32", np.nan),
+        ("float64", -np.inf),
+        ("float32", np.float64(9.969209968386869e36)),
+        ("datetime64[ns]", -1),
+    ],
+)
+def test_fill_values_that_the_dtype_holds(dtype, fill_value, engine):
+    data = xarray.Dataset({"x": ("time", np.arange(4).astype(dtype))})
+    made = flaccodec.encoding(data.x, fill_value=fill_value, engine=engine)
+    assert made["_FillValue"] is fill_value
+
+
 def test_scale_and_fill_value_of_cf_stay_possible(tmp_path):
     packed = {"dtype": "int16", "scale_factor": 0.05, "_FillValue": -32768}
     data = recording()
@@ -300,9 +391,9 @@ def with_filter(request, monkeypatch, scheduler):
 def test_to_netcdf_and_open_dataset(tmp_path, with_filter, dtype):
     data = recording(dtype)
     quanta = QUANTA if dtype.startswith("f") else None
-    # xarray's locks of files that are written cannot go to dask's processes.
-    writer = "threads" if with_filter == "processes" else dask.config.get("scheduler")
-    with dask.config.set(scheduler=writer):
+    # xarray's locks of files that are written cannot go to dask's processes, and HDF5's lock
+    # fails now and then in a cluster of processes.
+    with dask.config.set(scheduler="threads"):
         save_netcdf(data.chunk(stream=2, time=10_240), tmp_path / "a.nc", quanta=quanta)
     assert options_in(tmp_path / "a.nc") == CodecOptions(quanta=quanta)
     with xarray.open_dataset(tmp_path / "a.nc", engine="h5netcdf", chunks={}) as got:
@@ -310,6 +401,17 @@ def test_to_netcdf_and_open_dataset(tmp_path, with_filter, dtype):
         check(got.compute(), data, 0 if quanta is None else ERROR)
         part = got.sel(time=slice(90, 91)).x
         np.testing.assert_allclose(part, data.sel(time=slice(90, 91)).x, rtol=0, atol=ERROR)
+
+
+def test_to_netcdf_on_a_cluster_without_processes(tmp_path):
+    data = recording()
+    with (
+        LocalCluster(n_workers=2, processes=False, dashboard_address="127.0.0.1:0") as cluster,
+        Client(cluster),
+    ):
+        save_netcdf(data.chunk(stream=2, time=10_240), tmp_path / "a.nc", quanta=QUANTA)
+    with xarray.open_dataset(tmp_path / "a.nc", engine="h5netcdf") as got:
+        check(got, data)
 
 
 def test_saving_again_a_netcdf_needs_the_encoding_anew(tmp_path):

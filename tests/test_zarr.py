@@ -198,6 +198,9 @@ def test_a_codec_in_the_wrong_place_says_where_it_goes(place):
             zarr.create_array({}, shape=(4,), dtype="int8", **{place: codec})
     with pytest.raises(ConfigurationError, match=r"use serializer=FlacCodec"):
         flaccodec.create_array({}, shape=(4,), dtype="int8", **{place: [FlacCodec()]})
+    message = r"for zarr_format=2, compressors=flaccodec\.numcodecs\.Flac"
+    with pytest.raises((TypeError, ValueError), match=message):
+        zarr.create_array({}, shape=(4,), dtype="int8", zarr_format=2, **{place: [FlacCodec()]})
 
 
 # -- metadata --------------------------------------------------------------------------
