@@ -14,6 +14,7 @@ from flaccodec.exceptions import ConfigurationError
 from flaccodec.hdf5_filter import Flac
 from flaccodec.mpi_grid import distributed_chunks, rows_of
 from flaccodec.mpi_ranks import attempt, share
+from flaccodec.utils import held_samples, unmasked
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -217,16 +218,17 @@ def write_distributed(dataset: h5py.Dataset, comm: Any, rows: slice, arr: npt.Ar
     Raises
     ------
     ConfigurationError
-        On all ranks: a rank's array is not of the shape of its rows.
+        On all ranks: a rank's array is not of the shape of its rows, or has samples that the
+        dataset's dtype cannot hold.
     RankError
         On all ranks: a rank could not write.
     """
 
     def check() -> npt.NDArray[Any]:
-        array = np.asarray(arr)
+        array = unmasked(arr)
         shape = (max(0, rows.stop - rows.start), *dataset.shape[1:])
         if array.shape != shape:
             raise ConfigurationError(f"arr must have the rows' shape, {shape}. Got {array.shape}.")
-        return array.astype(dataset.dtype, copy=False)
+        return held_samples(array, dataset.dtype)
 
     write_rows(comm, dataset, rows.start, attempt(comm, check))

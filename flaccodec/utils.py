@@ -87,6 +87,33 @@ def unmasked(arr: Any) -> npt.NDArray[Any]:
     return np.asarray(arr)
 
 
+def held_samples(array: npt.NDArray[Any], dtype: npt.DTypeLike) -> npt.NDArray[Any]:
+    """Return samples in a dtype that can hold them: none is clipped or wrapped, floats may round.
+
+    Raises
+    ------
+    ConfigurationError
+        The dtype cannot hold one.
+    """
+    dtype = np.dtype(dtype)
+    if not array.size or np.can_cast(array.dtype, dtype, "safe"):
+        return array.astype(dtype, copy=False)
+    if array.dtype.kind not in ("iu" if dtype.kind in "iu" else "iuf"):
+        raise ConfigurationError(
+            f"arr must be of the dataset's dtype, {dtype}. Got {array.dtype}, which becomes that "
+            f"by chance only: convert it with astype({dtype.name!r}), rounded as you need it."
+        )
+    with np.errstate(over="ignore"):
+        held = array.astype(dtype)
+    wrong = held != array if dtype.kind in "iu" else np.isinf(held) & np.isfinite(array)
+    if wrong.any():
+        raise ConfigurationError(
+            f"arr must have samples that the dataset's dtype, {dtype}, can hold. "
+            f"Got {array[wrong][0]!s}."
+        )
+    return held
+
+
 def check_one_given(quanta: npt.ArrayLike | None, precision: npt.ArrayLike | None) -> None:
     """Check that not both are given.
 

@@ -162,7 +162,33 @@ def check_what_hdf5_refuses():
         made, own = create(file, "x", COMM, local_shape=(2, 9), dtype="i4")
         last = RANK == SIZE - 1
         with pytest.raises(ConfigurationError, match=rf"rank {SIZE - 1}: arr must have the rows'"):
-            flaccodec.hdf5.write_distributed(made, COMM, own, np.zeros((2, 8 if last else 9)))
+            flaccodec.hdf5.write_distributed(made, COMM, own, np.zeros((2, 8 if last else 9), "i4"))
+
+
+def check_samples_that_a_dtype_cannot_hold():
+    """Nothing is clipped or wrapped: all ranks refuse, and what was written stays."""
+    if not PARALLEL:
+        return
+    write = flaccodec.hdf5.write_distributed
+    with h5py.File(FOLDER / f"{next(names)}.h5", "w", driver="mpio", comm=COMM) as file:
+        for dtype, fits, wrong, told in (
+            ("i4", np.int64(2**31 - 1), np.int64(2**33 + 5), "8589934597"),
+            ("i4", np.uint32(7), np.float64(7.0), "of the dataset's dtype, int32. Got float64"),
+            ("u2", np.int64(2**16 - 1), np.int64(-1), "-1"),
+            ("f4", np.float64(0.5), np.float64(1e300), "1e\\+300"),
+            ("f4", np.float64(np.inf), np.complex128(1), "Got complex128"),
+        ):
+            name = f"{next(names)}"
+            made, own = flaccodec.hdf5.create_distributed(
+                file, name, COMM, local_shape=(2, 9), dtype=dtype
+            )
+            write(made, COMM, own, np.full((2, 9), fits))
+            local = np.full((2, 9), wrong if RANK == SIZE - 1 else fits)
+            with pytest.raises(ConfigurationError, match=rf"rank {SIZE - 1}: arr must.*{told}"):
+                write(made, COMM, own, local)
+            np.testing.assert_array_equal(made[own], np.full((2, 9), fits, dtype=dtype))
+        with pytest.raises(ConfigurationError, match="arr must not be masked"):
+            write(made, COMM, own, np.ma.zeros((2, 9), "f4"))
 
 
 if __name__ == "__main__":
@@ -174,4 +200,5 @@ if __name__ == "__main__":
         check_what_zarr_refuses,
         check_hdf5,
         check_what_hdf5_refuses,
+        check_samples_that_a_dtype_cannot_hold,
     )
