@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 import warnings
 from typing import TYPE_CHECKING, Any, cast
 
@@ -203,6 +204,26 @@ def create_distributed(
     return dataset, slice(*layout.ranges[comm.rank])
 
 
+def check_rows(rows: slice, n: int) -> int:
+    """Check that a slice is of rows of a dataset that has `n`; return how many it holds.
+
+    Raises
+    ------
+    ConfigurationError
+        It is not: HDF5 would refuse it on this rank, while others wait for it.
+    """
+    try:
+        first, stop, step = (operator.index(i) for i in (rows.start, rows.stop, rows.step or 1))
+    except (AttributeError, TypeError):
+        first, stop, step = -1, -1, 1
+    if step != 1 or not 0 <= first <= stop <= n:
+        raise ConfigurationError(
+            f"rows must be a slice of the dataset's {n:,} rows, from the first to that after the "
+            f"last, without a step, as create_distributed returns it. Got {rows!r}."
+        )
+    return stop - first
+
+
 def write_distributed(dataset: h5py.Dataset, comm: Any, rows: slice, arr: npt.ArrayLike) -> None:
     """Write each rank's rows of a dataset of `create_distributed`. All ranks call this.
 
@@ -218,17 +239,18 @@ def write_distributed(dataset: h5py.Dataset, comm: Any, rows: slice, arr: npt.Ar
     Raises
     ------
     ConfigurationError
-        On all ranks: a rank's array is not of the shape of its rows, or has samples that the
-        dataset's dtype cannot hold.
+        On all ranks: a rank's `rows` are not rows of the dataset, or its array is not of their
+        shape, or has samples that the dataset's dtype cannot hold.
     RankError
         On all ranks: a rank could not write.
     """
 
     def check() -> npt.NDArray[Any]:
         array = unmasked(arr)
-        shape = (max(0, rows.stop - rows.start), *dataset.shape[1:])
+        shape = (check_rows(rows, dataset.shape[0]), *dataset.shape[1:])
         if array.shape != shape:
             raise ConfigurationError(f"arr must have the rows' shape, {shape}. Got {array.shape}.")
         return held_samples(array, dataset.dtype)
 
-    write_rows(comm, dataset, rows.start, attempt(comm, check))
+    local = attempt(comm, check)
+    write_rows(comm, dataset, rows.start, local)

@@ -165,6 +165,31 @@ def check_what_hdf5_refuses():
             flaccodec.hdf5.write_distributed(made, COMM, own, np.zeros((2, 8 if last else 9), "i4"))
 
 
+def check_rows_that_are_none_of_the_dataset():
+    if not PARALLEL:
+        return
+    with h5py.File(FOLDER / f"{next(names)}.h5", "w", driver="mpio", comm=COMM) as file:
+        create, write = flaccodec.hdf5.create_distributed, flaccodec.hdf5.write_distributed
+        made, own = create(file, "x", COMM, local_shape=(2, 9), dtype="i4")
+        local = np.full((2, 9), RANK, "i4")
+        write(made, COMM, own, local)
+        n = 2 * SIZE
+        for rows in (
+            slice(n, n + 2),
+            slice(-2, 0),
+            slice(-3, -1),
+            slice(2, 0),
+            slice(0, n, 2),
+            slice(None),
+            slice(0.0, 2.0),
+            [0, 1],
+        ):
+            given = rows if RANK == SIZE - 1 else own
+            with pytest.raises(ConfigurationError, match=rf"rank {SIZE - 1}: rows must be a slice"):
+                write(made, COMM, given, local)
+        np.testing.assert_array_equal(made[own], local)
+
+
 def check_samples_that_a_dtype_cannot_hold():
     """Nothing is clipped or wrapped: all ranks refuse, and what was written stays."""
     if not PARALLEL:
@@ -200,5 +225,6 @@ if __name__ == "__main__":
         check_what_zarr_refuses,
         check_hdf5,
         check_what_hdf5_refuses,
+        check_rows_that_are_none_of_the_dataset,
         check_samples_that_a_dtype_cannot_hold,
     )
