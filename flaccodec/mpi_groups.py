@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, cast
 
 import numpy as np
 
@@ -121,6 +121,9 @@ class Door(Protocol):
     def all_can_write(self, group: Any) -> bool:
         """Whether ranks that all have this group can write to it at once."""
 
+    def is_of_all(self, group: Any) -> bool:
+        """Whether no rank can write to this group unless all have it."""
+
     def create(self, group: Any, name: str, table: SpreadTable) -> Any:
         """Create a dataset without data."""
 
@@ -193,20 +196,33 @@ def _no_streams(layout: Layout, rank: int) -> GroupStreams:
     return GroupStreams(shape, dtype, nothing, positions, positions, values, values)
 
 
+class _Reach(NamedTuple):
+    """How a rank that has a group reaches it, as `Door` says."""
+
+    can_write: bool
+    is_of_all: bool
+
+
+def _reach(door: Door, group: Any) -> _Reach:
+    door.place(group)
+    return _Reach(door.all_can_write(group), door.is_of_all(group))
+
+
 def _write(
     door: Door, group: Any, comm: Any, layout: Layout, make: Callable[[], GroupStreams]
 ) -> None:
-    def check() -> tuple[bool, bool]:
-        if group is not None:
-            door.place(group)
-        return group is not None, group is not None and door.all_can_write(group)
-
-    reached = share(comm, check)
-    if not reached[0][0]:
+    reached = share(comm, lambda: None if group is None else _reach(door, group))
+    missing = [rank for rank, reach in enumerate(reached) if reach is None]
+    if any(reach is not None and reach.is_of_all for reach in reached) and missing:
+        raise ConfigurationError(
+            'all ranks must have the group of a file that is open with driver="mpio". '
+            f"Got None on rank {missing[0]}."
+        )
+    if 0 in missing:
         raise ConfigurationError("rank 0 must have the group to write to. Got None there.")
     streams = _spread(comm, layout, attempt(comm, make))
     place = comm.bcast(door.place(group) if comm.rank == 0 else None, root=0)
-    if all(can for _, can in reached):
+    if all(reach is not None and reach.can_write for reach in reached):
         door.write_by_all(group, place, comm, streams)
     else:
         _write_by_first(door, group, place, comm, streams)

@@ -12,7 +12,9 @@ from h5py import h5fd, h5p, h5s
 
 from flaccodec import group_io
 from flaccodec.exceptions import ConfigurationError
+from flaccodec.hdf5_driver import is_parallel
 from flaccodec.hdf5_filter import Flac
+from flaccodec.hdf5_members import check_group
 from flaccodec.mpi_grid import distributed_chunks, rows_of
 from flaccodec.mpi_ranks import attempt, share
 from flaccodec.utils import held_samples, unmasked
@@ -42,7 +44,11 @@ class HDF5Door:
 
     def all_can_write(self, group: h5py.Group) -> bool:
         """Whether the file is open in all ranks' name."""
-        return bool(group.file.driver == "mpio")
+        return is_parallel(group.file)
+
+    def is_of_all(self, group: h5py.Group) -> bool:
+        """As `all_can_write`: HDF5 has all ranks write to such a file together, or none."""
+        return is_parallel(group.file)
 
     def create(self, group: h5py.Group, name: str, table: SpreadTable) -> h5py.Dataset:
         """Create a dataset without data."""
@@ -131,10 +137,13 @@ def check_parallel(group: h5py.Group) -> None:
 
     Raises
     ------
+    TypeError
+        It is no group.
     ConfigurationError
         It is not.
     """
-    if group.file.driver == "mpio":
+    check_group(group)
+    if is_parallel(group.file):
         return
     built = "" if h5py.get_config().mpi else " This h5py is built without MPI."
     raise ConfigurationError(

@@ -40,6 +40,10 @@ class ZarrDoor:
         """Whether the store can be that of all ranks."""
         return not isinstance(group.store, _OF_ONE_PROCESS)
 
+    def is_of_all(self, group: zarr.Group) -> bool:
+        """Return False: rank 0 can write alone."""
+        return False
+
     def create(self, group: zarr.Group, name: str, table: SpreadTable) -> zarr.Array[Any]:
         """Create an array without data, as `group_zarr.write_streams` does with."""
         if name == COMPRESSED:

@@ -151,6 +151,22 @@ def check_hdf5():
             COMM.Barrier()
 
 
+def check_one_rank_reads_alone():
+    if not PARALLEL:
+        return
+    with h5py.File(FOLDER / f"{next(names)}.h5", "w", driver="mpio", comm=COMM) as file:
+        options = {"local_shape": (2, 9), "dtype": "i4"}
+        made, own = flaccodec.hdf5.create_distributed(file, "x", COMM, **options)
+        local = np.full((2, 9), RANK, "i4")
+        flaccodec.hdf5.write_distributed(made, COMM, own, local)
+        if RANK == SIZE - 1:
+            np.testing.assert_array_equal(flaccodec.hdf5.read(made, own), local)
+        COMM.Barrier()
+        other = None if RANK == SIZE - 1 else file
+        with pytest.raises(TypeError, match=rf"rank {SIZE - 1}: hgrp must be an h5py"):
+            flaccodec.hdf5.create_distributed(other, "y", COMM, **options)
+
+
 def check_what_hdf5_refuses():
     if not PARALLEL:
         return
@@ -224,6 +240,7 @@ if __name__ == "__main__":
         check_parts_of_one_stream,
         check_what_zarr_refuses,
         check_hdf5,
+        check_one_rank_reads_alone,
         check_what_hdf5_refuses,
         check_rows_that_are_none_of_the_dataset,
         check_samples_that_a_dtype_cannot_hold,

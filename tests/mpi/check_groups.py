@@ -335,6 +335,25 @@ def check_what_is_refused():
         assert ("compressed" in memory) == (RANK == 0)
 
 
+def check_a_parallel_file_that_some_ranks_have_none_of():
+    if not PARALLEL or SIZE == 1:
+        return
+    array = np.arange(12, dtype="int32").reshape(2, 6)
+    fa = FlacArray.from_array(array, mpi_comm=COMM)
+    with hdf5_by_all(new_path(), "w") as file:
+        for rank in (0, SIZE - 1):  # one that has none, and all but one
+            for group in (None if RANK == rank else file, file if RANK == rank else None):
+                for write in (
+                    lambda g: flaccodec.hdf5.write_array(array, g, mpi_comm=COMM),
+                    fa.write_hdf5,
+                ):
+                    with pytest.raises(ConfigurationError, match="all ranks must have the group"):
+                        write(group)
+        flaccodec.hdf5.write_array(array, file, mpi_comm=COMM)
+        got = flaccodec.hdf5.read_array(file if RANK == 0 else None, mpi_comm=COMM)
+        assert sum(COMM.allgather(len(got))) == 2 * SIZE
+
+
 if __name__ == "__main__":
     flaccodec.set_num_threads(1)
     if SIZE > 1:
@@ -348,4 +367,5 @@ if __name__ == "__main__":
         check_beside_flacarray,
         check_rank_0_says_so_once,
         check_what_is_refused,
+        check_a_parallel_file_that_some_ranks_have_none_of,
     )
