@@ -15,7 +15,7 @@ import flaccodec
 import flaccodec.hdf5
 import flaccodec.zarr
 from flaccodec import FlacCodec, mpi_hdf5
-from flaccodec.exceptions import ConfigurationError, EmptyArrayError, RankError
+from flaccodec.exceptions import ConfigurationError, EmptyArrayError, QuantaError, RankError
 from flaccodec.hdf5 import Flac
 
 FOLDER = Path(sys.argv[1])
@@ -206,6 +206,49 @@ def check_rows_that_are_none_of_the_dataset():
         np.testing.assert_array_equal(made[own], local)
 
 
+def check_samples_that_cannot_be_encoded():
+    """They are found before ranks wait for each other in a collective write."""
+    if not PARALLEL:
+        return
+    with h5py.File(FOLDER / f"{next(names)}.h5", "w", driver="mpio", comm=COMM) as file:
+        for flac in (Flac(quanta=1e-3), Flac(precision=30)):
+            name = f"{next(names)}"
+            made, own = flaccodec.hdf5.create_distributed(
+                file, name, COMM, local_shape=(3, 50), dtype="f8", chunks=(1, 50), compression=flac
+            )
+            good = np.full((3, 50), 7.0)
+            good[1, :3] = np.nan, np.inf, -np.inf
+            flaccodec.hdf5.write_distributed(made, COMM, own, good)
+            local = good.copy()
+            if RANK == SIZE - 1:
+                local[2] = np.arange(50) + 1e300
+                local[2, 7] = 1
+            place = rf"rank {SIZE - 1}: /{name} of .*, chunk at \({3 * SIZE - 1}, 0\): "
+            with pytest.raises(QuantaError, match=place):
+                flaccodec.hdf5.write_distributed(made, COMM, own, local)
+            np.testing.assert_array_equal(made[own], good)
+
+
+def check_fill_values_far_from_zero():
+    """They have no part in the quanta, and are no reason to refuse samples."""
+    if not PARALLEL:
+        return
+    with h5py.File(FOLDER / f"{next(names)}.h5", "w", driver="mpio", comm=COMM) as file:
+        made, own = flaccodec.hdf5.create_distributed(
+            file,
+            "x",
+            COMM,
+            local_shape=(3, 50),
+            dtype="f4",
+            compression=Flac(quanta=1e-3),
+            fillvalue=9.97e36,
+        )
+        local = np.zeros((3, 50), "f4")
+        local[1] = 9.97e36
+        flaccodec.hdf5.write_distributed(made, COMM, own, local)
+        np.testing.assert_array_equal(made[own], local)
+
+
 def check_samples_that_a_dtype_cannot_hold():
     """Nothing is clipped or wrapped: all ranks refuse, and what was written stays."""
     if not PARALLEL:
@@ -243,5 +286,7 @@ if __name__ == "__main__":
         check_one_rank_reads_alone,
         check_what_hdf5_refuses,
         check_rows_that_are_none_of_the_dataset,
+        check_samples_that_cannot_be_encoded,
+        check_fill_values_far_from_zero,
         check_samples_that_a_dtype_cannot_hold,
     )

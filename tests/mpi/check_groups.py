@@ -342,7 +342,7 @@ def check_a_parallel_file_that_some_ranks_have_none_of():
     fa = FlacArray.from_array(array, mpi_comm=COMM)
     with hdf5_by_all(new_path(), "w") as file:
         for rank in (0, SIZE - 1):  # one that has none, and all but one
-            for group in (None if RANK == rank else file, file if RANK == rank else None):
+            for group in (None if rank == RANK else file, file if rank == RANK else None):
                 for write in (
                     lambda g: flaccodec.hdf5.write_array(array, g, mpi_comm=COMM),
                     fa.write_hdf5,
