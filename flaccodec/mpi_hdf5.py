@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import operator
 import warnings
 from dataclasses import replace
@@ -74,7 +75,7 @@ class HDF5Door:
         def create(name: str, array: Any) -> h5py.Dataset:
             table = cast("SpreadTable", array)
             dataset = self.create(group, name, table)
-            write_rows(comm, dataset, table.ranges[comm.rank][0], table.local)
+            write_own_rows(comm, dataset, table.ranges[comm.rank][0], table.local)
             return dataset
 
         group_io.write_group(group, place, cast("GroupStreams", streams), create)
@@ -93,8 +94,31 @@ class HDF5Door:
         )
 
 
+def write_own_rows(comm: Any, dataset: h5py.Dataset, first: int, rows: npt.NDArray[Any]) -> None:
+    """Have each rank write its rows of a dataset without chunks, in transfers of its own.
+
+    HDF5 reports a disk that is full for these. For collective ones Open MPI tells it of none.
+
+    Parameters
+    ----------
+    comm, dataset, first, rows
+        As for `write_rows`.
+    """
+    step = max(1, TRANSFER_BYTES // _row_bytes(dataset))
+
+    def write() -> None:
+        for start in range(0, len(rows), step):
+            _write(dataset, first + start, rows[start : start + step], None)
+
+    share(comm, write)
+
+
+def _row_bytes(dataset: h5py.Dataset) -> int:
+    return max(1, int(dataset.dtype.itemsize) * math.prod(dataset.shape[1:]))
+
+
 def write_rows(comm: Any, dataset: h5py.Dataset, first: int, rows: npt.NDArray[Any]) -> None:
-    """Have each rank write its rows of a dataset, all at once.
+    """Have each rank write its rows of a dataset with chunks, in collective transfers.
 
     HDF5 wants every rank to take part in every transfer, those without rows, too.
 
@@ -108,12 +132,10 @@ def write_rows(comm: Any, dataset: h5py.Dataset, first: int, rows: npt.NDArray[A
     rows : ndarray
     """
     together = dataset.chunks[0] if dataset.chunks else 1
-    row_bytes = max(1, dataset.dtype.itemsize * int(np.prod(dataset.shape[1:], dtype=np.int64)))
-    step = max(1, TRANSFER_BYTES // (row_bytes * together)) * together
+    step = max(1, TRANSFER_BYTES // (_row_bytes(dataset) * together)) * together
     transfers = max(share(comm, lambda: -(-len(rows) // step)))
     collective = h5p.create(h5p.DATASET_XFER)
     collective.set_dxpl_mpio(h5fd.MPIO_COLLECTIVE)
-    rows = np.ascontiguousarray(rows)
     error: Exception | None = None
     for number in range(transfers):
         part = rows[number * step : (number + 1) * step]
@@ -129,7 +151,8 @@ def write_rows(comm: Any, dataset: h5py.Dataset, first: int, rows: npt.NDArray[A
     share(comm, check)
 
 
-def _write(dataset: h5py.Dataset, first: int, rows: npt.NDArray[Any], collective: Any) -> None:
+def _write(dataset: h5py.Dataset, first: int, rows: npt.NDArray[Any], transfer: Any) -> None:
+    rows = np.ascontiguousarray(rows)
     space, memory = dataset.id.get_space(), h5s.create_simple((max(1, len(rows)), *rows.shape[1:]))
     if rows.size:
         space.select_hyperslab((first, *[0] * (rows.ndim - 1)), rows.shape)
@@ -137,7 +160,7 @@ def _write(dataset: h5py.Dataset, first: int, rows: npt.NDArray[Any], collective
         space.select_none()
         memory.select_none()
         rows = np.zeros(memory.shape, dtype=rows.dtype)
-    dataset.id.write(memory, space, rows, dxpl=collective)
+    dataset.id.write(memory, space, rows, dxpl=transfer)
 
 
 def check_parallel(group: h5py.Group) -> None:

@@ -49,6 +49,11 @@ def test_failures(ranks, tmp_path):
     mpirun(ranks, "check_failures.py", tmp_path)
 
 
+@pytest.mark.parametrize("ranks", RANKS[1:3])
+def test_failures_with_parallel_hdf5(ranks, tmp_path):
+    mpirun(ranks, "check_failures.py", tmp_path, h5py=parallel_h5py())
+
+
 def test_a_message_of_more_than_2_gib():
     available = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     if available < 7 * 2**30:

@@ -3,6 +3,7 @@
 Run with a folder, on two ranks or more.
 """
 
+import resource
 import sys
 from pathlib import Path
 
@@ -102,6 +103,25 @@ def check_a_rank_fails_as_it_writes_its_chunks():
     assert list(zarr.open_group(path)) == []
 
 
+def check_a_full_disk_in_parallel_hdf5():
+    """As it looks like: no rank's file may become larger than this."""
+    if not h5py.get_config().mpi:
+        return
+    rng = np.random.default_rng(RANK)
+    array = rng.integers(-(2**30), 2**30, (2, 300_000), dtype="int32")
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    with h5py.File(FOLDER / "full-parallel.h5", "w", driver="mpio", comm=COMM) as file:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (3 * 2**20, limits[1]))
+        try:
+            with pytest.raises(RankError, match=r"rank \d: OSError: .*write"):
+                flaccodec.hdf5.write_array(array, file, mpi_comm=COMM)
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        assert list(file) == []
+        flaccodec.hdf5.write_array(array, file, mpi_comm=COMM)
+        np.testing.assert_array_equal(flaccodec.hdf5.read_array(file, mpi_comm=COMM), array)
+
+
 def check_rank_0_fails_as_it_reads():
     """In the middle of what it sends."""
     path = FOLDER / "read.h5"
@@ -170,6 +190,7 @@ if __name__ == "__main__":
         check_other_errors,
         check_rank_0_fails_as_it_writes,
         check_a_rank_fails_as_it_writes_its_chunks,
+        check_a_full_disk_in_parallel_hdf5,
         check_rank_0_fails_as_it_reads,
         check_damaged_stream,
         check_messages,
