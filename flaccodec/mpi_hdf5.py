@@ -114,7 +114,8 @@ def write_own_rows(comm: Any, dataset: h5py.Dataset, first: int, rows: npt.NDArr
 
 
 def _row_bytes(dataset: h5py.Dataset) -> int:
-    return max(1, int(dataset.dtype.itemsize) * math.prod(dataset.shape[1:]))
+    sizes: tuple[int, ...] = dataset.shape[1:]
+    return max(1, int(dataset.dtype.itemsize) * math.prod(sizes))
 
 
 def write_rows(comm: Any, dataset: h5py.Dataset, first: int, rows: npt.NDArray[Any]) -> None:

@@ -9,13 +9,20 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
+import zarr
 from ranks import COMM, RANK, ROWS, SIZE, part, ranges, run, waves
 
 import flaccodec
 import flaccodec.hdf5
 import flaccodec.zarr
 from flaccodec import FlacCodec, mpi_hdf5
-from flaccodec.exceptions import ConfigurationError, EmptyArrayError, QuantaError, RankError
+from flaccodec.exceptions import (
+    ConfigurationError,
+    EmptyArrayError,
+    GroupError,
+    QuantaError,
+    RankError,
+)
 from flaccodec.hdf5 import Flac
 
 FOLDER = Path(sys.argv[1])
@@ -107,6 +114,20 @@ def check_what_zarr_refuses():
     # A store of rank 0's own.
     with pytest.raises((RankError, ValueError), match=r"rank [1-3]: "):
         flaccodec.zarr.create_distributed({}, COMM, local_shape=(2, 50), dtype="int32")
+
+
+def check_a_path_that_is_another_store_on_a_rank():
+    if SIZE == 1:
+        return
+    path = FOLDER / f"disk-{RANK == SIZE - 1}" / "y.zarr"
+    if RANK == SIZE - 1:
+        left = zarr.create_array(path, shape=(100, 7), dtype="int16")
+    COMM.Barrier()
+    with pytest.raises(GroupError, match=rf"rank {SIZE - 1}: .*all ranks must open one store"):
+        flaccodec.zarr.create_distributed(path, COMM, local_shape=(2, 50), dtype="int32")
+    if RANK == SIZE - 1:
+        assert zarr.open_array(path).shape == left.shape
+    assert not list(path.glob(".*"))
 
 
 def check_hdf5():
@@ -282,6 +303,7 @@ if __name__ == "__main__":
         check_shards_and_given_chunks,
         check_parts_of_one_stream,
         check_what_zarr_refuses,
+        check_a_path_that_is_another_store_on_a_rank,
         check_hdf5,
         check_one_rank_reads_alone,
         check_what_hdf5_refuses,

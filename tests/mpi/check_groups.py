@@ -21,7 +21,7 @@ import flaccodec.hdf5
 import flaccodec.mpi
 import flaccodec.zarr
 from flaccodec import FlacArray, mpi_group_read, mpi_groups, mpi_hdf5, mpi_messages
-from flaccodec.exceptions import ConfigurationError, GroupExistsError, NoGroupError
+from flaccodec.exceptions import ConfigurationError, GroupError, GroupExistsError, NoGroupError
 
 FOLDER = Path(sys.argv[1])
 PARALLEL = sys.argv[2:] == ["parallel"]
@@ -335,6 +335,29 @@ def check_what_is_refused():
         assert ("compressed" in memory) == (RANK == 0)
 
 
+def check_a_path_that_is_another_store_on_a_rank():
+    """As of disks of machines' own, of which one has what an earlier run has left."""
+    if SIZE == 1:
+        return
+    array = np.random.default_rng(RANK).integers(-(2**30), 2**30, (2, 300_000), dtype="int32")
+    path = FOLDER / f"disk-{RANK == SIZE - 1}" / "x.zarr"
+    if RANK == 0:
+        zarr.create_group(path)
+    if RANK == SIZE - 1:
+        whole = np.zeros((2 * SIZE, 300_000), dtype="int32")
+        flaccodec.zarr.write_array(whole, zarr.create_group(path))
+        before = files_of(path)
+    COMM.Barrier()
+    group = zarr.open_group(path, mode="r+")
+    with pytest.raises(GroupError, match=rf"rank {SIZE - 1}: .*all ranks must open one store"):
+        flaccodec.zarr.write_array(array, group, mpi_comm=COMM)
+    if RANK == SIZE - 1:
+        assert files_of(path) == before
+    else:
+        assert list(group) == []
+        assert [p.name for p in path.iterdir()] == ["zarr.json"]
+
+
 def check_a_parallel_file_that_some_ranks_have_none_of():
     if not PARALLEL or SIZE == 1:
         return
@@ -367,5 +390,6 @@ if __name__ == "__main__":
         check_beside_flacarray,
         check_rank_0_says_so_once,
         check_what_is_refused,
+        check_a_path_that_is_another_store_on_a_rank,
         check_a_parallel_file_that_some_ranks_have_none_of,
     )
