@@ -16,7 +16,7 @@ from ranks import COMM, RANK, SIZE, run, waves
 import flaccodec
 import flaccodec.hdf5
 import flaccodec.zarr
-from flaccodec import FlacArray, group_io, mpi_hdf5, mpi_messages, mpi_ranks
+from flaccodec import FlacArray, group_io, mpi_hdf5, mpi_messages, mpi_ranks, mpi_zarr
 from flaccodec.exceptions import CorruptStreamError, QuantaError, QuantaTooFineError, RankError
 
 FOLDER = Path(sys.argv[1])
@@ -101,6 +101,50 @@ def check_a_rank_fails_as_it_writes_its_chunks():
             flaccodec.zarr.write_array(array, group, mpi_comm=COMM)
     COMM.Barrier()
     assert list(zarr.open_group(path)) == []
+
+
+def interrupted(*_):
+    raise KeyboardInterrupt
+
+
+def check_a_rank_is_interrupted_as_it_follows_rank_0():
+    """It takes all that rank 0 has to say, so that later messages are not taken for that."""
+    path = FOLDER / "interrupted.zarr"
+    array = waves((2, 5000), "int32", RANK)
+    if RANK == 0:
+        zarr.open_group(path, mode="w")
+    COMM.Barrier()
+    group = zarr.open_group(path)
+    expected = KeyboardInterrupt if RANK == LAST else RankError
+    with pytest.MonkeyPatch.context() as patch:
+        if RANK == LAST:
+            patch.setattr(mpi_zarr, "_write_own", interrupted)
+        with pytest.raises(expected) as caught:
+            flaccodec.zarr.write_array(array, group, mpi_comm=COMM)
+    if RANK < LAST:
+        assert str(caught.value) == f"rank {LAST}: KeyboardInterrupt: "
+    assert COMM.bcast(1 - RANK) == 1
+    flaccodec.zarr.write_array(array, group, mpi_comm=COMM)
+    got = flaccodec.zarr.read_array(group if RANK == 0 else None, mpi_comm=COMM)
+    np.testing.assert_array_equal(got, array)
+
+
+def check_a_follower_that_fails():
+    """It is asked on, and all ranks raise at the end."""
+    asked = []
+
+    def follow(order):
+        asked.append(order)
+        if RANK == LAST and order == 0:
+            raise OSError("no")
+
+    def lead(tell):
+        for order in range(3):
+            tell(order)
+
+    with pytest.raises(RankError, match=f"^rank {LAST}: OSError: no$"):
+        mpi_ranks.direct(COMM, lead, follow)
+    assert asked == ([0, 1, 2] if RANK else [])
 
 
 def check_a_full_disk_in_parallel_hdf5():
@@ -190,6 +234,8 @@ if __name__ == "__main__":
         check_other_errors,
         check_rank_0_fails_as_it_writes,
         check_a_rank_fails_as_it_writes_its_chunks,
+        check_a_rank_is_interrupted_as_it_follows_rank_0,
+        check_a_follower_that_fails,
         check_a_full_disk_in_parallel_hdf5,
         check_rank_0_fails_as_it_reads,
         check_damaged_stream,
