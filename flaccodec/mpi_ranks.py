@@ -78,6 +78,8 @@ def _portable(error: BaseException, rank: int) -> BaseException:
     """Return an error that pickles, and names its rank."""
     if getattr(error, "rank", None) is not None:
         return error  # another rank's, told already
+    if isinstance(error, MemoryError):  # numpy's has no message among its arguments
+        return MemoryError(f"rank {rank}: {error}")
     if isinstance(error, _KEPT) and error.args and isinstance(error.args[0], str):
         try:
             copy: BaseException = pickle.loads(pickle.dumps(error))

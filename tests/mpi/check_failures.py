@@ -66,6 +66,13 @@ def check_other_errors():
         mpi_ranks.share(COMM, fail)
     assert "(Ranks that failed, too: 1" in str(caught.value)
 
+    def allocate():
+        if RANK == LAST:
+            np.empty(2**62, dtype=np.uint8)
+
+    with pytest.raises(MemoryError, match=f"^rank {LAST}: Unable to allocate 4.00 EiB"):
+        mpi_ranks.share(COMM, allocate)
+
 
 def check_rank_0_fails_as_it_writes():
     """While others serve it: they stop, and nothing is left in the group."""
