@@ -16,8 +16,22 @@ from ranks import COMM, RANK, SIZE, run, waves
 import flaccodec
 import flaccodec.hdf5
 import flaccodec.zarr
-from flaccodec import FlacArray, group_io, mpi_hdf5, mpi_messages, mpi_ranks, mpi_zarr
-from flaccodec.exceptions import CorruptStreamError, QuantaError, QuantaTooFineError, RankError
+from flaccodec import (
+    FlacArray,
+    group_io,
+    mpi_group_read,
+    mpi_hdf5,
+    mpi_messages,
+    mpi_ranks,
+    mpi_zarr,
+)
+from flaccodec.exceptions import (
+    CorruptGroupError,
+    CorruptStreamError,
+    QuantaError,
+    QuantaTooFineError,
+    RankError,
+)
 
 FOLDER = Path(sys.argv[1])
 LAST = SIZE - 1
@@ -197,6 +211,48 @@ def check_rank_0_fails_as_it_reads():
         group.close()
 
 
+def check_a_rank_without_room_for_what_rank_0_reads():
+    path = FOLDER / "room.h5"
+    array = waves((2 * SIZE, 5000), "int32")
+    if RANK == 0:
+        with h5py.File(path, "w") as file:
+            flaccodec.hdf5.write_array(array, file)
+    group = h5py.File(path) if RANK == 0 else None
+
+    def no_room(*_):
+        raise np._core._exceptions._ArrayMemoryError((2**40,), np.dtype("u1"))
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(mpi_group_read, "PIECE_BYTES", 1000)
+        if RANK == LAST:
+            patch.setattr(mpi_group_read._Received, "of", no_room)
+        with pytest.raises(MemoryError, match=rf"^rank {LAST}: Unable to allocate 1\.00 TiB"):
+            flaccodec.hdf5.read_array(group, mpi_comm=COMM)
+        patch.undo()
+        got = flaccodec.hdf5.read_array(group, mpi_comm=COMM)
+    np.testing.assert_array_equal(got, array[2 * RANK : 2 * RANK + 2])
+    if RANK == 0:
+        group.close()
+
+
+def check_a_group_whose_streams_claim_more_bytes_than_it_has():
+    """Nobody makes room for these."""
+    path = FOLDER / "claim.h5"
+    if RANK == 0:
+        with h5py.File(path, "w") as file:
+            flaccodec.hdf5.write_array(np.zeros((1000 * SIZE, 4), "i4"), file)
+            del file["compressed"]
+            file.create_dataset("compressed", shape=(10**8,), dtype="u1", chunks=(2**20,))
+            file["stream_starts"][...] = 0
+            file["stream_bytes"][...] = 10**8
+    COMM.Barrier()
+    for file in (None if RANK else h5py.File(path), h5py.File(path)):
+        with pytest.raises(CorruptGroupError, match="streams must not share bytes"):
+            flaccodec.hdf5.read_array(file, mpi_comm=COMM)
+        if file is not None:
+            file.close()
+
+
 def check_damaged_stream():
     path = FOLDER / "damaged.zarr"
     array = waves((2 * SIZE, 5000), "int32")
@@ -245,6 +301,8 @@ if __name__ == "__main__":
         check_a_follower_that_fails,
         check_a_full_disk_in_parallel_hdf5,
         check_rank_0_fails_as_it_reads,
+        check_a_rank_without_room_for_what_rank_0_reads,
+        check_a_group_whose_streams_claim_more_bytes_than_it_has,
         check_damaged_stream,
         check_messages,
     )
