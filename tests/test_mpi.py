@@ -84,6 +84,13 @@ def test_selftest_passes_with_parallel_hdf5(tmp_path):
     assert "All is well on 2 ranks." in output
 
 
+def test_selftest_says_that_there_is_no_such_folder(tmp_path):
+    command = "-m", "flaccodec.mpi", "--selftest", "--folder", tmp_path / "none"
+    output = mpirun(2, *command, code=1, timeout=30)
+    assert "No files can be written to --folder: rank 0: FileNotFoundError: " in output
+    assert "Traceback" not in output
+
+
 def test_selftest_fails_with_a_verdict(tmp_path):
     spoiled = "import flaccodec.mpi_selftest as s; s.SAMPLES = -1; s.main()"
     output = mpirun(2, "-c", spoiled, "--selftest", "--folder", tmp_path, code=1)
