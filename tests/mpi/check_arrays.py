@@ -7,6 +7,7 @@ import flacarray
 import flacarray.demo
 import numpy as np
 import pytest
+from mpi4py import MPI
 from ranks import COMM, RANK, ROWS, SIZE, part, ranges, run, waves
 
 import flaccodec
@@ -189,6 +190,23 @@ def check_what_is_refused():
         fa.to_zarr({})
 
 
+def check_communicators_that_are_refused():
+    if SIZE == 1:
+        return
+    part = np.ones((2, 9), dtype="int32")
+    some = COMM.Split(0 if RANK else MPI.UNDEFINED)
+    if RANK == 0:
+        with pytest.raises(ConfigurationError, match="Got COMM_NULL"):
+            FlacArray.from_array(part, mpi_comm=some)
+    else:
+        assert FlacArray.from_array(part, mpi_comm=some).global_shape == (2 * SIZE - 2, 9)
+    between = COMM.Split(RANK % 2).Create_intercomm(0, COMM, 1 - RANK % 2)
+    with pytest.raises(ConfigurationError, match="an inter-communicator"):
+        FlacArray.from_array(part, mpi_comm=between)
+    both = between.Merge()
+    assert FlacArray.from_array(part, mpi_comm=both).global_shape == (2 * SIZE, 9)
+
+
 if __name__ == "__main__":
     flaccodec.set_num_threads(1)
     run(
@@ -200,4 +218,5 @@ if __name__ == "__main__":
         check_fake_data,
         check_copies,
         check_what_is_refused,
+        check_communicators_that_are_refused,
     )
