@@ -26,6 +26,7 @@ from flaccodec import (
     mpi_zarr,
 )
 from flaccodec.exceptions import (
+    ConfigurationError,
     CorruptGroupError,
     CorruptStreamError,
     QuantaError,
@@ -60,6 +61,21 @@ def check_errors_keep_what_they_tell():
     assert caught.value.stream == 0
     assert caught.value.smallest > 1
     assert caught.value.rank == LAST
+
+
+def check_options_that_one_rank_gives():
+    """They are checked before ranks wait for each other, but on all."""
+    fa = FlacArray.from_array(np.ones((2, 50), "int32"), mpi_comm=COMM)
+    last = RANK == LAST
+    for write in (
+        lambda: fa.write_hdf5(None, layout="flacarrays" if last else "flacarray"),
+        lambda: fa.write_hdf5(None, fillvalue=1 if last else None),
+    ):
+        with pytest.raises(ConfigurationError, match=f"^rank {LAST}: layout"):
+            write()
+    name = "x" if last else None
+    with pytest.raises(ConfigurationError, match=f"^rank {LAST}: a dataset is read in one process"):
+        FlacArray.read_hdf5(None, mpi_comm=COMM, name=name)
 
 
 def check_other_errors():
@@ -294,6 +310,7 @@ if __name__ == "__main__":
     run(
         check_bad_quanta,
         check_errors_keep_what_they_tell,
+        check_options_that_one_rank_gives,
         check_other_errors,
         check_rank_0_fails_as_it_writes,
         check_a_rank_fails_as_it_writes_its_chunks,
