@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import operator
+import re
 import warnings
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
@@ -25,7 +26,7 @@ from flaccodec.mpi_ranks import attempt, share
 from flaccodec.utils import held_samples, unmasked
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     import numpy.typing as npt
 
@@ -184,6 +185,30 @@ def check_parallel(group: h5py.Group) -> None:
     )
 
 
+def check_alike(comm: Any, arguments: Mapping[str, Any]) -> None:
+    """Check that all ranks give the same arguments: HDF5 has them create one dataset together.
+
+    Raises
+    ------
+    ConfigurationError
+        On all ranks: they do not; the message names one.
+    """
+    told = share(comm, lambda: {name: _written(value) for name, value in arguments.items()})
+    for rank, other in enumerate(told):
+        for name in {**told[0], **other}:
+            here, there = (some.get(name, "nothing") for some in (told[0], other))
+            if here != there:
+                raise ConfigurationError(
+                    f"{name} must be the same on all ranks. Got {here} on rank 0, and {there} on "
+                    f"rank {rank}."
+                )
+
+
+def _written(value: Any) -> str:
+    """Return how a value is written, but for its address, which is another on each rank."""
+    return re.sub(r" at 0x[0-9a-f]+", "", repr(value))
+
+
 def create_distributed(
     hgrp: h5py.Group,
     name: str,
@@ -229,18 +254,16 @@ def create_distributed(
     ------
     ConfigurationError
         On all ranks: chunks would have rows of two ranks (the message has the sizes that would
-        do), the parts do not go together, or the file is not open on all ranks.
+        do), the parts do not go together, the file is not open on all ranks, or these give
+        other names or options.
     """
     share(comm, lambda: check_parallel(hgrp))
     layout = rows_of(comm, local_shape, dtype)
     chosen = share(comm, lambda: distributed_chunks(layout, chunks))[0]
+    options = {"compression": Flac() if compression is None else compression, **kwargs}
+    check_alike(comm, {"group": hgrp.name, "name": name, **options})
     dataset = hgrp.create_dataset(
-        name,
-        shape=layout.shape,
-        dtype=layout.dtype,
-        chunks=chosen,
-        compression=Flac() if compression is None else compression,
-        **kwargs,
+        name, shape=layout.shape, dtype=layout.dtype, chunks=chosen, **options
     )
     return dataset, slice(*layout.ranges[comm.rank])
 

@@ -202,6 +202,30 @@ def check_what_hdf5_refuses():
             flaccodec.hdf5.write_distributed(made, COMM, own, np.zeros((2, 8 if last else 9), "i4"))
 
 
+def check_options_of_hdf5_that_differ():
+    if not PARALLEL or SIZE == 1:
+        return
+
+    last = RANK == SIZE - 1
+    with h5py.File(FOLDER / f"{next(names)}.h5", "w", driver="mpio", comm=COMM) as file:
+        group = file.create_group("g")
+        for told, place, name, options in (
+            ("name must .* Got 'x' on rank 0, and 5 on", file, 5 if last else "x", {}),
+            ("group must", group if last else file, "x", {}),
+            ("fillvalue must .* Got nothing", file, "x", {"fillvalue": 1} if last else {}),
+            ("compression must", file, "x", {"compression": Flac(level=RANK)}),
+        ):
+            with pytest.raises(ConfigurationError, match=told):
+                flaccodec.hdf5.create_distributed(
+                    place, name, COMM, local_shape=(2, 9), dtype="f4", **options
+                )
+        assert list(file) == ["g"]
+        properties = h5py.h5p.create(h5py.h5p.DATASET_CREATE)  # written with its address
+        flaccodec.hdf5.create_distributed(
+            file, "x", COMM, local_shape=(2, 9), dtype="f4", dcpl=properties
+        )
+
+
 def check_rows_that_are_none_of_the_dataset():
     if not PARALLEL:
         return
@@ -307,6 +331,7 @@ if __name__ == "__main__":
         check_hdf5,
         check_one_rank_reads_alone,
         check_what_hdf5_refuses,
+        check_options_of_hdf5_that_differ,
         check_rows_that_are_none_of_the_dataset,
         check_samples_that_cannot_be_encoded,
         check_fill_values_far_from_zero,
