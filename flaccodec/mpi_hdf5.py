@@ -256,6 +256,8 @@ def create_distributed(
         On all ranks: chunks would have rows of two ranks (the message has the sizes that would
         do), the parts do not go together, the file is not open on all ranks, or these give
         other names or options.
+    EmptyArrayError
+        On all ranks: the dataset would have no samples.
     """
     share(comm, lambda: check_parallel(hgrp))
     layout = rows_of(comm, local_shape, dtype)

@@ -224,6 +224,8 @@ def create_distributed(
     ConfigurationError
         On all ranks: chunks or shards would have rows of two ranks (the message has the sizes
         that would do), or the parts do not go together.
+    EmptyArrayError
+        On all ranks: the array would have no samples.
     GroupError
         On all ranks: `store` is another on one.
     FlacCodecError, RankError

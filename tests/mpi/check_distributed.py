@@ -100,6 +100,8 @@ def check_what_zarr_refuses():
     assert "no rows on any rank" in create(0)
     assert "must have 2 sizes" in create(3, chunks=(3,))
     assert "local_shape must have an axis" in create(3, local_shape=())
+    for shape in ((3, 0), (3, 0, 5)):
+        assert "local_shape must have samples in its rows" in create(3, local_shape=shape)
     if SIZE == 1:
         return
     assert (
