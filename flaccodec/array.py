@@ -307,7 +307,7 @@ class FlacArray:
         Raises
         ------
         ConfigurationError
-            The array has no axes or is spread over MPI ranks, or options are not for it.
+            The array has no axes or is spread over several MPI ranks, or options are not for it.
         CorruptChunkError
             A frame that is decoded is damaged. Whatever is raised while the array is filled, what
             was made of it is removed.
