@@ -302,7 +302,10 @@ def encode_anew(fa: FlacArray, what: str, progress: bool) -> GroupStreams:
     )
 
 
-ADVICE = "write it to a Zarr array with to_zarr."
+ADVICE = (
+    "write it to a Zarr array with to_zarr or, over MPI ranks, have each write its part to one of "
+    "flaccodec.zarr.create_distributed."
+)
 
 
 def _encode_anew(fa: FlacArray, quanta: npt.NDArray[Any] | None, block: slice) -> Compressed:

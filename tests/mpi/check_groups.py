@@ -21,7 +21,13 @@ import flaccodec.hdf5
 import flaccodec.mpi
 import flaccodec.zarr
 from flaccodec import FlacArray, mpi_group_read, mpi_groups, mpi_hdf5, mpi_messages
-from flaccodec.exceptions import ConfigurationError, GroupError, GroupExistsError, NoGroupError
+from flaccodec.exceptions import (
+    ConfigurationError,
+    GroupError,
+    GroupExistsError,
+    NoGroupError,
+    UnsupportedDtypeError,
+)
 
 FOLDER = Path(sys.argv[1])
 PARALLEL = sys.argv[2:] == ["parallel"]
@@ -377,6 +383,17 @@ def check_a_parallel_file_that_some_ranks_have_none_of():
         assert sum(COMM.allgather(len(got))) == 2 * SIZE
 
 
+def check_advice_on_what_groups_cannot_hold():
+    """It is of something that ranks can do."""
+    array = np.where(np.arange(20.0) == 3, np.nan, 1.0).reshape(2, 10)
+    fa = FlacArray.from_array(array, quanta=0.5, mpi_comm=COMM)
+    with (
+        zarr_by_all(new_path(), "w") as group,
+        pytest.raises(UnsupportedDtypeError, match=r"not finite: .*zarr\.create_distributed"),
+    ):
+        fa.write_zarr(group)
+
+
 if __name__ == "__main__":
     flaccodec.set_num_threads(1)
     if SIZE > 1:
@@ -390,6 +407,7 @@ if __name__ == "__main__":
         check_beside_flacarray,
         check_rank_0_says_so_once,
         check_what_is_refused,
+        check_advice_on_what_groups_cannot_hold,
         check_a_path_that_is_another_store_on_a_rank,
         check_a_parallel_file_that_some_ranks_have_none_of,
     )
