@@ -118,6 +118,12 @@ class Door(Protocol):
     def place(self, group: Any) -> str:
         """Return what to call a group in messages; raises TypeError for what is none."""
 
+    def to_write(self, group: Any) -> Any:
+        """Return the group as it is written to."""
+
+    def to_read(self, group: Any) -> Any:
+        """Return the group as it is read."""
+
     def all_can_write(self, group: Any) -> bool:
         """Whether ranks that all have this group can write to it at once."""
 
@@ -209,9 +215,9 @@ def _reach(door: Door, group: Any) -> _Reach:
 
 
 def _write(
-    door: Door, group: Any, comm: Any, layout: Layout, make: Callable[[], GroupStreams]
+    door: Door, given: Any, comm: Any, layout: Layout, make: Callable[[], GroupStreams]
 ) -> None:
-    reached = share(comm, lambda: None if group is None else _reach(door, group))
+    reached = share(comm, lambda: None if given is None else _reach(door, given))
     missing = [rank for rank, reach in enumerate(reached) if reach is None]
     if any(reach is not None and reach.is_of_all for reach in reached) and missing:
         raise ConfigurationError(
@@ -221,7 +227,8 @@ def _write(
     if 0 in missing:
         raise ConfigurationError("rank 0 must have the group to write to. Got None there.")
     streams = _spread(comm, layout, attempt(comm, make))
-    place = comm.bcast(door.place(group) if comm.rank == 0 else None, root=0)
+    place = comm.bcast(door.place(given) if comm.rank == 0 else None, root=0)
+    group = attempt(comm, lambda: None if given is None else door.to_write(given))
     if all(reach is not None and reach.can_write for reach in reached):
         door.write_by_all(group, place, comm, streams)
     else:
@@ -286,13 +293,13 @@ def _write_by_first(door: Door, group: Any, place: str, comm: Any, streams: Spre
 
 
 def _read(
-    door: Door, group: Any, comm: Any, keep: npt.ArrayLike | None, mpi_dist: Any
+    door: Door, given: Any, comm: Any, keep: npt.ArrayLike | None, mpi_dist: Any
 ) -> tuple[Layout, GroupStreams, Indices | None]:
     """Read each rank's streams; the layout is that of what was read."""
 
     def check() -> tuple[bool, str, bool]:
-        place = "" if group is None else door.place(group)
-        return group is not None, place, keep is not None
+        place = "" if given is None else door.place(given)
+        return given is not None, place, keep is not None
 
     told = share(comm, check)
     if not told[0][0]:
@@ -302,6 +309,7 @@ def _read(
     place = told[0][1]
     all_reach = all(has for has, _, _ in told)
     reads = all_reach or comm.rank == 0
+    group = attempt(comm, lambda: door.to_read(given) if reads else None)
     shape = share(comm, lambda: group_io.read_shape(group, place) if reads else None)[0]
     if shape is None:
         raise AssertionError

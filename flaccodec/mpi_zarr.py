@@ -17,6 +17,7 @@ from flaccodec.group_layout import COMPRESSED
 from flaccodec.mpi_grid import distributed_chunks, rows_of
 from flaccodec.mpi_messages import receive, start_sending, wait
 from flaccodec.mpi_ranks import attempt, direct, share
+from flaccodec.zarr_consolidated import past_consolidated
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -38,6 +39,16 @@ class ZarrDoor:
         from flaccodec.group_zarr import _place
 
         return _place(group)
+
+    def to_write(self, group: zarr.Group) -> zarr.Group:
+        """Return the group past consolidated metadata."""
+        return past_consolidated(group)
+
+    def to_read(self, group: zarr.Group) -> zarr.Group:
+        """Return the group past consolidated metadata that do not tell of its streams."""
+        from flaccodec.group_zarr import readable
+
+        return readable(group)
 
     def all_can_write(self, group: zarr.Group) -> bool:
         """Whether the store can be that of all ranks."""

@@ -471,6 +471,46 @@ def test_stores_without_ranges_are_read_by_chunks(store):
     np.testing.assert_array_equal(flaccodec.zarr.read_array(group, keep=keep), MANY[keep])
 
 
+@pytest.mark.filterwarnings("ignore:Consolidated metadata")
+@pytest.mark.parametrize("zarr_format", [2, 3])
+@pytest.mark.parametrize("name", ["", "det"])
+def test_groups_of_a_store_with_consolidated_metadata(zarr_format, name):
+    """They tell of a time before the datasets were there."""
+    array = np.arange(12, dtype="int32").reshape(2, 6)
+    store = zarr.create_group({}, zarr_format=zarr_format).store
+    zarr.open_group(store).create_group("det")
+
+    def open_group():
+        root = zarr.open_group(store)
+        return root[name] if name else root
+
+    zarr.consolidate_metadata(store)
+    group = open_group()
+    for write in (
+        lambda: flaccodec.zarr.write_array(array, group),
+        lambda: FlacArray.from_array(array).write_zarr(group),
+    ):
+        write()
+        with pytest.raises(GroupExistsError):
+            write()
+        for reader in (group, open_group()):
+            np.testing.assert_array_equal(flaccodec.zarr.read_array(reader), array)
+            assert FlacArray.read_zarr(reader) == FlacArray.from_array(array)
+        there = zarr.open_group(store, path=name, use_consolidated=False)
+        for dataset in list(there):
+            if dataset != "det":
+                del there[dataset]
+
+
+def test_what_consolidated_metadata_tell_of_is_read_without_asking_the_store():
+    array = np.arange(12, dtype="int32").reshape(2, 6)
+    group = zarr.create_group({}, zarr_format=2)
+    flaccodec.zarr.write_array(array, group)
+    consolidated = zarr.consolidate_metadata(group.store)
+    assert group_zarr.readable(consolidated) is consolidated
+    np.testing.assert_array_equal(flaccodec.zarr.read_array(consolidated), array)
+
+
 def test_runs_over_many_chunks_are_read(monkeypatch):
     monkeypatch.setattr(group_io, "READ_BYTES", 5000)
     group = zarr.create_group({})

@@ -383,6 +383,25 @@ def check_a_parallel_file_that_some_ranks_have_none_of():
         assert sum(COMM.allgather(len(got))) == 2 * SIZE
 
 
+def check_consolidated_metadata():
+    array = np.arange(12, dtype="int32").reshape(2, 6) + RANK
+    whole = np.concatenate([np.arange(12, dtype="int32").reshape(2, 6) + r for r in range(SIZE)])
+    for everyone in (False, True):
+        path = new_path()
+        if RANK == 0:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                zarr.create_group(path).create_group("det")
+                zarr.consolidate_metadata(path)
+        COMM.Barrier()
+        group = zarr.open_group(path, mode="r+")["det"] if RANK == 0 or everyone else None
+        flaccodec.zarr.write_array(array, group, mpi_comm=COMM)
+        for reader in (group, zarr.open_group(path)["det"]):
+            got = flaccodec.zarr.read_array(reader, mpi_comm=COMM)
+            np.testing.assert_array_equal(got, array)
+        np.testing.assert_array_equal(flaccodec.zarr.read_array(reader), whole)
+
+
 def check_advice_on_what_groups_cannot_hold():
     """It is of something that ranks can do."""
     array = np.where(np.arange(20.0) == 3, np.nan, 1.0).reshape(2, 10)
@@ -407,6 +426,7 @@ if __name__ == "__main__":
         check_beside_flacarray,
         check_rank_0_says_so_once,
         check_what_is_refused,
+        check_consolidated_metadata,
         check_advice_on_what_groups_cannot_hold,
         check_a_path_that_is_another_store_on_a_rank,
         check_a_parallel_file_that_some_ranks_have_none_of,
