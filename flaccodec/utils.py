@@ -152,7 +152,9 @@ def _choose_quanta(
     elif precision is not None:
         digits = per_stream("precision", precision, leading)
         check_precision(digits)
-        chosen = np.std(data, axis=-1, dtype=np.float64) / 10.0**digits
+        # numpy sums in the order of memory, and rounds as it goes: streams end to end come out
+        # alike whatever lies beside them, such as on one MPI rank or on several.
+        chosen = np.std(np.ascontiguousarray(data), axis=-1, dtype=np.float64) / 10.0**digits
     else:
         chosen = np.ptp(data.astype(np.float64, copy=False), axis=-1) / 2**RANGE_BITS
     if quanta is None:  # constant streams, which any quanta that divide them will do for

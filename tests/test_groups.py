@@ -264,6 +264,16 @@ def test_extras_of_another_shape_are_passed_over(door):
 WIDE = np.random.default_rng(1).integers(-(2**20), 2**20, (6, 5, 4000), dtype="int32")
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_precision_does_not_depend_on_the_order_in_memory(dtype):
+    """A group that ranks write, each its rows, is what one process writes."""
+    array = np.random.default_rng(1).normal(0, 1000, (30, 5000)).cumsum(axis=-1).astype(dtype)
+    expected = array_compress(array, precision=5.0)
+    for other in (np.asfortranarray(array), np.repeat(array, 2, axis=-1)[:, ::2]):
+        for one, two in zip(expected, array_compress(other, precision=5.0), strict=True):
+            np.testing.assert_array_equal(one, two)
+
+
 def test_masks_of_one_stream(door):
     array = np.arange(70, dtype="int32")
     door.write(door.root, compress(array))
