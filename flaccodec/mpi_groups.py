@@ -301,13 +301,13 @@ def _read(
         place = "" if given is None else door.place(given)
         return given is not None, place, keep is not None
 
-    told = share(comm, check)
-    if not told[0][0]:
+    reached = share(comm, check)
+    if not reached[0][0]:
         raise ConfigurationError("rank 0 must have the group to read. Got None there.")
-    if len({kept for _, _, kept in told}) > 1:
+    if len({kept for _, _, kept in reached}) > 1:
         raise ConfigurationError("keep must be given on all ranks, or on none.")
-    place = told[0][1]
-    all_reach = all(has for has, _, _ in told)
+    place = reached[0][1]
+    all_reach = all(has for has, _, _ in reached)
     reads = all_reach or comm.rank == 0
     group = attempt(comm, lambda: door.to_read(given) if reads else None)
     shape = share(comm, lambda: group_io.read_shape(group, place) if reads else None)[0]
@@ -401,8 +401,16 @@ def read_flacarray(
     mpi_dist: Any,
     options: Mapping[str, Any],
 ) -> FlacArray:
-    """Read a FlacArray that is spread over ranks; as `read_array`."""
+    """Read a FlacArray that is spread over ranks; as `read_array`.
+
+    Raises
+    ------
+    EmptyArrayError
+        On all ranks: `keep` selects no stream on any.
+    """
     layout, streams, _ = _read(door, group, comm, keep, mpi_dist)
+    if not n_streams(layout.shape):
+        raise group_arrays.no_streams(streams.place)
 
     def encode() -> FlacArray | None:
         if not streams.n_streams:

@@ -23,6 +23,7 @@ import flaccodec.zarr
 from flaccodec import FlacArray, mpi_group_read, mpi_groups, mpi_hdf5, mpi_messages
 from flaccodec.exceptions import (
     ConfigurationError,
+    EmptyArrayError,
     GroupError,
     GroupExistsError,
     NoGroupError,
@@ -324,6 +325,9 @@ def check_what_is_refused():
                 door.read_array(group, mpi_comm=COMM, mpi_dist=[(0, 1)] * SIZE)
             with pytest.raises(ConfigurationError, match="keep must be"):
                 door.read_array(group, keep=[True], mpi_comm=COMM)
+            read = FlacArray.read_zarr if door is flaccodec.zarr else FlacArray.read_hdf5
+            with pytest.raises(EmptyArrayError, match="Got a keep without any"):
+                read(group, keep=np.zeros(2 * SIZE, dtype=bool), mpi_comm=COMM)
             got = door.read_array(group, mpi_comm=COMM)  # nothing was harmed
             assert sum(COMM.allgather(len(got))) == 2 * SIZE
         if SIZE > 1:
