@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from hashlib import sha256
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, cast
 
 import numpy as np
@@ -322,8 +323,10 @@ def _read(
         return check_ranges(mpi_dist, rows, comm.size), mask
 
     ranges, mask = attempt(comm, choose)
-    if any(other != ranges for other in comm.allgather(ranges)):
-        raise ConfigurationError("mpi_dist must be the same on all ranks.")
+    told = comm.allgather((ranges, _digest(mask)))
+    for name, given in zip(("mpi_dist", "keep"), zip(*told, strict=True), strict=True):
+        if any(other != given[0] for other in given):
+            raise ConfigurationError(f"{name} must be the same on all ranks.")
     read = read_by_all if all_reach else read_by_first
     head, compressed = read(group, place, comm, ranges, mask)
     streams = head.streams(compressed)
@@ -332,6 +335,11 @@ def _read(
         ranges = ranges_of(comm.allgather(streams.n_streams))
         whole = (ranges[-1][1], shape[-1])
     return Layout(whole, streams.dtype, ranges), streams, head.indices
+
+
+def _digest(mask: npt.NDArray[np.bool_] | None) -> bytes:
+    """Return what tells masks apart, without sending them."""
+    return b"" if mask is None else sha256(np.packbits(mask).tobytes()).digest()
 
 
 def read_array(

@@ -328,6 +328,9 @@ def check_what_is_refused():
             read = FlacArray.read_zarr if door is flaccodec.zarr else FlacArray.read_hdf5
             with pytest.raises(EmptyArrayError, match="Got a keep without any"):
                 read(group, keep=np.zeros(2 * SIZE, dtype=bool), mpi_comm=COMM)
+            if SIZE > 1:
+                with pytest.raises(ConfigurationError, match="keep must be the same on all ranks"):
+                    door.read_array(group, keep=np.arange(2 * SIZE) == RANK, mpi_comm=COMM)
             got = door.read_array(group, mpi_comm=COMM)  # nothing was harmed
             assert sum(COMM.allgather(len(got))) == 2 * SIZE
         if SIZE > 1:
