@@ -6,6 +6,7 @@ Communicators are those of mpi4py; nothing here imports it.
 from __future__ import annotations
 
 import math
+import operator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -122,7 +123,7 @@ def check_ranges(ranges: Any, rows: int, ranks: int) -> Ranges:
         It is not one range for each rank, one after the other from 0 to `rows`.
     """
     try:
-        checked = [(int(first), int(stop)) for first, stop in ranges]
+        checked = [(operator.index(first), operator.index(stop)) for first, stop in ranges]
     except (TypeError, ValueError):
         checked = []
     joined = [0, *(stop for _, stop in checked)]

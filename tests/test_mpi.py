@@ -133,6 +133,9 @@ def test_names_of_flacarray_in_one_process():
         assert here == there
     with pytest.raises(ConfigurationError, match="mpi_dist must be 1 pairs"):
         flaccodec.mpi.distribute_and_verify(None, 5, [(0, 4)])
+    for dist in ([(0, 5.7)], [(0, "5")]):  # nothing is rounded
+        with pytest.raises(ConfigurationError, match="mpi_dist must be 1 pairs"):
+            flaccodec.mpi.distribute_and_verify(None, 5, dist)
     assert flaccodec.mpi.use_mpi
     assert flaccodec.mpi.MPI is theirs.MPI
 
