@@ -861,7 +861,8 @@ class FlacArray:
         rank = ""
         if self._mpi is not None:
             first, stop = self._mpi.own
-            rank = f" | Rank {self._mpi.comm.rank:04d} {first}-{stop - 1} |"
+            rows = f"{first}-{stop - 1}" if first < stop else "no rows"
+            rank = f" | Rank {self._mpi.comm.rank:04d} {rows} |"
         return f"<FlacArray{rank} {self.typestr} shape={self._shape} bytes={self.nbytes}>"
 
 
