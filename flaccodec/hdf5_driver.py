@@ -15,6 +15,6 @@ def is_parallel(file: h5py.File) -> bool:
         return False
     try:
         file.id.get_mpi_atomicity()
-    except ValueError:
+    except (ValueError, RuntimeError, OSError):  # h5py's for what HDF5 refuses
         return False  # of another driver
     return True
