@@ -21,6 +21,7 @@ from flaccodec.exceptions import (
 from flaccodec.index import ChunkIndex, empty_index
 from flaccodec.keys import full_key, has_ellipsis
 from flaccodec.mpi_distribution import is_comm
+from flaccodec.mpi_ranks import attempt
 from flaccodec.selection import plan_streams
 from flaccodec.utils import (
     check_keep,
@@ -307,7 +308,7 @@ class FlacArray:
         Raises
         ------
         ConfigurationError
-            The array has no axes or is spread over MPI ranks, or options are not for it.
+            The array has no axes or is spread over several MPI ranks, or options are not for it.
         CorruptChunkError
             A frame that is decoded is damaged. Whatever is raised while the array is filled, what
             was made of it is removed.
@@ -394,28 +395,16 @@ class FlacArray:
         from flaccodec.hdf5 import write_streams
         from flaccodec.hdf5_arrays import write_dataset
 
-        if layout not in ("flacarray", "chunks"):
-            raise ConfigurationError(f'layout must be "flacarray" or "chunks". Got {layout!r}.')
-        is_one = layout == "chunks"
-        has_options = chunks is not None or fillvalue is not None
-        if is_one != (name is not None) or (has_options and not is_one):
-            raise ConfigurationError(
-                'layout="chunks" needs name= and may have chunks= and fillvalue=, "flacarray" '
-                f"takes none of them. Got layout={layout!r}, name={name!r}, chunks={chunks!r}, "
-                f"fillvalue={fillvalue!r}."
-            )
-        over_ranks = self.mpi_comm is not None and self.mpi_comm.size > 1
-        if over_ranks and is_one:
-            raise ConfigurationError(
-                'layout="chunks" is of one process: have each rank write to a dataset of '
-                "flaccodec.hdf5.create_distributed."
-            )
-        if over_ranks:
+        if self.mpi_comm is not None and self.mpi_comm.size > 1:
             from flaccodec.mpi_groups import write_flacarray
             from flaccodec.mpi_hdf5 import HDF5Door
 
-            write_flacarray(HDF5Door(), hgrp, self, "write_hdf5", progress)
-        elif name is not None:
+            attempt(
+                self.mpi_comm, lambda: _check_layout_over_ranks(layout, name, chunks, fillvalue)
+            )
+            return write_flacarray(HDF5Door(), hgrp, self, "write_hdf5", progress)
+        _check_layout(layout, name, chunks, fillvalue)
+        if name is not None:
             write_dataset(self, hgrp, name, chunks, fillvalue, progress)
         else:
             write_streams(hgrp, streams_of(self, "write_hdf5", progress))
@@ -476,16 +465,13 @@ class FlacArray:
         from flaccodec.hdf5_arrays import is_dataset, member, read_dataset
         from flaccodec.mpi_distribution import check_dist_of_one
 
-        if is_comm(mpi_comm) and name is None:
+        if is_comm(mpi_comm):
             from flaccodec.mpi_groups import read_flacarray
             from flaccodec.mpi_hdf5 import HDF5Door
 
+            attempt(mpi_comm, lambda: _check_reads_no_dataset(name))
             options = {"no_flatten": no_flatten, "what": "read_hdf5", "progress": progress}
             return read_flacarray(HDF5Door(), hgrp, mpi_comm, keep, mpi_dist, options)
-        if mpi_comm is not None:
-            raise ConfigurationError(
-                "a dataset is read in one process: have each rank read its rows of it."
-            )
         source = hgrp if name is None else member(hgrp, name)
         if is_dataset(source):
             check_dist_of_one(mpi_dist, source.shape[:-1])
@@ -889,8 +875,39 @@ class FlacArray:
         rank = ""
         if self._mpi is not None:
             first, stop = self._mpi.own
-            rank = f" | Rank {self._mpi.comm.rank:04d} {first}-{stop - 1} |"
+            rows = f"{first}-{stop - 1}" if first < stop else "no rows"
+            rank = f" | Rank {self._mpi.comm.rank:04d} {rows} |"
         return f"<FlacArray{rank} {self.typestr} shape={self._shape} bytes={self.nbytes}>"
+
+
+def _check_layout(layout: str, name: Any, chunks: Any, fillvalue: Any) -> None:
+    """Check options of `FlacArray.write_hdf5`."""
+    if layout not in ("flacarray", "chunks"):
+        raise ConfigurationError(f'layout must be "flacarray" or "chunks". Got {layout!r}.')
+    is_one = layout == "chunks"
+    has_options = chunks is not None or fillvalue is not None
+    if is_one != (name is not None) or (has_options and not is_one):
+        raise ConfigurationError(
+            'layout="chunks" needs name= and may have chunks= and fillvalue=, "flacarray" '
+            f"takes none of them. Got layout={layout!r}, name={name!r}, chunks={chunks!r}, "
+            f"fillvalue={fillvalue!r}."
+        )
+
+
+def _check_layout_over_ranks(layout: str, name: Any, chunks: Any, fillvalue: Any) -> None:
+    _check_layout(layout, name, chunks, fillvalue)
+    if layout == "chunks":
+        raise ConfigurationError(
+            'layout="chunks" is of one process: have each rank write to a dataset of '
+            "flaccodec.hdf5.create_distributed."
+        )
+
+
+def _check_reads_no_dataset(name: str | None) -> None:
+    if name is not None:
+        raise ConfigurationError(
+            "a dataset is read in one process: have each rank read its rows of it."
+        )
 
 
 def _may_change(chunk: Any) -> bool:

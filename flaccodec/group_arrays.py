@@ -303,7 +303,10 @@ def encode_anew(fa: FlacArray, what: str, progress: bool) -> GroupStreams:
     )
 
 
-ADVICE = "write it to a Zarr array with to_zarr."
+ADVICE = (
+    "write it to a Zarr array with to_zarr or, over MPI ranks, have each write its part to one of "
+    "flaccodec.zarr.create_distributed."
+)
 
 
 def _encode_anew(fa: FlacArray, quanta: npt.NDArray[Any] | None, block: slice) -> Compressed:
@@ -385,11 +388,16 @@ def flacarray_of(streams: GroupStreams, no_flatten: bool, what: str, progress: b
         There are none.
     """
     if not streams.n_streams:
-        raise EmptyArrayError(
-            f"group {streams.place}: a FlacArray must have at least 1 stream. Got a keep without "
-            "any: flaccodec's read_array returns an empty array for it."
-        )
+        raise no_streams(streams.place)
     return encode_streams(streams, no_flatten, what, progress)
+
+
+def no_streams(place: str) -> EmptyArrayError:
+    """Return the error of a FlacArray of a group of which no stream is kept."""
+    return EmptyArrayError(
+        f"group {place}: a FlacArray must have at least 1 stream. Got a keep without any: "
+        "flaccodec's read_array returns an empty array for it."
+    )
 
 
 def encode_streams(streams: GroupStreams, no_flatten: bool, what: str, progress: bool) -> FlacArray:

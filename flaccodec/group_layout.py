@@ -328,15 +328,21 @@ def _check_table(
 
 
 def check_ranges(starts: npt.NDArray[np.int64], nbytes: npt.NDArray[np.int64], size: int) -> None:
-    """Check that every stream lies within the compressed bytes.
+    """Check that every stream lies within the compressed bytes, and all of them beside each other.
 
     Raises
     ------
     CorruptGroupError
-        Where one does not; the message names the first.
+        Where one does not, the message names the first; or they have more bytes than there are.
     """
     outside = (starts < 0) | (nbytes < 1) | (starts > size) | (nbytes > size - starts)
     if not outside.any():
+        total = nbytes.sum(dtype=np.float64)  # which is exact as far as it matters
+        if total > size:
+            raise CorruptGroupError(
+                f"streams must not share bytes. Got {total:,.0f} bytes of {nbytes.size:,} streams, "
+                f"and {size:,} bytes of {COMPRESSED}."
+            )
         return
     index = _first(outside)
     raise CorruptGroupError(

@@ -14,9 +14,10 @@ except ImportError as error:
 
 from flaccodec import core, group_io, mpi_groups
 from flaccodec.group_arrays import compress_parts
-from flaccodec.group_layout import COMPRESSED
+from flaccodec.group_layout import COMPRESSED, FORMAT_VERSION, STREAM_BYTES, STREAM_STARTS
 from flaccodec.mpi_distribution import is_comm
 from flaccodec.mpi_zarr import ZarrDoor
+from flaccodec.zarr_consolidated import past_consolidated, with_members
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -40,6 +41,12 @@ def _place(zgrp: zarr.Group) -> str:
     return str(zgrp.store_path)
 
 
+def readable(zgrp: zarr.Group) -> zarr.Group:
+    """Return a group to read from, past consolidated metadata that do not tell of its streams."""
+    _place(zgrp)
+    return with_members(zgrp, FORMAT_VERSION, (COMPRESSED, STREAM_STARTS, STREAM_BYTES))
+
+
 def write_streams(zgrp: zarr.Group, streams: GroupStreams) -> None:
     """Write compressed streams to a Zarr group, where flacarray 0.3 and later reads them.
 
@@ -59,14 +66,15 @@ def write_streams(zgrp: zarr.Group, streams: GroupStreams) -> None:
     ConfigurationError
         The streams cannot be written as format 1.
     """
+    place, group = _place(zgrp), past_consolidated(zgrp)
 
     def create(name: str, array: npt.NDArray[Any]) -> Any:
         if name != COMPRESSED:
-            return zgrp.create_array(name, data=array)
-        with _appending(zgrp) as write:
+            return group.create_array(name, data=array)
+        with _appending(group) as write:
             return write(array)
 
-    group_io.write_group(zgrp, _place(zgrp), streams, create)
+    group_io.write_group(group, place, streams, create)
 
 
 @contextlib.contextmanager
@@ -124,7 +132,7 @@ def read_streams(
     ConfigurationError
         `keep` is not of bool, or of another shape.
     """
-    return group_io.read_group(zgrp, _place(zgrp), keep)
+    return group_io.read_group(readable(zgrp), _place(zgrp), keep)
 
 
 def write_array(
@@ -147,7 +155,8 @@ def write_array(
         million samples, or a stream where that is longer; memory holds no more than that. The
         group is the same.
     zgrp : zarr.Group
-        It may hold other things, but none of the layout's datasets.
+        It may hold other things, but none of the layout's datasets. Consolidated metadata of the
+        store do not tell of these: consolidate them anew.
     level : int
         FLAC's level, 0 (fast) to 8 (small).
     quanta, precision : float or array_like, optional
@@ -181,11 +190,12 @@ def write_array(
         }
         return mpi_groups.write_array(ZarrDoor(), zgrp, mpi_comm, arr, options)
     array = compress_parts(arr, level, quanta, precision, use_threads, progress)
+    place, group = _place(zgrp), past_consolidated(zgrp)
 
     def create(name: str, table: npt.NDArray[Any]) -> zarr.Array[Any]:
-        return zgrp.create_array(name, data=table)
+        return group.create_array(name, data=table)
 
-    return group_io.write_parts(zgrp, _place(zgrp), array, create, _appending(zgrp))
+    return group_io.write_parts(group, place, array, create, _appending(group))
 
 
 def read_array(

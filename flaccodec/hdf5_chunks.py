@@ -15,6 +15,7 @@ from h5py import h5d, h5fd, h5t
 from flaccodec import core, hdf5_fletcher32, memory
 from flaccodec.chunk_checks import check_chunk, located
 from flaccodec.exceptions import ConfigurationError, CorruptChunkError
+from flaccodec.hdf5_driver import is_parallel
 from flaccodec.hdf5_edges import are_past_filters, has_edges_past_filters
 from flaccodec.hdf5_filter import (
     FILTER_ID,
@@ -165,7 +166,7 @@ class FlacChunks:
     def is_ours_alone(self) -> bool:
         """Whether no other process may be at work on the file, as with MPI or SWMR."""
         file = self.dataset.file
-        return bool(file.driver != "mpio" and not file.swmr_mode)
+        return not is_parallel(file) and not file.swmr_mode
 
     @cached_property
     def fill(self) -> Any:
@@ -196,6 +197,8 @@ class FlacChunks:
     def _descriptor(self) -> int | None:
         """The file's descriptor, where all that HDF5 knows of the chunks is in the file."""
         file = self.dataset.file
+        if is_parallel(file):
+            return None
         is_a_file = file.id.get_access_plist().get_driver() == h5fd.SEC2
         if is_a_file and file.mode == "r" and not file.swmr_mode and not file.userblock_size:
             return int(file.id.get_vfd_handle())

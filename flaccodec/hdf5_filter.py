@@ -12,6 +12,7 @@ import h5py.h5z
 
 from flaccodec import core
 from flaccodec.exceptions import ConfigurationError, FlacCodecError, add_place
+from flaccodec.hdf5_driver import is_parallel
 from flaccodec.options import CodecOptions
 
 if TYPE_CHECKING:
@@ -149,7 +150,7 @@ def has_numbers(dataset: h5py.Dataset) -> bool:
 
 def name_of(dataset: h5py.Dataset) -> str:
     """Return what to call a dataset in messages."""
-    if dataset.file.driver == "fileobj":
+    if not is_parallel(dataset.file) and dataset.file.driver == "fileobj":
         return str(dataset.name)
     return f"{dataset.name} of {dataset.file.filename}"
 

@@ -6,6 +6,7 @@ Communicators are those of mpi4py; nothing here imports it.
 from __future__ import annotations
 
 import math
+import operator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -28,14 +29,24 @@ def is_comm(mpi_comm: Any, name: str = "mpi_comm") -> bool:
     Raises
     ------
     ConfigurationError
-        Something else is.
+        Something else is, or one of no ranks or between two groups of them.
     """
     if mpi_comm is None:
         return False
+    if hasattr(mpi_comm, "allgather") and not mpi_comm:
+        raise ConfigurationError(
+            f"{name} must have this rank. Got COMM_NULL, as Split returns for ranks without a "
+            "color: call this on the others only."
+        )
     if not all(hasattr(mpi_comm, name) for name in ("allgather", "rank", "size")):
         raise ConfigurationError(
             f"{name} must be an MPI communicator of mpi4py's, or None. "
             f"Got {type(mpi_comm).__name__}."
+        )
+    if getattr(mpi_comm, "is_inter", False):
+        raise ConfigurationError(
+            f"{name} must be of one group of ranks. Got one between two, an inter-communicator: "
+            "use its Merge()."
         )
     return True
 
@@ -112,7 +123,7 @@ def check_ranges(ranges: Any, rows: int, ranks: int) -> Ranges:
         It is not one range for each rank, one after the other from 0 to `rows`.
     """
     try:
-        checked = [(int(first), int(stop)) for first, stop in ranges]
+        checked = [(operator.index(first), operator.index(stop)) for first, stop in ranges]
     except (TypeError, ValueError):
         checked = []
     joined = [0, *(stop for _, stop in checked)]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from flaccodec import core
-from flaccodec.exceptions import ConfigurationError
+from flaccodec.exceptions import ConfigurationError, EmptyArrayError
 from flaccodec.mpi_distribution import Layout, join_parts
 from flaccodec.mpi_ranks import share
 
@@ -31,6 +31,8 @@ def rows_of(comm: Any, local_shape: Sequence[int], dtype: npt.DTypeLike) -> Layo
         shape = tuple(operator.index(n) for n in local_shape)
         if not shape or min(shape) < 0:
             raise ConfigurationError(f"local_shape must have an axis of rows. Got {shape}.")
+        if shape[0] and 0 in shape:
+            raise EmptyArrayError(f"local_shape must have samples in its rows. Got {shape}.")
         kind = core.check_dtype(np.dtype(dtype))
         return (shape, kind) if shape[0] else None
 

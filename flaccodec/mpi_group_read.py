@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import pickle
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from flaccodec import group_io
-from flaccodec.mpi_messages import receive, send
+from flaccodec.mpi_messages import TAG, receive, send
 from flaccodec.mpi_ranks import attempt, direct
 
 if TYPE_CHECKING:
@@ -54,34 +55,68 @@ def read_by_all(
 def read_by_first(
     group: Any, place: str, comm: Any, ranges: Ranges, keep: npt.NDArray[np.bool_] | None
 ) -> tuple[GroupRows, Bytes]:
-    """Have rank 0 read, and send each rank its streams piece by piece."""
-    parts: list[Any] = []
+    """Have rank 0 read, and send each rank its streams piece by piece.
+
+    A rank makes room before anything is sent to it. Where it cannot, nothing is.
+    """
+    held: list[_Received] = []
 
     def lead(tell: Callable[[Any], None]) -> tuple[GroupRows, Bytes]:
         for rank in range(1, comm.size):
             rows = group_io.read_rows(group, place, slice(*ranges[rank]), keep)
             head = np.frombuffer(pickle.dumps(rows), dtype=np.uint8)
-            tell((rank, len(head)))
-            send(comm, head, rank)
+            tell((rank, _ROOM, (len(head), int(rows.nbytes.sum()))))
+            if not comm.recv(source=rank, tag=TAG):
+                continue  # it raises when all are done
+            _push(comm, tell, rank, head)
             for starts, nbytes in pieces(rows.starts, rows.nbytes):
-                piece = group_io.read_bytes(group, starts, nbytes)
-                tell((rank, len(piece)))
-                send(comm, piece, rank)
+                _push(comm, tell, rank, group_io.read_bytes(group, starts, nbytes))
         own = group_io.read_rows(group, place, slice(*ranges[0]), keep)
         return own, group_io.read_bytes(group, own.starts, own.nbytes)
 
-    def follow(order: tuple[int, int]) -> None:
-        rank, size = order
+    def follow(order: tuple[int, str, Any]) -> None:
+        rank, what, size = order
         if rank != comm.rank:
             return
-        if not parts:
-            head = np.empty(size, dtype=np.uint8)
-            receive(comm, head, 0)
-            rows: GroupRows = pickle.loads(head.tobytes())
-            parts.extend([rows, np.empty(int(rows.nbytes.sum()), dtype=np.uint8), 0])
+        if what == _BYTES:
+            held[0].take(comm, size)
             return
-        receive(comm, parts[1][parts[2] : parts[2] + size], 0)
-        parts[2] += size
+        try:
+            held.append(_Received.of(*size))
+        finally:
+            comm.send(bool(held), 0, TAG)
 
     read = direct(comm, lead, follow)
-    return (parts[0], parts[1]) if read is None else read
+    return attempt(comm, lambda: held[0].unpack() if read is None else read)
+
+
+_ROOM, _BYTES = "room", "bytes"
+"""Orders of rank 0: to make room for a head and for bytes, and to receive so many."""
+
+
+def _push(comm: Any, tell: Callable[[Any], None], rank: int, data: Bytes) -> None:
+    tell((rank, _BYTES, len(data)))
+    send(comm, data, rank)
+
+
+@dataclass
+class _Received:
+    """What rank 0 sends to a rank: what it read of the tables, pickled, and the streams."""
+
+    head: Bytes
+    streams: Bytes
+    filled: int = 0
+
+    @classmethod
+    def of(cls, head: int, streams: int) -> _Received:
+        return cls(np.empty(head, dtype=np.uint8), np.empty(streams, dtype=np.uint8))
+
+    def take(self, comm: Any, size: int) -> None:
+        """Receive the head, which comes first and at once, or the next of the streams' bytes."""
+        done = self.filled - len(self.head)
+        receive(comm, self.head if done < 0 else self.streams[done : done + size], 0)
+        self.filled += size
+
+    def unpack(self) -> tuple[GroupRows, Bytes]:
+        rows: GroupRows = pickle.loads(self.head.data)
+        return rows, self.streams

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol, cast
+from hashlib import sha256
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, cast
 
 import numpy as np
 
@@ -118,8 +119,17 @@ class Door(Protocol):
     def place(self, group: Any) -> str:
         """Return what to call a group in messages; raises TypeError for what is none."""
 
+    def to_write(self, group: Any) -> Any:
+        """Return the group as it is written to."""
+
+    def to_read(self, group: Any) -> Any:
+        """Return the group as it is read."""
+
     def all_can_write(self, group: Any) -> bool:
         """Whether ranks that all have this group can write to it at once."""
+
+    def is_of_all(self, group: Any) -> bool:
+        """Whether no rank can write to this group unless all have it."""
 
     def create(self, group: Any, name: str, table: SpreadTable) -> Any:
         """Create a dataset without data."""
@@ -193,20 +203,34 @@ def _no_streams(layout: Layout, rank: int) -> GroupStreams:
     return GroupStreams(shape, dtype, nothing, positions, positions, values, values)
 
 
-def _write(
-    door: Door, group: Any, comm: Any, layout: Layout, make: Callable[[], GroupStreams]
-) -> None:
-    def check() -> tuple[bool, bool]:
-        if group is not None:
-            door.place(group)
-        return group is not None, group is not None and door.all_can_write(group)
+class _Reach(NamedTuple):
+    """How a rank that has a group reaches it, as `Door` says."""
 
-    reached = share(comm, check)
-    if not reached[0][0]:
+    can_write: bool
+    is_of_all: bool
+
+
+def _reach(door: Door, group: Any) -> _Reach:
+    door.place(group)
+    return _Reach(door.all_can_write(group), door.is_of_all(group))
+
+
+def _write(
+    door: Door, given: Any, comm: Any, layout: Layout, make: Callable[[], GroupStreams]
+) -> None:
+    reached = share(comm, lambda: None if given is None else _reach(door, given))
+    missing = [rank for rank, reach in enumerate(reached) if reach is None]
+    if any(reach is not None and reach.is_of_all for reach in reached) and missing:
+        raise ConfigurationError(
+            'all ranks must have the group of a file that is open with driver="mpio". '
+            f"Got None on rank {missing[0]}."
+        )
+    if 0 in missing:
         raise ConfigurationError("rank 0 must have the group to write to. Got None there.")
     streams = _spread(comm, layout, attempt(comm, make))
-    place = comm.bcast(door.place(group) if comm.rank == 0 else None, root=0)
-    if all(can for _, can in reached):
+    place = comm.bcast(door.place(given) if comm.rank == 0 else None, root=0)
+    group = attempt(comm, lambda: None if given is None else door.to_write(given))
+    if all(reach is not None and reach.can_write for reach in reached):
         door.write_by_all(group, place, comm, streams)
     else:
         _write_by_first(door, group, place, comm, streams)
@@ -270,22 +294,23 @@ def _write_by_first(door: Door, group: Any, place: str, comm: Any, streams: Spre
 
 
 def _read(
-    door: Door, group: Any, comm: Any, keep: npt.ArrayLike | None, mpi_dist: Any
+    door: Door, given: Any, comm: Any, keep: npt.ArrayLike | None, mpi_dist: Any
 ) -> tuple[Layout, GroupStreams, Indices | None]:
     """Read each rank's streams; the layout is that of what was read."""
 
     def check() -> tuple[bool, str, bool]:
-        place = "" if group is None else door.place(group)
-        return group is not None, place, keep is not None
+        place = "" if given is None else door.place(given)
+        return given is not None, place, keep is not None
 
-    told = share(comm, check)
-    if not told[0][0]:
+    reached = share(comm, check)
+    if not reached[0][0]:
         raise ConfigurationError("rank 0 must have the group to read. Got None there.")
-    if len({kept for _, _, kept in told}) > 1:
+    if len({kept for _, _, kept in reached}) > 1:
         raise ConfigurationError("keep must be given on all ranks, or on none.")
-    place = told[0][1]
-    all_reach = all(has for has, _, _ in told)
+    place = reached[0][1]
+    all_reach = all(has for has, _, _ in reached)
     reads = all_reach or comm.rank == 0
+    group = attempt(comm, lambda: door.to_read(given) if reads else None)
     shape = share(comm, lambda: group_io.read_shape(group, place) if reads else None)[0]
     if shape is None:
         raise AssertionError
@@ -298,8 +323,10 @@ def _read(
         return check_ranges(mpi_dist, rows, comm.size), mask
 
     ranges, mask = attempt(comm, choose)
-    if any(other != ranges for other in comm.allgather(ranges)):
-        raise ConfigurationError("mpi_dist must be the same on all ranks.")
+    told = comm.allgather((ranges, _digest(mask)))
+    for name, given in zip(("mpi_dist", "keep"), zip(*told, strict=True), strict=True):
+        if any(other != given[0] for other in given):
+            raise ConfigurationError(f"{name} must be the same on all ranks.")
     read = read_by_all if all_reach else read_by_first
     head, compressed = read(group, place, comm, ranges, mask)
     streams = head.streams(compressed)
@@ -308,6 +335,11 @@ def _read(
         ranges = ranges_of(comm.allgather(streams.n_streams))
         whole = (ranges[-1][1], shape[-1])
     return Layout(whole, streams.dtype, ranges), streams, head.indices
+
+
+def _digest(mask: npt.NDArray[np.bool_] | None) -> bytes:
+    """Return what tells masks apart, without sending them."""
+    return b"" if mask is None else sha256(np.packbits(mask).tobytes()).digest()
 
 
 def read_array(
@@ -377,8 +409,16 @@ def read_flacarray(
     mpi_dist: Any,
     options: Mapping[str, Any],
 ) -> FlacArray:
-    """Read a FlacArray that is spread over ranks; as `read_array`."""
+    """Read a FlacArray that is spread over ranks; as `read_array`.
+
+    Raises
+    ------
+    EmptyArrayError
+        On all ranks: `keep` selects no stream on any.
+    """
     layout, streams, _ = _read(door, group, comm, keep, mpi_dist)
+    if not n_streams(layout.shape):
+        raise group_arrays.no_streams(streams.place)
 
     def encode() -> FlacArray | None:
         if not streams.n_streams:

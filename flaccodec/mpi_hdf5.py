@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import math
+import operator
+import re
 import warnings
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
 
 import h5py
@@ -10,21 +14,31 @@ import numpy as np
 from h5py import h5fd, h5p, h5s
 
 from flaccodec import group_io
+from flaccodec.chunk_checks import located
 from flaccodec.exceptions import ConfigurationError
+from flaccodec.hdf5_chunks import FlacChunks
+from flaccodec.hdf5_driver import is_parallel
 from flaccodec.hdf5_filter import Flac
+from flaccodec.hdf5_members import check_group
+from flaccodec.hdf5_selection import parse
 from flaccodec.mpi_grid import distributed_chunks, rows_of
 from flaccodec.mpi_ranks import attempt, share
+from flaccodec.utils import held_samples, unmasked
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     import numpy.typing as npt
 
     from flaccodec.group_layout import GroupStreams
     from flaccodec.mpi_groups import SpreadStreams, SpreadTable
+    from flaccodec.options import CodecOptions
 
 TRANSFER_BYTES = 2**30
 """Bytes that a rank writes at once; MPI's files take less than 2 GiB."""
+
+SAFE_QUANTA = 2.0**62
+"""From zero, of samples that are encoded whatever is rounded on the way; the end is 2**63."""
 
 _said: set[str] = set()
 
@@ -38,9 +52,21 @@ class HDF5Door:
 
         return _place(group)
 
+    def to_write(self, group: h5py.Group) -> h5py.Group:
+        """Return the group itself."""
+        return group
+
+    def to_read(self, group: h5py.Group) -> h5py.Group:
+        """Return the group itself."""
+        return group
+
     def all_can_write(self, group: h5py.Group) -> bool:
         """Whether the file is open in all ranks' name."""
-        return bool(group.file.driver == "mpio")
+        return is_parallel(group.file)
+
+    def is_of_all(self, group: h5py.Group) -> bool:
+        """As `all_can_write`: HDF5 has all ranks write to such a file together, or none."""
+        return is_parallel(group.file)
 
     def create(self, group: h5py.Group, name: str, table: SpreadTable) -> h5py.Dataset:
         """Create a dataset without data."""
@@ -58,7 +84,7 @@ class HDF5Door:
         def create(name: str, array: Any) -> h5py.Dataset:
             table = cast("SpreadTable", array)
             dataset = self.create(group, name, table)
-            write_rows(comm, dataset, table.ranges[comm.rank][0], table.local)
+            write_own_rows(comm, dataset, table.ranges[comm.rank][0], table.local)
             return dataset
 
         group_io.write_group(group, place, cast("GroupStreams", streams), create)
@@ -77,8 +103,32 @@ class HDF5Door:
         )
 
 
+def write_own_rows(comm: Any, dataset: h5py.Dataset, first: int, rows: npt.NDArray[Any]) -> None:
+    """Have each rank write its rows of a dataset without chunks, in transfers of its own.
+
+    HDF5 reports a disk that is full for these. For collective ones Open MPI tells it of none.
+
+    Parameters
+    ----------
+    comm, dataset, first, rows
+        As for `write_rows`.
+    """
+    step = max(1, TRANSFER_BYTES // _row_bytes(dataset))
+
+    def write() -> None:
+        for start in range(0, len(rows), step):
+            _write(dataset, first + start, rows[start : start + step], None)
+
+    share(comm, write)
+
+
+def _row_bytes(dataset: h5py.Dataset) -> int:
+    sizes: tuple[int, ...] = dataset.shape[1:]
+    return max(1, int(dataset.dtype.itemsize) * math.prod(sizes))
+
+
 def write_rows(comm: Any, dataset: h5py.Dataset, first: int, rows: npt.NDArray[Any]) -> None:
-    """Have each rank write its rows of a dataset, all at once.
+    """Have each rank write its rows of a dataset with chunks, in collective transfers.
 
     HDF5 wants every rank to take part in every transfer, those without rows, too.
 
@@ -92,12 +142,10 @@ def write_rows(comm: Any, dataset: h5py.Dataset, first: int, rows: npt.NDArray[A
     rows : ndarray
     """
     together = dataset.chunks[0] if dataset.chunks else 1
-    row_bytes = max(1, dataset.dtype.itemsize * int(np.prod(dataset.shape[1:], dtype=np.int64)))
-    step = max(1, TRANSFER_BYTES // (row_bytes * together)) * together
+    step = max(1, TRANSFER_BYTES // (_row_bytes(dataset) * together)) * together
     transfers = max(share(comm, lambda: -(-len(rows) // step)))
     collective = h5p.create(h5p.DATASET_XFER)
     collective.set_dxpl_mpio(h5fd.MPIO_COLLECTIVE)
-    rows = np.ascontiguousarray(rows)
     error: Exception | None = None
     for number in range(transfers):
         part = rows[number * step : (number + 1) * step]
@@ -113,7 +161,8 @@ def write_rows(comm: Any, dataset: h5py.Dataset, first: int, rows: npt.NDArray[A
     share(comm, check)
 
 
-def _write(dataset: h5py.Dataset, first: int, rows: npt.NDArray[Any], collective: Any) -> None:
+def _write(dataset: h5py.Dataset, first: int, rows: npt.NDArray[Any], transfer: Any) -> None:
+    rows = np.ascontiguousarray(rows)
     space, memory = dataset.id.get_space(), h5s.create_simple((max(1, len(rows)), *rows.shape[1:]))
     if rows.size:
         space.select_hyperslab((first, *[0] * (rows.ndim - 1)), rows.shape)
@@ -121,7 +170,7 @@ def _write(dataset: h5py.Dataset, first: int, rows: npt.NDArray[Any], collective
         space.select_none()
         memory.select_none()
         rows = np.zeros(memory.shape, dtype=rows.dtype)
-    dataset.id.write(memory, space, rows, dxpl=collective)
+    dataset.id.write(memory, space, rows, dxpl=transfer)
 
 
 def check_parallel(group: h5py.Group) -> None:
@@ -129,16 +178,43 @@ def check_parallel(group: h5py.Group) -> None:
 
     Raises
     ------
+    TypeError
+        It is no group.
     ConfigurationError
         It is not.
     """
-    if group.file.driver == "mpio":
+    check_group(group)
+    if is_parallel(group.file):
         return
     built = "" if h5py.get_config().mpi else " This h5py is built without MPI."
     raise ConfigurationError(
         'the file must be open for parallel HDF5, with driver="mpio" and comm=, on all ranks. Got '
         f"driver {group.file.driver!r}.{built}"
     )
+
+
+def check_alike(comm: Any, arguments: Mapping[str, Any]) -> None:
+    """Check that all ranks give the same arguments: HDF5 has them create one dataset together.
+
+    Raises
+    ------
+    ConfigurationError
+        On all ranks: they do not; the message names one.
+    """
+    told = share(comm, lambda: {name: _written(value) for name, value in arguments.items()})
+    for rank, other in enumerate(told):
+        for name in {**told[0], **other}:
+            here, there = (some.get(name, "nothing") for some in (told[0], other))
+            if here != there:
+                raise ConfigurationError(
+                    f"{name} must be the same on all ranks. Got {here} on rank 0, and {there} on "
+                    f"rank {rank}."
+                )
+
+
+def _written(value: Any) -> str:
+    """Return how a value is written, but for its address, which is another on each rank."""
+    return re.sub(r" at 0x[0-9a-f]+", "", repr(value))
 
 
 def create_distributed(
@@ -186,20 +262,74 @@ def create_distributed(
     ------
     ConfigurationError
         On all ranks: chunks would have rows of two ranks (the message has the sizes that would
-        do), the parts do not go together, or the file is not open on all ranks.
+        do), the parts do not go together, the file is not open on all ranks, or these give
+        other names or options.
+    EmptyArrayError
+        On all ranks: the dataset would have no samples.
     """
     share(comm, lambda: check_parallel(hgrp))
     layout = rows_of(comm, local_shape, dtype)
     chosen = share(comm, lambda: distributed_chunks(layout, chunks))[0]
+    options = {"compression": Flac() if compression is None else compression, **kwargs}
+    check_alike(comm, {"group": hgrp.name, "name": name, **options})
     dataset = hgrp.create_dataset(
-        name,
-        shape=layout.shape,
-        dtype=layout.dtype,
-        chunks=chosen,
-        compression=Flac() if compression is None else compression,
-        **kwargs,
+        name, shape=layout.shape, dtype=layout.dtype, chunks=chosen, **options
     )
     return dataset, slice(*layout.ranges[comm.rank])
+
+
+def check_rows(rows: slice, n: int) -> int:
+    """Check that a slice is of rows of a dataset that has `n`; return how many it holds.
+
+    Raises
+    ------
+    ConfigurationError
+        It is not: HDF5 would refuse it on this rank, while others wait for it.
+    """
+    try:
+        first, stop, step = (operator.index(i) for i in (rows.start, rows.stop, rows.step or 1))
+    except (AttributeError, TypeError):
+        first, stop, step = -1, -1, 1
+    if step != 1 or not 0 <= first <= stop <= n:
+        raise ConfigurationError(
+            f"rows must be a slice of the dataset's {n:,} rows, from the first to that after the "
+            f"last, without a step, as create_distributed returns it. Got {rows!r}."
+        )
+    return stop - first
+
+
+def check_can_be_encoded(dataset: h5py.Dataset, rows: slice, samples: npt.NDArray[Any]) -> None:
+    """Check that the filter can encode samples of some rows.
+
+    It would find out in the midst of the ranks' collective write, where the others wait.
+
+    Raises
+    ------
+    QuantaTooFineError, QuantaError
+        Samples are too many quanta from zero; the message names the chunk.
+    """
+    chunks = FlacChunks.of(dataset)
+    if chunks is None or not samples.size or not _may_be_too_fine(chunks.options, samples):
+        return
+    # The fastest level, on which quanta do not depend.
+    trial = FlacChunks(dataset, replace(chunks.options, level=0))
+    wanted = parse(dataset, rows)
+    if wanted is None:
+        raise AssertionError
+    values = wanted.spread(samples)
+    for part in wanted.parts(trial.shape):
+        chunk = np.full(trial.shape, trial.fill, dtype=trial.dtype)
+        chunk[part.local] = values[part.at]
+        with located(trial.place(part.number)):
+            trial.encode(chunk)
+
+
+def _may_be_too_fine(options: CodecOptions, samples: npt.NDArray[Any]) -> bool:
+    """Whether samples may be too many quanta from zero: it takes encoding them to be sure."""
+    if options.quanta is None:
+        return options.precision is not None  # quanta follow the samples
+    largest = max(np.fmax.reduce(samples, axis=None), -np.fmin.reduce(samples, axis=None))
+    return not largest < SAFE_QUANTA * options.quanta
 
 
 def write_distributed(dataset: h5py.Dataset, comm: Any, rows: slice, arr: npt.ArrayLike) -> None:
@@ -217,16 +347,22 @@ def write_distributed(dataset: h5py.Dataset, comm: Any, rows: slice, arr: npt.Ar
     Raises
     ------
     ConfigurationError
-        On all ranks: a rank's array is not of the shape of its rows.
+        On all ranks: a rank's `rows` are not rows of the dataset, or its array is not of their
+        shape, or has samples that the dataset's dtype cannot hold.
+    QuantaTooFineError, QuantaError
+        On all ranks: a rank's samples cannot be quantized; the message names the chunk.
     RankError
         On all ranks: a rank could not write.
     """
 
     def check() -> npt.NDArray[Any]:
-        array = np.asarray(arr)
-        shape = (max(0, rows.stop - rows.start), *dataset.shape[1:])
+        array = unmasked(arr)
+        shape = (check_rows(rows, dataset.shape[0]), *dataset.shape[1:])
         if array.shape != shape:
             raise ConfigurationError(f"arr must have the rows' shape, {shape}. Got {array.shape}.")
-        return array.astype(dataset.dtype, copy=False)
+        samples = held_samples(array, dataset.dtype)
+        check_can_be_encoded(dataset, rows, samples)
+        return samples
 
-    write_rows(comm, dataset, rows.start, attempt(comm, check))
+    local = attempt(comm, check)
+    write_rows(comm, dataset, rows.start, local)

@@ -59,8 +59,9 @@ def share(comm: Any, work: Callable[[], Result]) -> list[Result]:
     first = told[failed[0]][1]
     if first is None:
         raise AssertionError
-    if len(failed) > 1 and first.args and isinstance(first.args[0], str):
-        also = ", ".join(map(str, failed[1:9])) + (", ..." if len(failed) > 9 else "")
+    others = [rank for rank in failed[1:] if rank != getattr(first, "rank", None)]
+    if others and first.args and isinstance(first.args[0], str):
+        also = ", ".join(map(str, others[:8])) + (", ..." if len(others) > 8 else "")
         first.args = (f"{first.args[0]} (Ranks that failed, too: {also}.)", *first.args[1:])
     first.rank = failed[0]  # type: ignore[attr-defined] # so that no one tells it once more
     raise first from own
@@ -77,6 +78,8 @@ def _portable(error: BaseException, rank: int) -> BaseException:
     """Return an error that pickles, and names its rank."""
     if getattr(error, "rank", None) is not None:
         return error  # another rank's, told already
+    if isinstance(error, MemoryError):  # numpy's has no message among its arguments
+        return MemoryError(f"rank {rank}: {error}")
     if isinstance(error, _KEPT) and error.args and isinstance(error.args[0], str):
         try:
             copy: BaseException = pickle.loads(pickle.dumps(error))
@@ -100,7 +103,8 @@ def direct(
         What rank 0 does. ``tell(order)`` has `follow(order)` called on the others; what is
         sent for an order, rank 0 must receive, and the other way round.
     follow : callable (order)
-        What the others do on each order. It must not raise.
+        What the others do on each order. When it raises it is called for later orders all the
+        same, as rank 0 may wait for what they ask for, and raises after the last.
 
     Returns
     -------
@@ -110,17 +114,28 @@ def direct(
     Raises
     ------
     Exception
-        On all ranks what `lead` raised, as `share` says.
+        On all ranks what `lead` or `follow` raised, as `share` says.
     """
 
     def work() -> Result | None:
-        if comm.rank == 0:
-            try:
-                return lead(lambda order: comm.bcast((order,), root=0))
-            finally:
-                comm.bcast(None, root=0)
-        while (told := comm.bcast(None, root=0)) is not None:
-            follow(told[0])
-        return None
+        if comm.rank:
+            _take_orders(comm, follow)
+            return None
+        try:
+            return lead(lambda order: comm.bcast((order,), root=0))
+        finally:
+            comm.bcast(None, root=0)
 
     return attempt(comm, work)
+
+
+def _take_orders(comm: Any, follow: Callable[[Any], None]) -> None:
+    """Follow orders to the last: one that is not taken would pass for a later message."""
+    failure: BaseException | None = None
+    while (told := comm.bcast(None, root=0)) is not None:
+        try:
+            follow(told[0])
+        except BaseException as error:  # what ends this rank, too
+            failure = failure or error
+    if failure is not None:
+        raise failure

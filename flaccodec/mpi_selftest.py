@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from flaccodec.array import FlacArray
-from flaccodec.exceptions import QuantaError
+from flaccodec.exceptions import FlacCodecError, QuantaError
 from flaccodec.mpi_ranks import attempt, share
 
 if TYPE_CHECKING:
@@ -39,9 +39,11 @@ def main(mpi: Any = None) -> None:
     comm = mpi.COMM_WORLD
     say = print if comm.rank == 0 else _say_nothing
     say(f"MPI: {mpi.Get_library_version().splitlines()[0]}", flush=True)
-    # The folder must be one that all ranks see, as that of temporary files often is not.
-    made = tempfile.mkdtemp(prefix="flaccodec-", dir=options.folder or ".") if not comm.rank else ""
-    folder = Path(comm.bcast(made, root=0))
+    try:
+        folder = _make_folder(comm, options.folder or ".")
+    except FlacCodecError as error:
+        say(f"No files can be written to --folder: {error}", flush=True)
+        sys.exit(1)
     try:
         failed = sum(not _run(check, comm, folder, say) for check in CHECKS)
     finally:
@@ -51,6 +53,15 @@ def main(mpi: Any = None) -> None:
     ranks = f"{comm.size} rank{'s' if comm.size > 1 else ''}"
     say(f"{failed} of {len(CHECKS)} checks failed." if failed else f"All is well on {ranks}.")
     sys.exit(1 if failed else 0)
+
+
+def _make_folder(comm: Any, parent: str) -> Path:
+    """Make a folder in one that all ranks see, as that of temporary files often is not."""
+
+    def make() -> str:
+        return tempfile.mkdtemp(prefix="flaccodec-", dir=parent) if comm.rank == 0 else ""
+
+    return Path(share(comm, make)[0])
 
 
 def _say_nothing(*_: Any, **__: Any) -> None:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, cast
+from uuid import uuid4
 
 import numpy as np
 import zarr
+from zarr.core.buffer import default_buffer_prototype
+from zarr.core.sync import sync
 from zarr.storage import MemoryStore, ZipStore
 
 from flaccodec import group_io
@@ -14,12 +17,13 @@ from flaccodec.group_layout import COMPRESSED
 from flaccodec.mpi_grid import distributed_chunks, rows_of
 from flaccodec.mpi_messages import receive, start_sending, wait
 from flaccodec.mpi_ranks import attempt, direct, share
+from flaccodec.zarr_consolidated import past_consolidated
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     import numpy.typing as npt
-    from zarr.storage import StoreLike
+    from zarr.storage import StoreLike, StorePath
 
     from flaccodec.group_layout import GroupStreams
     from flaccodec.mpi_groups import SpreadStreams, SpreadTable
@@ -36,9 +40,23 @@ class ZarrDoor:
 
         return _place(group)
 
+    def to_write(self, group: zarr.Group) -> zarr.Group:
+        """Return the group past consolidated metadata."""
+        return past_consolidated(group)
+
+    def to_read(self, group: zarr.Group) -> zarr.Group:
+        """Return the group past consolidated metadata that do not tell of its streams."""
+        from flaccodec.group_zarr import readable
+
+        return readable(group)
+
     def all_can_write(self, group: zarr.Group) -> bool:
         """Whether the store can be that of all ranks."""
         return not isinstance(group.store, _OF_ONE_PROCESS)
+
+    def is_of_all(self, group: zarr.Group) -> bool:
+        """Return False: rank 0 can write alone."""
+        return False
 
     def create(self, group: zarr.Group, name: str, table: SpreadTable) -> zarr.Array[Any]:
         """Create an array without data, as `group_zarr.write_streams` does with."""
@@ -81,6 +99,7 @@ class ZarrDoor:
             except Exception:
                 return  # raised on rank 0, too, which tells all when it has cleared up
 
+        check_one_store(comm, group.store_path)
         direct(comm, lead, follow)
         # What the other ranks opened before has the attributes of then.
         attributes = group_io.attributes_of(cast("GroupStreams", streams))
@@ -88,6 +107,49 @@ class ZarrDoor:
 
     def first_writes_alone(self) -> None:
         """Say nothing: who gives the group to rank 0 alone knows."""
+
+
+def check_one_store(comm: Any, place: StorePath) -> None:
+    """Check that a place in a store is the same on all ranks: what rank 0 puts there, all see.
+
+    A path may be that of a disk of each machine's own, where what an earlier run has left passes
+    for what rank 0 made.
+
+    Parameters
+    ----------
+    comm : mpi4py.MPI.Comm
+    place : StorePath
+        This rank's.
+
+    Raises
+    ------
+    GroupError
+        On all ranks: it is another on one.
+    """
+    if comm.size == 1:
+        return
+    mark = place / f".flaccodec-{comm.bcast(uuid4().hex if comm.rank == 0 else None, root=0)}"
+
+    def put() -> None:
+        if comm.rank == 0:
+            sync(mark.set(default_buffer_prototype().buffer.from_bytes(b"flaccodec")))
+
+    def look() -> None:
+        if not sync(mark.exists()):
+            raise GroupError(
+                f"{place} is not that of rank 0: all ranks must open one store, on a disk that "
+                "they share, or for a group give None on all but rank 0."
+            )
+
+    def remove() -> None:
+        if comm.rank == 0:
+            sync(mark.delete())
+
+    share(comm, put)
+    try:
+        share(comm, look)
+    finally:
+        share(comm, remove)
 
 
 def _exchange(comm: Any, table: SpreadTable, together: int) -> npt.NDArray[Any]:
@@ -117,11 +179,6 @@ def _write_own(
     together: int,
     tail: npt.NDArray[Any],
 ) -> None:
-    if name not in group:
-        raise GroupError(
-            f"{name}, which rank 0 created, is not in this rank's group: all ranks must open one "
-            "store, or give None on all but rank 0."
-        )
     first, stop = table.ranges[rank]
     begin = -(-first // together) * together
     if begin >= stop:
@@ -178,6 +235,10 @@ def create_distributed(
     ConfigurationError
         On all ranks: chunks or shards would have rows of two ranks (the message has the sizes
         that would do), or the parts do not go together.
+    EmptyArrayError
+        On all ranks: the array would have no samples.
+    GroupError
+        On all ranks: `store` is another on one.
     FlacCodecError, RankError
         On all ranks what went wrong on one.
     """
@@ -199,4 +260,5 @@ def create_distributed(
 
     share(comm, create)
     array = attempt(comm, lambda: zarr.open_array(store, path=kwargs.get("name") or "", mode="r+"))
+    check_one_store(comm, array.store_path)
     return array, slice(*layout.ranges[comm.rank])

@@ -87,6 +87,33 @@ def unmasked(arr: Any) -> npt.NDArray[Any]:
     return np.asarray(arr)
 
 
+def held_samples(array: npt.NDArray[Any], dtype: npt.DTypeLike) -> npt.NDArray[Any]:
+    """Return samples in a dtype that can hold them: none is clipped or wrapped, floats may round.
+
+    Raises
+    ------
+    ConfigurationError
+        The dtype cannot hold one.
+    """
+    dtype = np.dtype(dtype)
+    if not array.size or np.can_cast(array.dtype, dtype, "safe"):
+        return array.astype(dtype, copy=False)
+    if array.dtype.kind not in ("iu" if dtype.kind in "iu" else "iuf"):
+        raise ConfigurationError(
+            f"arr must be of the dataset's dtype, {dtype}. Got {array.dtype}, which becomes that "
+            f"by chance only: convert it with astype({dtype.name!r}), rounded as you need it."
+        )
+    with np.errstate(over="ignore"):
+        held = array.astype(dtype)
+    wrong = held != array if dtype.kind in "iu" else np.isinf(held) & np.isfinite(array)
+    if wrong.any():
+        raise ConfigurationError(
+            f"arr must have samples that the dataset's dtype, {dtype}, can hold. "
+            f"Got {array[wrong][0]!s}."
+        )
+    return held
+
+
 def check_one_given(quanta: npt.ArrayLike | None, precision: npt.ArrayLike | None) -> None:
     """Check that not both are given.
 
@@ -134,7 +161,9 @@ def _choose_quanta(
     elif precision is not None:
         digits = per_stream("precision", precision, leading)
         check_precision(digits)
-        chosen = _rms_about_mean(data) / 10.0**digits
+        # numpy sums in the order of memory, and rounds as it goes: streams end to end come out
+        # alike whatever lies beside them, such as on one MPI rank or on several.
+        chosen = _rms_about_mean(np.ascontiguousarray(data)) / 10.0**digits
     else:
         chosen = np.ptp(data.astype(np.float64, copy=False), axis=-1) / 2**RANGE_BITS
     if quanta is None:  # constant streams, which any quanta that divide them will do for

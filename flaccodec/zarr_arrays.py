@@ -75,10 +75,10 @@ def to_zarr(
     check_progress(progress)
     if fa.ndim == 0:
         raise ConfigurationError("a FlacArray without axes has no chunks: use zarr.create_array.")
-    if fa.mpi_comm is not None:
+    if fa.mpi_comm is not None and fa.mpi_comm.size > 1:
         raise ConfigurationError(
-            "a FlacArray over MPI ranks has no to_zarr: use its write_zarr, or have each rank "
-            "write to an array of flaccodec.zarr.create_distributed."
+            "a FlacArray over several MPI ranks has no to_zarr: have each rank write its part to "
+            "an array of flaccodec.zarr.create_distributed, or use write_zarr."
         )
     for name in ("shape", "dtype", "data", "serializer", "codecs"):
         if name in kwargs:

@@ -264,6 +264,16 @@ def test_extras_of_another_shape_are_passed_over(door):
 WIDE = np.random.default_rng(1).integers(-(2**20), 2**20, (6, 5, 4000), dtype="int32")
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_precision_does_not_depend_on_the_order_in_memory(dtype):
+    """A group that ranks write, each its rows, is what one process writes."""
+    array = np.random.default_rng(1).normal(0, 1000, (30, 5000)).cumsum(axis=-1).astype(dtype)
+    expected = array_compress(array, precision=5.0)
+    for other in (np.asfortranarray(array), np.repeat(array, 2, axis=-1)[:, ::2]):
+        for one, two in zip(expected, array_compress(other, precision=5.0), strict=True):
+            np.testing.assert_array_equal(one, two)
+
+
 def test_masks_of_one_stream(door):
     array = np.arange(70, dtype="int32")
     door.write(door.root, compress(array))
@@ -469,6 +479,46 @@ def test_stores_without_ranges_are_read_by_chunks(store):
     flaccodec.zarr.write_array(MANY, group)
     keep = np.arange(100) % 9 == 3
     np.testing.assert_array_equal(flaccodec.zarr.read_array(group, keep=keep), MANY[keep])
+
+
+@pytest.mark.filterwarnings("ignore:Consolidated metadata")
+@pytest.mark.parametrize("zarr_format", [2, 3])
+@pytest.mark.parametrize("name", ["", "det"])
+def test_groups_of_a_store_with_consolidated_metadata(zarr_format, name):
+    """They tell of a time before the datasets were there."""
+    array = np.arange(12, dtype="int32").reshape(2, 6)
+    store = zarr.create_group({}, zarr_format=zarr_format).store
+    zarr.open_group(store).create_group("det")
+
+    def open_group():
+        root = zarr.open_group(store)
+        return root[name] if name else root
+
+    zarr.consolidate_metadata(store)
+    group = open_group()
+    for write in (
+        lambda: flaccodec.zarr.write_array(array, group),
+        lambda: FlacArray.from_array(array).write_zarr(group),
+    ):
+        write()
+        with pytest.raises(GroupExistsError):
+            write()
+        for reader in (group, open_group()):
+            np.testing.assert_array_equal(flaccodec.zarr.read_array(reader), array)
+            assert FlacArray.read_zarr(reader) == FlacArray.from_array(array)
+        there = zarr.open_group(store, path=name, use_consolidated=False)
+        for dataset in list(there):
+            if dataset != "det":
+                del there[dataset]
+
+
+def test_what_consolidated_metadata_tell_of_is_read_without_asking_the_store():
+    array = np.arange(12, dtype="int32").reshape(2, 6)
+    group = zarr.create_group({}, zarr_format=2)
+    flaccodec.zarr.write_array(array, group)
+    consolidated = zarr.consolidate_metadata(group.store)
+    assert group_zarr.readable(consolidated) is consolidated
+    np.testing.assert_array_equal(flaccodec.zarr.read_array(consolidated), array)
 
 
 def test_runs_over_many_chunks_are_read(monkeypatch):

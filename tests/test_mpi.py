@@ -49,6 +49,11 @@ def test_failures(ranks, tmp_path):
     mpirun(ranks, "check_failures.py", tmp_path)
 
 
+@pytest.mark.parametrize("ranks", RANKS[1:3])
+def test_failures_with_parallel_hdf5(ranks, tmp_path):
+    mpirun(ranks, "check_failures.py", tmp_path, h5py=parallel_h5py())
+
+
 def test_a_message_of_more_than_2_gib():
     available = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     if available < 7 * 2**30:
@@ -77,6 +82,13 @@ def test_selftest_passes_with_parallel_hdf5(tmp_path):
     output = mpirun(2, *command, h5py=parallel_h5py())
     assert "parallel HDF5" in output
     assert "All is well on 2 ranks." in output
+
+
+def test_selftest_says_that_there_is_no_such_folder(tmp_path):
+    command = "-m", "flaccodec.mpi", "--selftest", "--folder", tmp_path / "none"
+    output = mpirun(2, *command, code=1, timeout=30)
+    assert "No files can be written to --folder: rank 0: FileNotFoundError: " in output
+    assert "Traceback" not in output
 
 
 def test_selftest_fails_with_a_verdict(tmp_path):
@@ -121,6 +133,9 @@ def test_names_of_flacarray_in_one_process():
         assert here == there
     with pytest.raises(ConfigurationError, match="mpi_dist must be 1 pairs"):
         flaccodec.mpi.distribute_and_verify(None, 5, [(0, 4)])
+    for dist in ([(0, 5.7)], [(0, "5")]):  # nothing is rounded
+        with pytest.raises(ConfigurationError, match="mpi_dist must be 1 pairs"):
+            flaccodec.mpi.distribute_and_verify(None, 5, dist)
     assert flaccodec.mpi.use_mpi
     assert flaccodec.mpi.MPI is theirs.MPI
 

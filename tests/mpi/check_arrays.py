@@ -7,6 +7,7 @@ import flacarray
 import flacarray.demo
 import numpy as np
 import pytest
+from mpi4py import MPI
 from ranks import COMM, RANK, ROWS, SIZE, part, ranges, run, waves
 
 import flaccodec
@@ -70,8 +71,9 @@ def check_beside_flacarray():
         for name in ("global_process_nbytes", "global_nstreams", "global_stream_nbytes"):
             with pytest.raises(AttributeError):
                 getattr(theirs, name)
-        sizes = [repr(fa).partition("bytes=")[0] for fa in (ours, theirs)]
-        assert sizes[0] == sizes[1]
+        if rows[RANK]:
+            sizes = [repr(fa).partition("bytes=")[0] for fa in (ours, theirs)]
+            assert sizes[0] == sizes[1]
 
 
 def check_parts_of_one_axis():
@@ -107,6 +109,7 @@ def check_rank_without_rows_as_an_array():
         return
     assert fa.to_array().shape == fa.shape == (0, 2, 90)
     assert np.asarray(fa).dtype == np.float64
+    assert repr(fa).startswith(f"<FlacArray | Rank {RANK:04d} no rows | float64")
     assert len(fa) == fa.size == fa.nbytes == 0
     assert list(fa) == []
     assert fa[:, 1, 5:8].shape == (0, 3)
@@ -163,8 +166,11 @@ def check_copies():
         assert alone.mpi_comm is None
         if SIZE > 1 and sum(rows) > rows[RANK]:
             assert alone != fa  # a part is not the whole
-    with pytest.raises(ConfigurationError, match="write_zarr"):
-        fa.to_zarr({})
+    if SIZE > 1:
+        with pytest.raises(ConfigurationError, match="write_zarr"):
+            fa.to_zarr({})
+    else:
+        np.testing.assert_array_equal(fa.to_zarr({})[...], array)
 
 
 def check_what_is_refused():
@@ -189,6 +195,23 @@ def check_what_is_refused():
         fa.to_zarr({})
 
 
+def check_communicators_that_are_refused():
+    if SIZE == 1:
+        return
+    part = np.ones((2, 9), dtype="int32")
+    some = COMM.Split(0 if RANK else MPI.UNDEFINED)
+    if RANK == 0:
+        with pytest.raises(ConfigurationError, match="Got COMM_NULL"):
+            FlacArray.from_array(part, mpi_comm=some)
+    else:
+        assert FlacArray.from_array(part, mpi_comm=some).global_shape == (2 * SIZE - 2, 9)
+    between = COMM.Split(RANK % 2).Create_intercomm(0, COMM, 1 - RANK % 2)
+    with pytest.raises(ConfigurationError, match="an inter-communicator"):
+        FlacArray.from_array(part, mpi_comm=between)
+    both = between.Merge()
+    assert FlacArray.from_array(part, mpi_comm=both).global_shape == (2 * SIZE, 9)
+
+
 if __name__ == "__main__":
     flaccodec.set_num_threads(1)
     run(
@@ -200,4 +223,5 @@ if __name__ == "__main__":
         check_fake_data,
         check_copies,
         check_what_is_refused,
+        check_communicators_that_are_refused,
     )

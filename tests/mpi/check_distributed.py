@@ -9,13 +9,20 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
+import zarr
 from ranks import COMM, RANK, ROWS, SIZE, part, ranges, run, waves
 
 import flaccodec
 import flaccodec.hdf5
 import flaccodec.zarr
-from flaccodec import FlacCodec, mpi_hdf5
-from flaccodec.exceptions import ConfigurationError, EmptyArrayError, RankError
+from flaccodec import FlacArray, FlacCodec, mpi_hdf5
+from flaccodec.exceptions import (
+    ConfigurationError,
+    EmptyArrayError,
+    GroupError,
+    QuantaError,
+    RankError,
+)
 from flaccodec.hdf5 import Flac
 
 FOLDER = Path(sys.argv[1])
@@ -93,6 +100,8 @@ def check_what_zarr_refuses():
     assert "no rows on any rank" in create(0)
     assert "must have 2 sizes" in create(3, chunks=(3,))
     assert "local_shape must have an axis" in create(3, local_shape=())
+    for shape in ((3, 0), (3, 0, 5)):
+        assert "local_shape must have samples in its rows" in create(3, local_shape=shape)
     if SIZE == 1:
         return
     assert (
@@ -107,6 +116,20 @@ def check_what_zarr_refuses():
     # A store of rank 0's own.
     with pytest.raises((RankError, ValueError), match=r"rank [1-3]: "):
         flaccodec.zarr.create_distributed({}, COMM, local_shape=(2, 50), dtype="int32")
+
+
+def check_a_path_that_is_another_store_on_a_rank():
+    if SIZE == 1:
+        return
+    path = FOLDER / f"disk-{RANK == SIZE - 1}" / "y.zarr"
+    if RANK == SIZE - 1:
+        left = zarr.create_array(path, shape=(100, 7), dtype="int16")
+    COMM.Barrier()
+    with pytest.raises(GroupError, match=rf"rank {SIZE - 1}: .*all ranks must open one store"):
+        flaccodec.zarr.create_distributed(path, COMM, local_shape=(2, 50), dtype="int32")
+    if RANK == SIZE - 1:
+        assert zarr.open_array(path).shape == left.shape
+    assert not list(path.glob(".*"))
 
 
 def check_hdf5():
@@ -151,6 +174,23 @@ def check_hdf5():
             COMM.Barrier()
 
 
+def check_one_rank_reads_alone():
+    if not PARALLEL:
+        return
+    with h5py.File(FOLDER / f"{next(names)}.h5", "w", driver="mpio", comm=COMM) as file:
+        options = {"local_shape": (2, 9), "dtype": "i4"}
+        made, own = flaccodec.hdf5.create_distributed(file, "x", COMM, **options)
+        local = np.full((2, 9), RANK, "i4")
+        flaccodec.hdf5.write_distributed(made, COMM, own, local)
+        if RANK == SIZE - 1:
+            np.testing.assert_array_equal(flaccodec.hdf5.read(made, own), local)
+            np.testing.assert_array_equal(FlacArray.read_hdf5(made)[own], local)
+        COMM.Barrier()
+        other = None if RANK == SIZE - 1 else file
+        with pytest.raises(TypeError, match=rf"rank {SIZE - 1}: hgrp must be an h5py"):
+            flaccodec.hdf5.create_distributed(other, "y", COMM, **options)
+
+
 def check_what_hdf5_refuses():
     if not PARALLEL:
         return
@@ -162,7 +202,126 @@ def check_what_hdf5_refuses():
         made, own = create(file, "x", COMM, local_shape=(2, 9), dtype="i4")
         last = RANK == SIZE - 1
         with pytest.raises(ConfigurationError, match=rf"rank {SIZE - 1}: arr must have the rows'"):
-            flaccodec.hdf5.write_distributed(made, COMM, own, np.zeros((2, 8 if last else 9)))
+            flaccodec.hdf5.write_distributed(made, COMM, own, np.zeros((2, 8 if last else 9), "i4"))
+
+
+def check_options_of_hdf5_that_differ():
+    if not PARALLEL or SIZE == 1:
+        return
+
+    last = RANK == SIZE - 1
+    with h5py.File(FOLDER / f"{next(names)}.h5", "w", driver="mpio", comm=COMM) as file:
+        group = file.create_group("g")
+        for told, place, name, options in (
+            ("name must .* Got 'x' on rank 0, and 5 on", file, 5 if last else "x", {}),
+            ("group must", group if last else file, "x", {}),
+            ("fillvalue must .* Got nothing", file, "x", {"fillvalue": 1} if last else {}),
+            ("compression must", file, "x", {"compression": Flac(level=RANK)}),
+        ):
+            with pytest.raises(ConfigurationError, match=told):
+                flaccodec.hdf5.create_distributed(
+                    place, name, COMM, local_shape=(2, 9), dtype="f4", **options
+                )
+        assert list(file) == ["g"]
+        properties = h5py.h5p.create(h5py.h5p.DATASET_CREATE)  # written with its address
+        flaccodec.hdf5.create_distributed(
+            file, "x", COMM, local_shape=(2, 9), dtype="f4", dcpl=properties
+        )
+
+
+def check_rows_that_are_none_of_the_dataset():
+    if not PARALLEL:
+        return
+    with h5py.File(FOLDER / f"{next(names)}.h5", "w", driver="mpio", comm=COMM) as file:
+        create, write = flaccodec.hdf5.create_distributed, flaccodec.hdf5.write_distributed
+        made, own = create(file, "x", COMM, local_shape=(2, 9), dtype="i4")
+        local = np.full((2, 9), RANK, "i4")
+        write(made, COMM, own, local)
+        n = 2 * SIZE
+        for rows in (
+            slice(n, n + 2),
+            slice(-2, 0),
+            slice(-3, -1),
+            slice(2, 0),
+            slice(0, n, 2),
+            slice(None),
+            slice(0.0, 2.0),
+            [0, 1],
+        ):
+            given = rows if RANK == SIZE - 1 else own
+            with pytest.raises(ConfigurationError, match=rf"rank {SIZE - 1}: rows must be a slice"):
+                write(made, COMM, given, local)
+        np.testing.assert_array_equal(made[own], local)
+
+
+def check_samples_that_cannot_be_encoded():
+    """They are found before ranks wait for each other in a collective write."""
+    if not PARALLEL:
+        return
+    with h5py.File(FOLDER / f"{next(names)}.h5", "w", driver="mpio", comm=COMM) as file:
+        for flac in (Flac(quanta=1e-3), Flac(precision=30)):
+            name = f"{next(names)}"
+            made, own = flaccodec.hdf5.create_distributed(
+                file, name, COMM, local_shape=(3, 50), dtype="f8", chunks=(1, 50), compression=flac
+            )
+            good = np.full((3, 50), 7.0)
+            good[1, :3] = np.nan, np.inf, -np.inf
+            rows = slice(np.int64(own.start), np.int64(own.stop), 1)
+            flaccodec.hdf5.write_distributed(made, COMM, rows, good)
+            local = good.copy()
+            if RANK == SIZE - 1:
+                local[2] = np.arange(50) + 1e300
+                local[2, 7] = 1
+            place = rf"rank {SIZE - 1}: /{name} of .*, chunk at \({3 * SIZE - 1}, 0\): "
+            with pytest.raises(QuantaError, match=place):
+                flaccodec.hdf5.write_distributed(made, COMM, own, local)
+            np.testing.assert_array_equal(made[own], good)
+
+
+def check_fill_values_far_from_zero():
+    """They have no part in the quanta, and are no reason to refuse samples."""
+    if not PARALLEL:
+        return
+    with h5py.File(FOLDER / f"{next(names)}.h5", "w", driver="mpio", comm=COMM) as file:
+        made, own = flaccodec.hdf5.create_distributed(
+            file,
+            "x",
+            COMM,
+            local_shape=(3, 50),
+            dtype="f4",
+            compression=Flac(quanta=1e-3),
+            fillvalue=9.97e36,
+        )
+        local = np.zeros((3, 50), "f4")
+        local[1] = 9.97e36
+        flaccodec.hdf5.write_distributed(made, COMM, own, local)
+        np.testing.assert_array_equal(made[own], local)
+
+
+def check_samples_that_a_dtype_cannot_hold():
+    """Nothing is clipped or wrapped: all ranks refuse, and what was written stays."""
+    if not PARALLEL:
+        return
+    write = flaccodec.hdf5.write_distributed
+    with h5py.File(FOLDER / f"{next(names)}.h5", "w", driver="mpio", comm=COMM) as file:
+        for dtype, fits, wrong, told in (
+            ("i4", np.int64(2**31 - 1), np.int64(2**33 + 5), "8589934597"),
+            ("i4", np.uint32(7), np.float64(7.0), "of the dataset's dtype, int32. Got float64"),
+            ("u2", np.int64(2**16 - 1), np.int64(-1), "-1"),
+            ("f4", np.float64(0.5), np.float64(1e300), "1e\\+300"),
+            ("f4", np.float64(np.inf), np.complex128(1), "Got complex128"),
+        ):
+            name = f"{next(names)}"
+            made, own = flaccodec.hdf5.create_distributed(
+                file, name, COMM, local_shape=(2, 9), dtype=dtype
+            )
+            write(made, COMM, slice(*map(np.int64, (own.start, own.stop))), np.full((2, 9), fits))
+            local = np.full((2, 9), wrong if RANK == SIZE - 1 else fits)
+            with pytest.raises(ConfigurationError, match=rf"rank {SIZE - 1}: arr must.*{told}"):
+                write(made, COMM, own, local)
+            np.testing.assert_array_equal(made[own], np.full((2, 9), fits, dtype=dtype))
+        with pytest.raises(ConfigurationError, match="arr must not be masked"):
+            write(made, COMM, own, np.ma.zeros((2, 9), "f4"))
 
 
 if __name__ == "__main__":
@@ -172,6 +331,13 @@ if __name__ == "__main__":
         check_shards_and_given_chunks,
         check_parts_of_one_stream,
         check_what_zarr_refuses,
+        check_a_path_that_is_another_store_on_a_rank,
         check_hdf5,
+        check_one_rank_reads_alone,
         check_what_hdf5_refuses,
+        check_options_of_hdf5_that_differ,
+        check_rows_that_are_none_of_the_dataset,
+        check_samples_that_cannot_be_encoded,
+        check_fill_values_far_from_zero,
+        check_samples_that_a_dtype_cannot_hold,
     )

@@ -3,6 +3,7 @@
 Run with a folder, on two ranks or more.
 """
 
+import resource
 import sys
 from pathlib import Path
 
@@ -15,8 +16,23 @@ from ranks import COMM, RANK, SIZE, run, waves
 import flaccodec
 import flaccodec.hdf5
 import flaccodec.zarr
-from flaccodec import FlacArray, group_io, mpi_hdf5, mpi_messages, mpi_ranks
-from flaccodec.exceptions import CorruptStreamError, QuantaError, QuantaTooFineError, RankError
+from flaccodec import (
+    FlacArray,
+    group_io,
+    mpi_group_read,
+    mpi_hdf5,
+    mpi_messages,
+    mpi_ranks,
+    mpi_zarr,
+)
+from flaccodec.exceptions import (
+    ConfigurationError,
+    CorruptGroupError,
+    CorruptStreamError,
+    QuantaError,
+    QuantaTooFineError,
+    RankError,
+)
 
 FOLDER = Path(sys.argv[1])
 LAST = SIZE - 1
@@ -47,6 +63,21 @@ def check_errors_keep_what_they_tell():
     assert caught.value.rank == LAST
 
 
+def check_options_that_one_rank_gives():
+    """They are checked before ranks wait for each other, but on all."""
+    fa = FlacArray.from_array(np.ones((2, 50), "int32"), mpi_comm=COMM)
+    last = RANK == LAST
+    for write in (
+        lambda: fa.write_hdf5(None, layout="flacarrays" if last else "flacarray"),
+        lambda: fa.write_hdf5(None, fillvalue=1 if last else None),
+    ):
+        with pytest.raises(ConfigurationError, match=f"^rank {LAST}: layout"):
+            write()
+    name = "x" if last else None
+    with pytest.raises(ConfigurationError, match=f"^rank {LAST}: a dataset is read in one process"):
+        FlacArray.read_hdf5(None, mpi_comm=COMM, name=name)
+
+
 def check_other_errors():
     def work():
         if RANK == LAST:
@@ -64,6 +95,13 @@ def check_other_errors():
     with pytest.raises(RankError, match=r"rank 0: ValueError: of rank 0") as caught:
         mpi_ranks.share(COMM, fail)
     assert "(Ranks that failed, too: 1" in str(caught.value)
+
+    def allocate():
+        if RANK == LAST:
+            np.empty(2**62, dtype=np.uint8)
+
+    with pytest.raises(MemoryError, match=f"^rank {LAST}: Unable to allocate 4.00 EiB"):
+        mpi_ranks.share(COMM, allocate)
 
 
 def check_rank_0_fails_as_it_writes():
@@ -102,6 +140,69 @@ def check_a_rank_fails_as_it_writes_its_chunks():
     assert list(zarr.open_group(path)) == []
 
 
+def interrupted(*_):
+    raise KeyboardInterrupt
+
+
+def check_a_rank_is_interrupted_as_it_follows_rank_0():
+    """It takes all that rank 0 has to say, so that later messages are not taken for that."""
+    path = FOLDER / "interrupted.zarr"
+    array = waves((2, 5000), "int32", RANK)
+    if RANK == 0:
+        zarr.open_group(path, mode="w")
+    COMM.Barrier()
+    group = zarr.open_group(path)
+    expected = KeyboardInterrupt if RANK == LAST else RankError
+    with pytest.MonkeyPatch.context() as patch:
+        if RANK == LAST:
+            patch.setattr(mpi_zarr, "_write_own", interrupted)
+        with pytest.raises(expected) as caught:
+            flaccodec.zarr.write_array(array, group, mpi_comm=COMM)
+    if RANK < LAST:
+        assert str(caught.value) == f"rank {LAST}: KeyboardInterrupt: "
+    assert COMM.bcast(1 - RANK) == 1
+    flaccodec.zarr.write_array(array, group, mpi_comm=COMM)
+    got = flaccodec.zarr.read_array(group if RANK == 0 else None, mpi_comm=COMM)
+    np.testing.assert_array_equal(got, array)
+
+
+def check_a_follower_that_fails():
+    """It is asked on, and all ranks raise at the end."""
+    asked = []
+
+    def follow(order):
+        asked.append(order)
+        if RANK == LAST and order == 0:
+            raise OSError("no")
+
+    def lead(tell):
+        for order in range(3):
+            tell(order)
+
+    with pytest.raises(RankError, match=f"^rank {LAST}: OSError: no$"):
+        mpi_ranks.direct(COMM, lead, follow)
+    assert asked == ([0, 1, 2] if RANK else [])
+
+
+def check_a_full_disk_in_parallel_hdf5():
+    """As it looks like: no rank's file may become larger than this."""
+    if not h5py.get_config().mpi:
+        return
+    rng = np.random.default_rng(RANK)
+    array = rng.integers(-(2**30), 2**30, (2, 300_000), dtype="int32")
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    with h5py.File(FOLDER / "full-parallel.h5", "w", driver="mpio", comm=COMM) as file:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (3 * 2**20, limits[1]))
+        try:
+            with pytest.raises(RankError, match=r"rank \d: OSError: .*write"):
+                flaccodec.hdf5.write_array(array, file, mpi_comm=COMM)
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        assert list(file) == []
+        flaccodec.hdf5.write_array(array, file, mpi_comm=COMM)
+        np.testing.assert_array_equal(flaccodec.hdf5.read_array(file, mpi_comm=COMM), array)
+
+
 def check_rank_0_fails_as_it_reads():
     """In the middle of what it sends."""
     path = FOLDER / "read.h5"
@@ -124,6 +225,48 @@ def check_rank_0_fails_as_it_reads():
             flaccodec.hdf5.read_array(group, mpi_comm=COMM)
     if RANK == 0:
         group.close()
+
+
+def check_a_rank_without_room_for_what_rank_0_reads():
+    path = FOLDER / "room.h5"
+    array = waves((2 * SIZE, 5000), "int32")
+    if RANK == 0:
+        with h5py.File(path, "w") as file:
+            flaccodec.hdf5.write_array(array, file)
+    group = h5py.File(path) if RANK == 0 else None
+
+    def no_room(*_):
+        raise np._core._exceptions._ArrayMemoryError((2**40,), np.dtype("u1"))
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(mpi_group_read, "PIECE_BYTES", 1000)
+        if RANK == LAST:
+            patch.setattr(mpi_group_read._Received, "of", no_room)
+        with pytest.raises(MemoryError, match=rf"^rank {LAST}: Unable to allocate 1\.00 TiB"):
+            flaccodec.hdf5.read_array(group, mpi_comm=COMM)
+        patch.undo()
+        got = flaccodec.hdf5.read_array(group, mpi_comm=COMM)
+    np.testing.assert_array_equal(got, array[2 * RANK : 2 * RANK + 2])
+    if RANK == 0:
+        group.close()
+
+
+def check_a_group_whose_streams_claim_more_bytes_than_it_has():
+    """Nobody makes room for these."""
+    path = FOLDER / "claim.h5"
+    if RANK == 0:
+        with h5py.File(path, "w") as file:
+            flaccodec.hdf5.write_array(np.zeros((1000 * SIZE, 4), "i4"), file)
+            del file["compressed"]
+            file.create_dataset("compressed", shape=(10**8,), dtype="u1", chunks=(2**20,))
+            file["stream_starts"][...] = 0
+            file["stream_bytes"][...] = 10**8
+    COMM.Barrier()
+    for file in (None if RANK else h5py.File(path), h5py.File(path)):
+        with pytest.raises(CorruptGroupError, match="streams must not share bytes"):
+            flaccodec.hdf5.read_array(file, mpi_comm=COMM)
+        if file is not None:
+            file.close()
 
 
 def check_damaged_stream():
@@ -167,10 +310,16 @@ if __name__ == "__main__":
     run(
         check_bad_quanta,
         check_errors_keep_what_they_tell,
+        check_options_that_one_rank_gives,
         check_other_errors,
         check_rank_0_fails_as_it_writes,
         check_a_rank_fails_as_it_writes_its_chunks,
+        check_a_rank_is_interrupted_as_it_follows_rank_0,
+        check_a_follower_that_fails,
+        check_a_full_disk_in_parallel_hdf5,
         check_rank_0_fails_as_it_reads,
+        check_a_rank_without_room_for_what_rank_0_reads,
+        check_a_group_whose_streams_claim_more_bytes_than_it_has,
         check_damaged_stream,
         check_messages,
     )

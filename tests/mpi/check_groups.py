@@ -21,7 +21,14 @@ import flaccodec.hdf5
 import flaccodec.mpi
 import flaccodec.zarr
 from flaccodec import FlacArray, mpi_group_read, mpi_groups, mpi_hdf5, mpi_messages
-from flaccodec.exceptions import ConfigurationError, GroupExistsError, NoGroupError
+from flaccodec.exceptions import (
+    ConfigurationError,
+    EmptyArrayError,
+    GroupError,
+    GroupExistsError,
+    NoGroupError,
+    UnsupportedDtypeError,
+)
 
 FOLDER = Path(sys.argv[1])
 PARALLEL = sys.argv[2:] == ["parallel"]
@@ -318,6 +325,12 @@ def check_what_is_refused():
                 door.read_array(group, mpi_comm=COMM, mpi_dist=[(0, 1)] * SIZE)
             with pytest.raises(ConfigurationError, match="keep must be"):
                 door.read_array(group, keep=[True], mpi_comm=COMM)
+            read = FlacArray.read_zarr if door is flaccodec.zarr else FlacArray.read_hdf5
+            with pytest.raises(EmptyArrayError, match="Got a keep without any"):
+                read(group, keep=np.zeros(2 * SIZE, dtype=bool), mpi_comm=COMM)
+            if SIZE > 1:
+                with pytest.raises(ConfigurationError, match="keep must be the same on all ranks"):
+                    door.read_array(group, keep=np.arange(2 * SIZE) == RANK, mpi_comm=COMM)
             got = door.read_array(group, mpi_comm=COMM)  # nothing was harmed
             assert sum(COMM.allgather(len(got))) == 2 * SIZE
         if SIZE > 1:
@@ -335,6 +348,78 @@ def check_what_is_refused():
         assert ("compressed" in memory) == (RANK == 0)
 
 
+def check_a_path_that_is_another_store_on_a_rank():
+    """As of disks of machines' own, of which one has what an earlier run has left."""
+    if SIZE == 1:
+        return
+    array = np.random.default_rng(RANK).integers(-(2**30), 2**30, (2, 300_000), dtype="int32")
+    path = FOLDER / f"disk-{RANK == SIZE - 1}" / "x.zarr"
+    if RANK == 0:
+        zarr.create_group(path)
+    if RANK == SIZE - 1:
+        whole = np.zeros((2 * SIZE, 300_000), dtype="int32")
+        flaccodec.zarr.write_array(whole, zarr.create_group(path))
+        before = files_of(path)
+    COMM.Barrier()
+    group = zarr.open_group(path, mode="r+")
+    with pytest.raises(GroupError, match=rf"rank {SIZE - 1}: .*all ranks must open one store"):
+        flaccodec.zarr.write_array(array, group, mpi_comm=COMM)
+    if RANK == SIZE - 1:
+        assert files_of(path) == before
+    else:
+        assert list(group) == []
+        assert [p.name for p in path.iterdir()] == ["zarr.json"]
+
+
+def check_a_parallel_file_that_some_ranks_have_none_of():
+    if not PARALLEL or SIZE == 1:
+        return
+    array = np.arange(12, dtype="int32").reshape(2, 6)
+    fa = FlacArray.from_array(array, mpi_comm=COMM)
+    with hdf5_by_all(new_path(), "w") as file:
+        for rank in (0, SIZE - 1):  # one that has none, and all but one
+            for group in (None if rank == RANK else file, file if rank == RANK else None):
+                for write in (
+                    lambda g: flaccodec.hdf5.write_array(array, g, mpi_comm=COMM),
+                    fa.write_hdf5,
+                ):
+                    with pytest.raises(ConfigurationError, match="all ranks must have the group"):
+                        write(group)
+        flaccodec.hdf5.write_array(array, file, mpi_comm=COMM)
+        got = flaccodec.hdf5.read_array(file if RANK == 0 else None, mpi_comm=COMM)
+        assert sum(COMM.allgather(len(got))) == 2 * SIZE
+
+
+def check_consolidated_metadata():
+    array = np.arange(12, dtype="int32").reshape(2, 6) + RANK
+    whole = np.concatenate([np.arange(12, dtype="int32").reshape(2, 6) + r for r in range(SIZE)])
+    for everyone in (False, True):
+        path = new_path()
+        if RANK == 0:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                zarr.create_group(path).create_group("det")
+                zarr.consolidate_metadata(path)
+        COMM.Barrier()
+        group = zarr.open_group(path, mode="r+")["det"] if RANK == 0 or everyone else None
+        flaccodec.zarr.write_array(array, group, mpi_comm=COMM)
+        for reader in (group, zarr.open_group(path)["det"]):
+            got = flaccodec.zarr.read_array(reader, mpi_comm=COMM)
+            np.testing.assert_array_equal(got, array)
+        np.testing.assert_array_equal(flaccodec.zarr.read_array(reader), whole)
+
+
+def check_advice_on_what_groups_cannot_hold():
+    """It is of something that ranks can do."""
+    array = np.where(np.arange(20.0) == 3, np.nan, 1.0).reshape(2, 10)
+    fa = FlacArray.from_array(array, quanta=0.5, mpi_comm=COMM)
+    with (
+        zarr_by_all(new_path(), "w") as group,
+        pytest.raises(UnsupportedDtypeError, match=r"not finite: .*zarr\.create_distributed"),
+    ):
+        fa.write_zarr(group)
+
+
 if __name__ == "__main__":
     flaccodec.set_num_threads(1)
     if SIZE > 1:
@@ -348,4 +433,8 @@ if __name__ == "__main__":
         check_beside_flacarray,
         check_rank_0_says_so_once,
         check_what_is_refused,
+        check_consolidated_metadata,
+        check_advice_on_what_groups_cannot_hold,
+        check_a_path_that_is_another_store_on_a_rank,
+        check_a_parallel_file_that_some_ranks_have_none_of,
     )

@@ -39,7 +39,8 @@ def mpirun(ranks, *command, h5py=None, timeout=120, code=0, folder=FOLDER):
     outer = {k: v for k, v in os.environ.items() if not k.startswith(("OMPI_", "PMIX_", "ORTE_"))}
     variables = {**outer, **VARIABLES}
     if h5py is not None:
-        variables["PYTHONPATH"] = str(h5py)
+        given = outer.get("PYTHONPATH")  # where the tests look for flaccodec
+        variables["PYTHONPATH"] = os.pathsep.join([str(h5py), *([given] if given else [])])
     line = ["mpirun", "-n", str(ranks), *OPTIONS, sys.executable, "-W", "error", *map(str, command)]
     process = subprocess.Popen(
         line,
