@@ -10,7 +10,7 @@ import cffi
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))  # builds run without it
 
-from build_flags import HERE, OPENMP, check_version, compile_args, find, link_args
+from build_flags import HERE, check_version, compile_args, find, link_args
 
 
 def declarations() -> str:
@@ -31,8 +31,8 @@ def make_builder() -> cffi.FFI:
         sources=find("csrc/*.c"),
         include_dirs=["csrc"],
         depends=find("csrc/*.h"),
-        extra_compile_args=[*OPENMP, *compile_args()],
-        extra_link_args=[*OPENMP, *link_args()],
+        extra_compile_args=compile_args(),
+        extra_link_args=link_args(),
     )
     return builder
 

@@ -43,13 +43,11 @@ def find(pattern: str) -> list[str]:
     return sorted(str(path.relative_to(HERE)) for path in HERE.glob(pattern))
 
 
-OPENMP = ["-fopenmp"]
-
-
 def compile_args() -> list[str]:
     return [
         "-O3",
         "-std=gnu11",
+        "-pthread",
         "-fvisibility=hidden",
         # Samples are the same on every machine: no contraction to fused
         # operations where the code does not ask for one.
@@ -62,4 +60,4 @@ def compile_args() -> list[str]:
 
 
 def link_args() -> list[str]:
-    return [*pkg_config("--libs").split(), "-lm"]
+    return [*pkg_config("--libs").split(), "-lm", "-pthread"]

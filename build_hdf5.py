@@ -1,6 +1,6 @@
 """Builds flaccodec/hdf5_plugin/libh5flaccodec.so, which HDF5 loads by itself.
 
-A plain shared library: it is linked to neither Python, HDF5 nor OpenMP.
+A plain shared library: it is linked to neither Python nor HDF5.
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
 SETTLE_SECONDS = 0.005
-"""OpenMP's and Blosc's threads spin for some milliseconds after their work is done."""
+"""flacarray's OpenMP threads and Blosc's spin for some milliseconds after their work is done."""
 
 
 def _nothing() -> None:

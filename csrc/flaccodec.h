@@ -9,8 +9,8 @@
  * holds unspecified values.
  *
  * All functions may be called from any number of threads at once. None keeps
- * a pointer that it was given. In a child forked from a process that used
- * threads, everything runs on one thread.
+ * a pointer that it was given. A child forked from a process that used
+ * threads starts threads of its own.
  */
 #ifndef FLACCODEC_H
 #define FLACCODEC_H

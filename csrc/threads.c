@@ -1,25 +1,11 @@
 #include "threads.h"
 
 #include <pthread.h>
-#ifdef _OPENMP
-#include <omp.h>
-#else /* the HDF5 plugin, which codes a chunk on one thread and brings no libgomp along */
-#define omp_get_thread_num() 0
-#endif
 
 #include "error.h"
 
-static volatile int forked;
-
-static void note_fork(void) { forked = 1; }
-
-__attribute__((constructor)) static void watch_forks(void) {
-    pthread_atfork(NULL, NULL, note_fork);
-}
-
 int fc_usable_threads(int n_threads) {
-    if (forked || n_threads < 1) return 1;
-    return n_threads < FC_MAX_THREADS ? n_threads : FC_MAX_THREADS;
+    return n_threads < 1 ? 1 : n_threads < FC_MAX_THREADS ? n_threads : FC_MAX_THREADS;
 }
 
 static int run_serially(int64_t n_jobs, fc_job work, fc_job commit, void *context,
@@ -33,6 +19,7 @@ static int run_serially(int64_t n_jobs, fc_job work, fc_job commit, void *contex
 }
 
 typedef struct {
+    pthread_mutex_t mutex;
     int64_t job;  /* the lowest that failed; INT64_MAX where none did */
     fc_error error;
 } failure;
@@ -42,11 +29,12 @@ static int64_t lowest_failed(const failure *lowest) {
 }
 
 static void note_failure(failure *lowest, int64_t job, const fc_error *error) {
-#pragma omp critical(fc_failure)
+    pthread_mutex_lock(&lowest->mutex);
     if (job < lowest->job) {
         lowest->error = *error;
         __atomic_store_n(&lowest->job, job, __ATOMIC_RELEASE);
     }
+    pthread_mutex_unlock(&lowest->mutex);
 }
 
 static void work_on(int64_t job, int place, fc_job work, void *context, failure *lowest) {
@@ -55,24 +43,35 @@ static void work_on(int64_t job, int place, fc_job work, void *context, failure 
         note_failure(lowest, job, &error);
 }
 
-/* Each part of the jobs is given out a job at a time, in turn with the others: where
- * neighbouring jobs write to a page that is not in memory yet, of 2 MiB maybe, and
+typedef struct {
+    int n_threads;
+    int64_t n_jobs, given;
+    fc_job work;
+    void *context;
+    failure *lowest;
+} unordered;
+
+/* Each thread's part of the jobs is given out a job at a time, in turn with the others:
+ * where neighbouring jobs write to a page that is not in memory yet, of 2 MiB maybe, and
  * two threads have them at once, the system clears one for each and throws one away. */
+static void work_unordered(void *context, int place) {
+    unordered *u = context;
+    int64_t part = (u->n_jobs + u->n_threads - 1) / u->n_threads, i;
+    while ((i = __atomic_fetch_add(&u->given, 1, __ATOMIC_RELAXED)) < part * u->n_threads) {
+        int64_t job = i % u->n_threads * part + i / u->n_threads;
+        if (job < u->n_jobs) work_on(job, place, u->work, u->context, u->lowest);
+    }
+}
+
 static void run_in_any_order(int n_threads, int64_t n_jobs, fc_job work,
                              void *context, failure *lowest) {
-    int64_t part = (n_jobs + n_threads - 1) / n_threads;
-#pragma omp parallel for schedule(dynamic, 1) num_threads(n_threads)
-    for (int64_t i = 0; i < part * n_threads; i++) {
-        int64_t job = i % n_threads * part + i / n_threads;
-        if (job < n_jobs) work_on(job, omp_get_thread_num(), work, context, lowest);
-    }
+    unordered u = {n_threads, n_jobs, 0, work, context, lowest};
+    fc_run_team(n_threads, work_unordered, &u);
 }
 
 /* Jobs whose results are committed in order. A job's results stay in its slot
  * until its turn comes; the thread that did it goes on with another job in
- * another slot. (OpenMP's ordered would have it wait, and libgomp's threads
- * wait by spinning: on a busy machine they take the processor from the thread
- * that they wait for.) */
+ * another slot. */
 typedef struct {
     pthread_mutex_t mutex;
     pthread_cond_t freed;
@@ -120,8 +119,10 @@ static void commit_done(queue *q) {
     q->committing = 0;
 }
 
-static void work_in_slots(queue *q) {
+static void work_in_slots(void *context, int place) {
+    queue *q = context;
     int slot;
+    (void)place;
     pthread_mutex_lock(&q->mutex);
     while ((slot = take_slot(q)) >= 0) {
         pthread_mutex_unlock(&q->mutex);
@@ -140,8 +141,7 @@ static void run_in_order(int n_threads, int64_t n_jobs, fc_job work, fc_job comm
                .n_jobs = n_jobs, .n_slots = fc_slots(n_threads), .work = work,
                .commit = commit, .context = context, .lowest = lowest};
     for (int slot = 0; slot < q.n_slots; slot++) q.job_of[slot] = FREE;
-#pragma omp parallel num_threads(n_threads)
-    work_in_slots(&q);
+    fc_run_team(n_threads, work_in_slots, &q);
 }
 
 int fc_slots(int n_threads) { return n_threads < 2 ? 1 : 2 * n_threads; }
@@ -151,7 +151,7 @@ int fc_run_jobs(int n_threads, int64_t n_jobs, fc_job work, fc_job commit,
     n_threads = fc_usable_threads(n_threads);
     if (n_threads > n_jobs) n_threads = (int)n_jobs;
     if (n_threads <= 1) return run_serially(n_jobs, work, commit, context, error);
-    failure lowest = {INT64_MAX, {0, -1, -1, -1, -1, -1, 0}};
+    failure lowest = {PTHREAD_MUTEX_INITIALIZER, INT64_MAX, {0, -1, -1, -1, -1, -1, 0}};
     if (commit)
         run_in_order(n_threads, n_jobs, work, commit, context, &lowest);
     else

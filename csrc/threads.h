@@ -1,10 +1,10 @@
-/* The one place that starts threads. */
+/* Jobs side by side. */
 #ifndef FC_THREADS_H
 #define FC_THREADS_H
 
 #include "flaccodec.h"
+#include "team.h"
 
-#define FC_MAX_THREADS 256
 #define FC_MAX_SLOTS (2 * FC_MAX_THREADS)
 
 /* Runs work(job) for job 0 to n_jobs - 1 on up to n_threads threads. place is
@@ -24,8 +24,7 @@ int fc_run_jobs(int n_threads, int64_t n_jobs, fc_job work, fc_job commit,
 
 int fc_slots(int n_threads);
 
-/* How many threads a call that was asked for n_threads may use: 1 in a
- * forked child, since libgomp's threads do not survive a fork. */
+/* How many threads a call that was asked for n_threads uses at most. */
 int fc_usable_threads(int n_threads);
 
 #endif

@@ -6,8 +6,8 @@ is called from a pool: threads other than the main one, and processes that
 multiprocessing started, get one thread each, since whoever made the pool has
 already given its processors work. Each is changed by `set_num_threads`, for a
 block of code by `num_threads`, or by the environment variable
-``FLACCODEC_NUM_THREADS``. The number never changes the bytes, and OpenMP's own
-settings are left alone.
+``FLACCODEC_NUM_THREADS``. The number never changes the bytes. Where processors
+are busy, fewer threads take part: none that comes late is waited for.
 """
 
 from __future__ import annotations

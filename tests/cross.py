@@ -20,7 +20,7 @@ CODES = {"aarch64": ["NEON", "portable"], "s390x": ["portable"]}
 """What is run on each: of the most that it has, and of less (FLACCODEC_CPU)."""
 
 PACKAGES = ["libflac-dev", "libflac12", "libogg0"]
-FLAGS = ["-std=gnu11", "-O2", "-fopenmp", "-ffp-contract=off", f"-I{ROOT / 'csrc'}"]
+FLAGS = ["-std=gnu11", "-O2", "-pthread", "-ffp-contract=off", f"-I{ROOT / 'csrc'}"]
 
 
 def fetch_libflac(machine: str) -> Path:

@@ -14,7 +14,7 @@ FLAGS = [
     "-std=gnu11",
     "-O1",
     "-g",
-    "-fopenmp",
+    "-pthread",
     "-fsanitize=address,undefined",
     "-fno-sanitize-recover=all",
     "-ffp-contract=off",

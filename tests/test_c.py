@@ -1,5 +1,7 @@
-"""The C tests, under AddressSanitizer and UndefinedBehaviorSanitizer."""
+"""The C tests, under AddressSanitizer, UndefinedBehaviorSanitizer and ThreadSanitizer."""
 
+import os
+import platform
 import subprocess
 from pathlib import Path
 
@@ -16,11 +18,41 @@ def test_under_sanitizers(program, code, tmp_path, tmp_path_factory):
     binary = tmp_path / program.stem
     sanitized.compile_source(program, own, code)
     sanitized.link([own, *sanitized.library(code, tmp_path_factory)], binary)
-    # libgomp keeps its threads, which is no leak of ours.
-    environment = sanitized.environment(code) | {
-        "ASAN_OPTIONS": "detect_leaks=1",
-        "OMP_WAIT_POLICY": "passive",
-    }
+    environment = sanitized.environment(code) | {"ASAN_OPTIONS": "detect_leaks=1"}
     result = subprocess.run([str(binary)], capture_output=True, text=True, env=environment)
     assert result.returncode == 0, result.stdout + result.stderr
     assert "0 fail" in result.stdout
+
+
+def run_with_thread_sanitizer(binary):
+    """Run it, with addresses that are not random where ThreadSanitizer can do nothing with those."""
+    environment = os.environ | {"TSAN_OPTIONS": "die_after_fork=0"}
+    for prefix in ([], ["setarch", platform.machine(), "--addr-no-randomize"]):
+        command = [*prefix, str(binary)]
+        result = subprocess.run(command, capture_output=True, text=True, env=environment)
+        if "unexpected memory mapping" not in result.stderr:
+            return result
+    return pytest.skip("ThreadSanitizer cannot run here: " + result.stderr)
+
+
+def compile_program(name, binary, flags=()):
+    flags = [flag for flag in sanitized.FLAGS if not flag.startswith("-fsanitize")] + list(flags)
+    program = Path(__file__).parent / "c" / f"{name}.c"
+    sources = [program, *sorted((sanitized.ROOT / "csrc").glob("*.c"))]
+    libraries = [*sanitized.pkg_config("--cflags"), *sanitized.pkg_config("--libs"), "-lm"]
+    command = ["cc", *flags, "-DFC_NO_CLONES", "-o", str(binary), *map(str, sources), *libraries]
+    subprocess.run(command, check=True)
+
+
+@pytest.mark.parametrize("name", ["test_team", "test_chunk"])
+def test_under_thread_sanitizer(name, tmp_path):
+    compile_program(name, tmp_path / name, ["-fsanitize=thread"])
+    result = run_with_thread_sanitizer(tmp_path / name)
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert "0 fail" in result.stdout
+
+
+def test_forks_without_a_sanitizer(tmp_path):
+    compile_program("test_team", tmp_path / "test_team")
+    result = subprocess.run([tmp_path / "test_team"], capture_output=True, text=True, timeout=300)
+    assert result.returncode == 0, result.stdout + result.stderr

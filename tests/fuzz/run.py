@@ -29,7 +29,7 @@ FLAGS = [
     "-std=gnu11",
     "-O1",
     "-g",
-    "-fopenmp",
+    "-pthread",
     "-fsanitize=fuzzer,address,undefined",
     "-fno-sanitize-recover=all",
     "-ffp-contract=off",
