@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from flaccodec.mpi_distribution import Distribution
+    from flaccodec.selection import ReadPlan
 
 __all__ = ["FlacArray"]
 
@@ -796,16 +797,21 @@ class FlacArray:
             unique, samples, header.stream_size, header.frame_size, self.dtype.itemsize
         )
         compact = memory.empty(plan.compact_shape, self.dtype)
-        if compact.shape == (header.n_streams, header.stream_size):
-            core.decode_chunk(self._chunk, compact, num_threads=num_threads)
-            self._is_checked = True
-        elif compact.size:
-            pieces: list[tuple[int, core.Buffer]] = [(0, self._chunk)]
-            core.decode_spans(self._chunk, pieces, plan.spans, compact, num_threads=num_threads)
+        if compact.size:
+            self._decode_plan(plan, compact, num_threads)
         picked = plan.pick(compact)
         if among is not None:
             picked = picked[among]
         return picked.reshape(numbers.shape + picked.shape[1:])
+
+    def _decode_plan(self, plan: ReadPlan, out: npt.NDArray[Any], num_threads: int) -> None:
+        header = self._index.header
+        if out.shape == (header.n_streams, header.stream_size):
+            core.decode_chunk(self._chunk, out, num_threads=num_threads)
+            self._is_checked = True
+        else:
+            pieces: list[tuple[int, core.Buffer]] = [(0, self._chunk)]
+            core.decode_spans(self._chunk, pieces, plan.spans, out, num_threads=num_threads)
 
     def _checked_chunk(self) -> npt.NDArray[np.uint8]:
         """Return the chunk for its streams to be taken, which get checksums anew there.
