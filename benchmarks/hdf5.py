@@ -56,8 +56,8 @@ NOTES = [
     "Each writing makes a file where there is none, and the operating system has files in memory; "
     "opening and closing them is in the times.",
     "h5py writes and reads on one thread.",
-    "rdcc_nbytes=0 is h5py without HDF5's cache of chunks, 8 MiB by default: what is read once "
-    "from the first chunk to the last gains nothing from it.",
+    "rdcc_nbytes=0 is h5py without HDF5's cache of chunks, 8 MiB by default: what is written "
+    "or read once, from the first chunk to the last, gains nothing from it.",
     "Chunks in a plain file are coded on one thread and written and read one after the other, past "
     "HDF5: the codec alone, with a file as h5py has one. HDF5's copy is the one that it makes of "
     "each chunk's samples for any filter.",
@@ -177,9 +177,9 @@ class Stored:
     def given(self, entry: Filter) -> Array:
         return self.case.array if entry.takes_quanta else self.rounded
 
-    def write(self, entry: Filter) -> None:
+    def write(self, entry: Filter, chunk_cache: int | None = None) -> None:
         given = self.given(entry)
-        with h5py.File(self.path(entry), "w") as file:
+        with h5py.File(self.path(entry), "w", rdcc_nbytes=chunk_cache) as file:
             x = file.create_dataset(
                 "x", given.shape, given.dtype, chunks=self.chunks, **entry.options
             )
@@ -188,9 +188,10 @@ class Stored:
             else:
                 x[...] = given
 
-    def write_task(self, entry: Filter) -> Task:
+    def write_task(self, entry: Filter, chunk_cache: int | None = None) -> Task:
         """Write a file where there is none: freeing the old one's memory is not timed."""
-        return Task(partial(self.write, entry), partial(self.path(entry).unlink, missing_ok=True))
+        remove = partial(self.path(entry).unlink, missing_ok=True)
+        return Task(partial(self.write, entry, chunk_cache), remove)
 
     def read_task(self, entry: Filter, selection: Any = ()) -> Task:
         return Task(partial(self.read, entry, selection))
@@ -357,13 +358,20 @@ def _smaller_chunks(stored: Stored, entry: Filter, samples: int, rounds: int) ->
     return [
         _times(f"{name}: {what}", "h5py", CODEC, round_robin([task, alone], rounds, touched))
         for what, alone, task in pairs
-    ] + [_uncached(smaller, entry, name, rounds)]
+    ] + _uncached(smaller, entry, name, rounds)
 
 
-def _uncached(stored: Stored, entry: Filter, name: str, rounds: int) -> TimesResult:
-    tasks = [Task(partial(stored.read_uncached, entry)), stored.codec_tasks()[1]]
-    seconds = round_robin(tasks, rounds, 2 * stored.case.array.nbytes)
-    return _times(f"{name}: read", UNCACHED, CODEC, seconds)
+def _uncached(stored: Stored, entry: Filter, name: str, rounds: int) -> list[TimesResult]:
+    encode, decode = stored.codec_tasks()
+    pairs = [
+        ("write", encode, stored.write_task(entry, chunk_cache=0)),
+        ("read", decode, Task(partial(stored.read_uncached, entry))),
+    ]
+    touched = 2 * stored.case.array.nbytes
+    return [
+        _times(f"{name}: {what}", UNCACHED, CODEC, round_robin([task, alone], rounds, touched))
+        for what, alone, task in pairs
+    ]
 
 
 def _comparisons(stored: Stored, entries: list[Filter], rounds: int) -> list[TimesResult]:
@@ -389,7 +397,7 @@ def _comparisons(stored: Stored, entries: list[Filter], rounds: int) -> list[Tim
         _times(f"{name}: {what}", "h5py", theirs, round_robin([task, alone], rounds, touched))
         for what, theirs, alone, task in pairs
     ]
-    results.append(_uncached(stored, through_h5py, name, rounds))
+    results += _uncached(stored, through_h5py, name, rounds)
     stored.verify_copies(through_h5py)
     tasks = [
         Task(partial(stored.copy, through_h5py), stored.remove_copies),

@@ -25,7 +25,7 @@ def test_under_sanitizers(program, code, tmp_path, tmp_path_factory):
 
 
 def run_with_thread_sanitizer(binary):
-    """Run it, with addresses that are not random where ThreadSanitizer can do nothing with those."""
+    """Run it; with fixed addresses where ThreadSanitizer cannot do with random ones."""
     environment = os.environ | {"TSAN_OPTIONS": "die_after_fork=0"}
     for prefix in ([], ["setarch", platform.machine(), "--addr-no-randomize"]):
         command = [*prefix, str(binary)]
