@@ -15,7 +15,7 @@
 #include "threads.h"
 
 #define JOB_SAMPLES 65536
-#define JOBS_A_THREAD 2
+#define JOBS_A_THREAD 8
 #define BATCH_SAMPLES 65536 /* what one thread has at hand, in the second-level cache */
 #define FEWEST_IN_BATCH 16  /* if it had more than that */
 #define CACHE_LINE 64
