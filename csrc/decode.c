@@ -385,10 +385,7 @@ static int decode_job(void *context, int thread, int64_t job, fc_error *error) {
 /* The one piece that is all of a chunk has the declared length. */
 static int check_length(const decoding *d, fc_error *error) {
     if (d->n_pieces != 1 || d->pieces[0].offset != 0) return FC_OK;
-    int64_t size = d->pieces[0].size, want = d->header.chunk_size;
-    if (size < want) return fc_fail_values(error, FC_ERR_TRUNCATED, size, want);
-    if (size > want) return fc_fail_values(error, FC_ERR_TRAILING, size, want);
-    return FC_OK;
+    return fc_check_length(&d->header, d->pieces[0].size, error);
 }
 
 static int check_pieces(const decoding *d, fc_error *error) {

@@ -255,14 +255,19 @@ int fc_streams_checksum(const uint8_t *streams, int64_t size, int n_threads, uin
     return code;
 }
 
+int fc_check_length(const fc_header *h, int64_t size, fc_error *error) {
+    if (size == h->chunk_size) return FC_OK;
+    return fc_fail_values(error, size < h->chunk_size ? FC_ERR_TRUNCATED : FC_ERR_TRAILING, size,
+                          h->chunk_size);
+}
+
 int fc_check_streams(const uint8_t *chunk, int64_t size, int32_t n_threads, fc_error *error) {
     fc_header h;
     uint32_t crc;
     int code = fc_read_header(chunk, size, &h, error);
     if (code) return code;
-    if (size != h.chunk_size)
-        return fc_fail_values(error, size < h.chunk_size ? FC_ERR_TRUNCATED : FC_ERR_TRAILING,
-                              size, h.chunk_size);
+    code = fc_check_length(&h, size, error);
+    if (code) return code;
     code = fc_streams_checksum(chunk + h.head_size, h.streams_size, n_threads, &crc, error);
     if (code || crc == h.streams_crc) return code;
     return fc_fail_values(error, FC_ERR_STREAMS_CHECKSUM, crc, h.streams_crc);

@@ -75,6 +75,9 @@ static inline int64_t fc_frame_samples(const fc_header *h, int64_t frame) {
 void fc_write_stream_header(uint8_t *at, const fc_header *h, int bits, int channels,
                             uint32_t smallest_frame, uint32_t largest_frame);
 
+/* Checks that a whole chunk has the length that its header declares. */
+int fc_check_length(const fc_header *h, int64_t size, fc_error *error);
+
 /* The checksum of all streams, by several threads. */
 int fc_streams_checksum(const uint8_t *streams, int64_t size, int n_threads, uint32_t *crc,
                         fc_error *error);

@@ -26,9 +26,7 @@ static int open_source(source *s, const uint8_t *chunk, int64_t size, fc_error *
     int code = fc_read_header(chunk, size, &s->header, error);
     const fc_header *h = &s->header;
     if (code) return code;
-    if (size != h->chunk_size)
-        return fc_fail_values(error, size < h->chunk_size ? FC_ERR_TRUNCATED : FC_ERR_TRAILING,
-                              size, h->chunk_size);
+    if (fc_check_length(h, size, error)) return error->code;
     if (fc_check_head(chunk, size, error)) return error->code;
     if (fc_check_exceptions(chunk + h->head_size + h->streams_size, h, error)) return error->code;
     s->starts = malloc((size_t)(h->n_streams + 1) * sizeof *s->starts);
