@@ -107,6 +107,17 @@ static inline int64_t order64(int64_t bits) { return bits ^ (int64_t)((uint64_t)
 
 /* -- scanning -------------------------------------------------------------- */
 
+/* Samples mostly come from memory, and these loops need not wait for it; but processors
+ * fetch ahead to the end of a page only. Whatever is there may be fetched, be it the array's
+ * or not. */
+#define AHEAD 4096 /* bytes */
+#define LINE 64
+
+static inline void fetch_ahead(const void *at, size_t bytes) {
+    const char *ahead = (const char *)((uintptr_t)at + AHEAD);
+    for (size_t i = 0; i < bytes; i += LINE) __builtin_prefetch(ahead + i);
+}
+
 #define SCAN_INTEGERS(name, type, lowest, highest, ordered)                      \
     WIDE_LOOP static void scan_##name(const type *x, int64_t count, fc_stats *s) { \
         type lo = highest, hi = lowest;                                          \
@@ -153,7 +164,8 @@ SCAN_BITS(64)
         int32_t others[LANES] = {0};                                                \
         int64_t n_other = 0, i = 0;                                                 \
         for (int j = 0; j < LANES; j++) lo[j] = limit, hi[j] = -limit;              \
-        for (; i + LANES <= count; i += LANES)                                      \
+        for (; i + LANES <= count; i += LANES) {                                    \
+            fetch_ahead(x + i, LANES * sizeof *x);                                  \
             for (int j = 0; j < LANES; j++) {                                       \
                 type v = x[i + j];                                                  \
                 int finite = absolute(v) <= limit;                                  \
@@ -161,6 +173,7 @@ SCAN_BITS(64)
                 hi[j] = finite & (v > hi[j]) ? v : hi[j];                           \
                 others[j] += !finite;                                               \
             }                                                                       \
+        }                                                                           \
         for (; i < count; i++) {                                                    \
             type v = x[i];                                                          \
             if (!(absolute(v) <= limit)) {                                          \
@@ -685,6 +698,7 @@ static int quantize_block(int dtype, const fc_plan *plan, const void *block, int
     int size = fc_item_size(dtype);
     for (int64_t i = 0; i < count; i += STRIP) {
         int64_t n = count - i < STRIP ? count - i : STRIP;
+        fetch_ahead(given + i * size, (size_t)(n * size));
         int code = quantize_strip(dtype, plan, given + i * size, held + i * size, n, low + i,
                                   high + i, stream, first + i, exceptions, error);
         if (code) return code;
@@ -730,12 +744,8 @@ WIDE_LOOP static void order_block(const int32_t *x, int64_t count, uint64_t offs
         out[i] = (int32_t)((uint32_t)order32(x[i]) - (uint32_t)offset);
 }
 
-int fc_to_channels(int dtype, int mode, const fc_plan *plan, const void *block, int64_t count,
-                   int32_t *low, int32_t *high, void *scratch, int64_t stream, int64_t first,
-                   fc_exceptions *exceptions, fc_error *error) {
-    if (mode == FC_MODE_QUANTIZED)
-        return quantize_block(dtype, plan, block, count, low, high, scratch, stream, first,
-                              exceptions, error);
+static void convert_strip(int dtype, const fc_plan *plan, const void *block, int64_t count,
+                          int32_t *low, int32_t *high) {
     switch (dtype) {
     case FC_INT8: narrow_int8_t(block, count, plan->offset, low); break;
     case FC_INT16: narrow_int16_t(block, count, plan->offset, low); break;
@@ -745,6 +755,21 @@ int fc_to_channels(int dtype, int mode, const fc_plan *plan, const void *block, 
     case FC_UINT32: narrow_int32_t(block, count, plan->offset, low); break;
     case FC_FLOAT32: order_block(block, count, plan->offset, low); break;
     default: split_block(block, count, plan, dtype == FC_FLOAT64, low, high);
+    }
+}
+
+int fc_to_channels(int dtype, int mode, const fc_plan *plan, const void *block, int64_t count,
+                   int32_t *low, int32_t *high, void *scratch, int64_t stream, int64_t first,
+                   fc_exceptions *exceptions, fc_error *error) {
+    if (mode == FC_MODE_QUANTIZED)
+        return quantize_block(dtype, plan, block, count, low, high, scratch, stream, first,
+                              exceptions, error);
+    const uint8_t *given = block;
+    int size = fc_item_size(dtype);
+    for (int64_t i = 0; i < count; i += STRIP) {
+        int64_t n = count - i < STRIP ? count - i : STRIP;
+        fetch_ahead(given + i * size, (size_t)(n * size));
+        convert_strip(dtype, plan, given + i * size, n, low + i, high + i);
     }
     return FC_OK;
 }
