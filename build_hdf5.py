@@ -16,6 +16,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))  # builds run without i
 
 from build_flags import check_version, compile_args, find, link_args
 
+IS_MAC = sys.platform == "darwin"
 NAME = "flaccodec.hdf5_plugin.libh5flaccodec"
 
 
@@ -26,7 +27,8 @@ def make_plugin() -> Extension:
         sources=[*find("csrc/*.c"), *find("csrc/hdf5/*.c")],
         depends=[*find("csrc/*.h"), *find("csrc/hdf5/*.h")],
         extra_compile_args=compile_args(),
-        extra_link_args=[*link_args(), "-ldl"],
+        # HDF5 unloads its plugins when it is closed; the threads of this one stay.
+        extra_link_args=[*link_args(), "-ldl", *([] if IS_MAC else ["-Wl,-z,nodelete"])],
     )
 
 

@@ -21,7 +21,7 @@ from benchmarks.contestants import BLOSC_LEVEL, ZSTD_LEVEL, thread_counts
 from benchmarks.data import Case, noisy_wave, recording_path
 from benchmarks.slices import SAMPLES, SLICE_ROUNDS, middle
 from benchmarks.timing import Task, round_robin
-from flaccodec import core, hdf5
+from flaccodec import core, hdf5, num_threads
 from flaccodec.hdf5 import Flac
 from flaccodec.hdf5_chunks import FlacChunks
 from flaccodec.hdf5_zarr import create_like
@@ -50,16 +50,20 @@ CODEC_AND_COPY = "flaccodec, a plain file, and HDF5's copy"
 PLAIN = "plain.flac"
 COPIED, AGAIN = "copied.zarr", "again.zarr"
 PAST_FILTERS = "flaccodec.hdf5, the same file"
-UNCACHED = "h5py, rdcc_nbytes=0"
+THROUGH_H5PY = "h5py"
+ONE_THREAD = "h5py, one thread"
+UNCACHED = "h5py, one thread, rdcc_nbytes=0"
 
 NOTES = [
     "Each writing makes a file where there is none, and the operating system has files in memory; "
     "opening and closing them is in the times.",
-    "h5py writes and reads on one thread.",
+    "HDF5 calls filters on one thread, for one chunk after the other; flaccodec's takes all "
+    "processors for each, as it does by default, or one where the table says so.",
     "rdcc_nbytes=0 is h5py without HDF5's cache of chunks, 8 MiB by default: what is written "
     "or read once, from the first chunk to the last, gains nothing from it.",
     "Chunks in a plain file are coded on one thread and written and read one after the other, past "
-    "HDF5: the codec alone, with a file as h5py has one. HDF5's copy is the one that it makes of "
+    "HDF5: the codec alone, with a file as h5py has one. Chunks in memory are coded on one thread, "
+    "too. HDF5's copy is the one that it makes of "
     "each chunk's samples for any filter.",
     "SZ3 and ZFP are given half of the quanta as the largest error; lossless filters are given "
     "the data already rounded to the quanta. SZ3 is timed once, since it takes long.",
@@ -122,9 +126,9 @@ def filters(case: Case) -> list[Filter]:
     """Return all that can store a case, ours first."""
     ours = Flac(level=case.level, quanta=case.quanta)
     settings, entry = f"level {case.level}", {"compression": ours}
-    entries = [Filter(FILTER, settings, entry, takes_quanta=True)]
-    entries += [
-        Filter(DIRECT, settings, entry, takes_quanta=True, threads=n, is_direct=True)
+    entries = [
+        Filter(name, settings, entry, takes_quanta=True, threads=n, is_direct=name == DIRECT)
+        for name in (FILTER, DIRECT)
         for n in thread_counts()
     ]
     blosc = hdf5plugin.Blosc2(
@@ -178,13 +182,13 @@ class Stored:
         return self.case.array if entry.takes_quanta else self.rounded
 
     def write(self, entry: Filter, chunk_cache: int | None = None) -> None:
-        given = self.given(entry)
-        with h5py.File(self.path(entry), "w", rdcc_nbytes=chunk_cache) as file:
+        given, path = self.given(entry), self.path(entry)
+        with num_threads(entry.threads), h5py.File(path, "w", rdcc_nbytes=chunk_cache) as file:
             x = file.create_dataset(
                 "x", given.shape, given.dtype, chunks=self.chunks, **entry.options
             )
             if entry.is_direct:
-                hdf5.write(x, given, num_threads=entry.threads)
+                hdf5.write(x, given)
             else:
                 x[...] = given
 
@@ -197,13 +201,11 @@ class Stored:
         return Task(partial(self.read, entry, selection))
 
     def read(self, entry: Filter, selection: Any = ()) -> Any:
-        with h5py.File(self.path(entry)) as file:
-            if entry.is_direct:
-                return hdf5.read(file["x"], selection, num_threads=entry.threads)
-            return file["x"][selection]
+        with num_threads(entry.threads), h5py.File(self.path(entry)) as file:
+            return hdf5.read(file["x"], selection) if entry.is_direct else file["x"][selection]
 
     def read_uncached(self, entry: Filter) -> Any:
-        with h5py.File(self.path(entry), rdcc_nbytes=0) as file:
+        with num_threads(entry.threads), h5py.File(self.path(entry), rdcc_nbytes=0) as file:
             return file["x"][()]
 
     def nbytes(self, entry: Filter) -> int:
@@ -345,70 +347,79 @@ def _times(what: str, ours: str, theirs: str, seconds: list[list[float]]) -> Tim
     }
 
 
-def _smaller_chunks(stored: Stored, entry: Filter, samples: int, rounds: int) -> list[TimesResult]:
-    """Compare h5py with the codec alone on chunks of so many samples."""
-    smaller = Stored(stored.case, stored.folder, samples)
-    smaller.write(entry)
-    encode, decode = smaller.codec_tasks()
-    pairs = [
-        ("write", encode, smaller.write_task(entry)),
-        ("read", decode, smaller.read_task(entry)),
-    ]
-    name, touched = f"{stored.case.name}, chunks {smaller.chunks}", 2 * stored.case.array.nbytes
+def _entry_of(entries: list[Filter], name: str, threads: int) -> Filter:
+    return next(entry for entry in entries if (entry.name, entry.threads) == (name, threads))
+
+
+def _in_turns(
+    stored: Stored, ours: str, theirs: str, pairs: list[tuple[str, Task, Task]], rounds: int
+) -> list[TimesResult]:
+    """Compare tasks two by two, each pair with a word on what they do."""
+    name, touched = stored.case.name, 2 * stored.case.array.nbytes
+    if stored.chunks != chunk_shape(stored.case.array.shape, CHUNK_SAMPLES):
+        name = f"{name}, chunks {stored.chunks}"
     return [
-        _times(f"{name}: {what}", "h5py", CODEC, round_robin([task, alone], rounds, touched))
-        for what, alone, task in pairs
-    ] + _uncached(smaller, entry, name, rounds)
+        _times(f"{name}: {what}", ours, theirs, round_robin([mine, other], rounds, touched))
+        for what, mine, other in pairs
+    ]
 
 
-def _uncached(stored: Stored, entry: Filter, name: str, rounds: int) -> list[TimesResult]:
+def _beside_codec(stored: Stored, entries: list[Filter], rounds: int) -> list[TimesResult]:
+    """Compare h5py, in each way to have it, with the codec alone."""
     encode, decode = stored.codec_tasks()
-    pairs = [
-        ("write", encode, stored.write_task(entry, chunk_cache=0)),
-        ("read", decode, Task(partial(stored.read_uncached, entry))),
-    ]
-    touched = 2 * stored.case.array.nbytes
-    return [
-        _times(f"{name}: {what}", UNCACHED, CODEC, round_robin([task, alone], rounds, touched))
-        for what, alone, task in pairs
-    ]
+    one = _entry_of(entries, FILTER, 1)
+    all_threads = _entry_of(entries, FILTER, thread_counts()[-1])
+    ways = {
+        THROUGH_H5PY: (stored.write_task(all_threads), stored.read_task(all_threads)),
+        ONE_THREAD: (stored.write_task(one), stored.read_task(one)),
+        UNCACHED: (
+            stored.write_task(one, chunk_cache=0),
+            Task(partial(stored.read_uncached, one)),
+        ),
+    }
+    results = []
+    for way, (write, read) in ways.items():
+        pairs = [("write", write, encode), ("read", read, decode)]
+        results += _in_turns(stored, way, CODEC, pairs, rounds)
+    return results
+
+
+def _beside_others(stored: Stored, entries: list[Filter], rounds: int) -> list[TimesResult]:
+    """Compare h5py on one thread with what does parts of its work."""
+    one, direct = _entry_of(entries, FILTER, 1), _entry_of(entries, DIRECT, 1)
+    write, read = stored.write_task(one), stored.read_task(one)
+    others = {
+        CODEC_AND_COPY: stored.file_tasks(copied=True),
+        CODEC_AND_FILE: stored.file_tasks(copied=False),
+        PAST_FILTERS: [stored.write_task(direct), stored.read_task(direct)],
+    }
+    results = []
+    for theirs, (their_write, their_read) in others.items():
+        pairs = [("write", write, their_write), ("read", read, their_read)]
+        results += _in_turns(stored, ONE_THREAD, theirs, pairs, rounds)
+    return results
+
+
+def _copies(stored: Stored, entry: Filter, rounds: int) -> TimesResult:
+    """Compare copying chunks to Zarr with decoding and encoding them."""
+    stored.verify_copies(entry)
+    copy = Task(partial(stored.copy, entry), stored.remove_copies)
+    again = Task(partial(stored.read_and_write_again, entry), stored.remove_copies)
+    pairs = [("HDF5 to Zarr", copy, again)]
+    return _in_turns(stored, "to_zarr", "reading and writing again", pairs, rounds)[0]
 
 
 def _comparisons(stored: Stored, entries: list[Filter], rounds: int) -> list[TimesResult]:
     """Compare h5py with the codec alone and past HDF5's filters, and copying with coding again."""
-    through_h5py, touched = entries[0], 2 * stored.case.array.nbytes
-    direct = next(entry for entry in entries if entry.is_direct and entry.threads == 1)
-    encode, decode = stored.codec_tasks()
-    to_file, from_file = stored.file_tasks(copied=False)
-    copy_to_file, copy_from_file = stored.file_tasks(copied=True)
-    name = stored.case.name
-    write, read = stored.write_task(through_h5py), stored.read_task(through_h5py)
-    pairs = [
-        ("write", CODEC_AND_COPY, copy_to_file, write),
-        ("read", CODEC_AND_COPY, copy_from_file, read),
-        ("write", CODEC_AND_FILE, to_file, write),
-        ("read", CODEC_AND_FILE, from_file, read),
-        ("write", CODEC, encode, write),
-        ("read", CODEC, decode, read),
-        ("write", PAST_FILTERS, stored.write_task(direct), write),
-        ("read", PAST_FILTERS, stored.read_task(direct), read),
-    ]
-    results = [
-        _times(f"{name}: {what}", "h5py", theirs, round_robin([task, alone], rounds, touched))
-        for what, theirs, alone, task in pairs
-    ]
-    results += _uncached(stored, through_h5py, name, rounds)
-    stored.verify_copies(through_h5py)
-    tasks = [
-        Task(partial(stored.copy, through_h5py), stored.remove_copies),
-        Task(partial(stored.read_and_write_again, through_h5py), stored.remove_copies),
-    ]
-    what = f"{name}: HDF5 to Zarr"
-    copies = _times(
-        what, "to_zarr", "reading and writing again", round_robin(tasks, rounds, touched)
-    )
+    one = _entry_of(entries, FILTER, 1)
+    results = _beside_others(stored, entries, rounds) + _beside_codec(stored, entries, rounds)
+    copies = _copies(stored, one, rounds)
     for samples in SMALLER_SAMPLES:
-        results += _smaller_chunks(stored, through_h5py, samples, rounds)
+        smaller = Stored(stored.case, stored.folder, samples)
+        for entry in entries:
+            if entry.name == FILTER:
+                smaller.write(entry)
+        results += _beside_codec(smaller, entries, rounds)
     return [*results, copies]
 
 

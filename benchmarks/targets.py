@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from benchmarks.comparisons import LIBFLAC_ALONE, PIPELINES
 from benchmarks.data import INTEGER_RECORDINGS
-from benchmarks.hdf5 import CODEC
+from benchmarks.hdf5 import CODEC, DIRECT, FILTER
 from benchmarks.memory import FROM_ARRAY
 
 if TYPE_CHECKING:
@@ -201,10 +201,9 @@ def _hdf5_targets(result: HDF5Result) -> Iterator[TargetResult]:
             f"{excess:.1%}",
             excess <= HDF5_EXCESS,
         )
-    ours = [entry for entry in result["entries"] if entry["contestant"].startswith("flaccodec")]
-    two = next((entry for entry in ours if entry["threads"] == 2), None)
-    if two is not None:
-        times = two["read_speed"] / ours[0]["read_speed"]
+    speeds = {(e["contestant"], e["threads"]): e["read_speed"] for e in result["entries"]}
+    if (DIRECT, 2) in speeds:
+        times = speeds[DIRECT, 2] / speeds[FILTER, 2]
         what = f"{result['name']}: hdf5.read on two threads, times as fast as h5py"
         yield _at_least(what, HDF5_TIMES_FASTER, times)
     yield _at_least(

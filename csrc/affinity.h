@@ -22,4 +22,10 @@ void fc_send_elsewhere(fc_affinity *affinity, pthread_t thread);
 /* Lets a thread run again where it might before. */
 void fc_come_back(fc_affinity *affinity, pthread_t thread);
 
+/* Processors that the calling thread may run on, 1 or more. */
+int fc_available_processors(void);
+
+/* Whether the calling thread is the process's first. */
+int fc_in_main_thread(void);
+
 #endif

@@ -593,6 +593,15 @@ static int encode(encoding *e, fc_error *error) {
     return code ? code : finish_chunk(e, error);
 }
 
+/* A thread costs as much to wake as a job takes. */
+static int useful_threads(const fc_encode_options *o) {
+    int n_threads = fc_usable_threads(o->n_threads);
+    int64_t samples, useful;
+    if (__builtin_mul_overflow(o->n_streams, o->stream_size, &samples)) return n_threads;
+    useful = samples / JOB_SAMPLES + 1;
+    return useful < n_threads ? (int)useful : n_threads;
+}
+
 int fc_encode(const fc_view *samples, const fc_encode_options *options, uint8_t **chunk,
               int64_t *chunk_size, fc_error *error) {
     int code = check_options(options, error);
@@ -603,7 +612,7 @@ int fc_encode(const fc_view *samples, const fc_encode_options *options, uint8_t 
                   .fill = !options->has_fill            ? NAN
                       : options->dtype == FC_FLOAT32 ? (float)options->fill
                                                      : options->fill,
-                  .n_threads = fc_usable_threads(options->n_threads),
+                  .n_threads = useful_threads(options),
                   .by_own = !wants_libflac,
                   .by_libflac = wants_libflac || options->level > FC_MAX_FAST_LEVEL};
     begin_header(&e);

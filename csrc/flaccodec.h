@@ -117,8 +117,9 @@ typedef struct fc_view {
     int32_t byte_swapped;
 } fc_view;
 
-/* Memory of the caller's kind. resize is asked for less or more, as realloc is; allocate and
- * resize return NULL where there is none, and resize leaves the memory as it was then. */
+/* Memory of the caller's kind, asked for on the caller's thread alone. resize is asked for less
+ * or more, as realloc is; allocate and resize return NULL where there is none, and resize leaves
+ * the memory as it was then. */
 typedef struct fc_allocator {
     void *(*allocate)(const void *context, size_t size);
     void *(*resize)(const void *context, void *memory, size_t size);

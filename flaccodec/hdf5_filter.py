@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import functools
 import struct
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import h5py
 import h5py.h5z
 
-from flaccodec import core
+from flaccodec import core, threads
 from flaccodec.exceptions import ConfigurationError, FlacCodecError, add_place
 from flaccodec.hdf5_driver import is_parallel
 from flaccodec.options import CodecOptions
@@ -41,15 +42,27 @@ def register() -> None:
     ImportError
         The plugin is not where the package has it, or cannot be loaded.
     """
+    library = _load()
+    library.H5PLget_plugin_info.restype = ctypes.c_void_p
+    h5py.h5z.register_filter(library.H5PLget_plugin_info())
+    threads.tell(_set_threads)
+
+
+@functools.cache
+def _load() -> ctypes.CDLL:
     try:
-        library = ctypes.CDLL(str(_LIBRARY))
+        return ctypes.CDLL(str(_LIBRARY))
     except OSError as error:
         raise ImportError(
             f"flaccodec's HDF5 filter could not be loaded: {error}. "
             "Install flaccodec again, with pip."
         ) from error
-    library.H5PLget_plugin_info.restype = ctypes.c_void_p
-    h5py.h5z.register_filter(library.H5PLget_plugin_info())
+
+
+def _set_threads(chosen: int | None) -> None:
+    """Have the filter know what it cannot see: threads that were set, and whose process it is."""
+    most = 2**31 - 1
+    _load().flaccodec_set_threads(min(chosen or 0, most), int(threads.in_pool_process()))
 
 
 def client_data(options: CodecOptions) -> tuple[int, ...]:

@@ -1,8 +1,9 @@
 """How many threads coding uses.
 
 The doors that others call side by side (Zarr, numcodecs) code a chunk on one
-thread; what is called once for all of an array uses all processors, unless it
-is called from a pool: threads other than the main one, and processes that
+thread; what is called once for all of an array, and the HDF5 filter, which HDF5
+calls for one chunk after the other, use all processors, unless they are called
+from a pool: threads other than the main one, and processes that
 multiprocessing started, get one thread each, since whoever made the pool has
 already given its processors work. Each is changed by `set_num_threads`, for a
 block of code by `num_threads`, or by the environment variable
@@ -22,7 +23,7 @@ from typing import TYPE_CHECKING
 from flaccodec.exceptions import ConfigurationError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 __all__ = ["get_num_threads", "num_threads", "set_num_threads"]
 
@@ -30,6 +31,7 @@ VARIABLE = "FLACCODEC_NUM_THREADS"
 
 _lock = threading.Lock()
 _chosen: int | None = None
+_listeners: set[Callable[[int | None], None]] = set()
 
 
 def check_threads(n: int, source: str) -> int:
@@ -70,7 +72,15 @@ def available_processors() -> int:
 def in_pool() -> bool:
     """Tell whether this code runs beside others: dask's workers and other pools do so."""
     in_main_thread = threading.current_thread() is threading.main_thread()
-    return not in_main_thread or multiprocessing.parent_process() is not None
+    return not in_main_thread or in_pool_process()
+
+
+def in_pool_process() -> bool:
+    """Tell whether multiprocessing started this process."""
+    # A process that is started anew imports its program before it has its parent; until
+    # then nothing but this says what it is.
+    is_starting = getattr(multiprocessing.current_process(), "_inheriting", False)
+    return is_starting or multiprocessing.parent_process() is not None
 
 
 def resolve_threads(n: int | None, default: int) -> int:
@@ -87,6 +97,8 @@ def get_num_threads() -> int | None:
 
 def set_num_threads(n: int | None) -> None:
     """Set how many threads every call in this process uses to code an array or chunk.
+
+    The HDF5 filter, too, once `flaccodec.hdf5` is imported.
 
     Parameters
     ----------
@@ -106,6 +118,15 @@ def set_num_threads(n: int | None) -> None:
     checked = None if n is None else check_threads(n, "num_threads")
     with _lock:
         _chosen = checked
+        for listener in _listeners:
+            listener(checked)
+
+
+def tell(listener: Callable[[int | None], None]) -> None:
+    """Call `listener` with what is set (None for nothing), now and whenever it is set."""
+    with _lock:
+        _listeners.add(listener)
+        listener(_chosen)
 
 
 @contextlib.contextmanager

@@ -7,9 +7,8 @@
 #include "client_data.h"
 #include "dataset.h"
 #include "h5.h"
+#include "processors.h"
 #include "reason.h"
-
-#define EXPORT __attribute__((visibility("default")))
 
 /* -- chunks ---------------------------------------------------------------- */
 
@@ -17,6 +16,7 @@ typedef struct {
     const fc_h5 *h5;
     fc_client client;
     fc_reason reason;
+    int n_threads;
     /* HDF5's buffer, ours to replace. */
     size_t nbytes, *buf_size;
     void **buf;
@@ -61,8 +61,8 @@ static size_t encode(call *c) {
         .dtype = client->chunk.dtype, .level = client->level,
         .n_streams = client->chunk.n_streams, .stream_size = client->chunk.stream_size,
         .frame_size = client->frame_size, .quanta_rule = client->quanta_rule,
-        .parameters = &client->parameter, .n_parameters = 1, .has_fill = 1, .fill = client->fill, .n_threads = 1,
-        .allocator = &allocator};
+        .parameters = &client->parameter, .n_parameters = 1, .has_fill = 1, .fill = client->fill,
+        .n_threads = c->n_threads, .allocator = &allocator};
     fc_view samples = view_of(client, *c->buf);
     fc_error error;
     uint8_t *chunk;
@@ -88,7 +88,7 @@ static size_t decode(call *c) {
     if (!samples) return (size_t)fc_refuse(&c->reason, "%s", fc_code_text(FC_ERR_MEMORY));
     fc_view out = view_of(&c->client, samples);
     fc_piece piece = {*c->buf, 0, (int64_t)c->nbytes};
-    if (fc_decode(*c->buf, (int64_t)c->nbytes, &piece, 1, expect, NULL, 0, &out, 1, &error)) {
+    if (fc_decode(*c->buf, (int64_t)c->nbytes, &piece, 1, expect, NULL, 0, &out, c->n_threads, &error)) {
         c->h5->free(samples);
         return (size_t)fc_refuse_chunk(&c->reason, &error, expect);
     }
@@ -101,7 +101,8 @@ static size_t filter(unsigned flags, size_t cd_nelmts, const unsigned cd_values[
     call c = {.h5 = fc_h5_of(__builtin_return_address(0)), .nbytes = nbytes,
               .buf_size = buf_size, .buf = buf};
     size_t size = 0;
-    if (fc_read_client_data(cd_values, cd_nelmts, &c.client, &c.reason))
+    if (fc_read_client_data(cd_values, cd_nelmts, &c.client, &c.reason)
+        && (c.n_threads = fc_filter_threads(&c.reason)))
         size = flags & H5Z_FLAG_REVERSE ? decode(&c) : encode(&c);
     if (!size) fc_push(c.h5, flags & H5Z_FLAG_REVERSE ? "decode" : "encode", &c.reason);
     return size;
@@ -142,6 +143,6 @@ static const H5Z_class2_t class = {
     .version = H5Z_CLASS_T_VERS, .id = FC_FILTER_ID, .encoder_present = 1, .decoder_present = 1,
     .name = "flaccodec", .can_apply = can_apply, .set_local = set_local, .filter = filter};
 
-EXPORT int H5PLget_plugin_type(void) { return H5PL_TYPE_FILTER; }
+FC_EXPORT int H5PLget_plugin_type(void) { return H5PL_TYPE_FILTER; }
 
-EXPORT const void *H5PLget_plugin_info(void) { return &class; }
+FC_EXPORT const void *H5PLget_plugin_info(void) { return &class; }

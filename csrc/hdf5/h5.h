@@ -13,6 +13,8 @@ typedef int herr_t;
 typedef int htri_t;
 typedef uint64_t hsize_t;
 
+#define FC_EXPORT __attribute__((visibility("default")))
+
 #define H5D_FILL_VALUE_USER_DEFINED 2
 #define H5E_MAJOR 0
 #define H5E_MINOR 1

@@ -1,0 +1,169 @@
+"""How many threads the HDF5 filter takes, in processes of their own: threads stay once made."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+from test_hdf5_programs import WITH_PLUGIN, WITHOUT, python
+
+from flaccodec import hdf5, threads
+from flaccodec.hdf5 import Flac
+
+SHAPE = (80, 100_000)  # one chunk, which takes more threads than any processor of ours has
+VARIABLE = "FLACCODEC_NUM_THREADS"
+
+BEGIN = """
+import multiprocessing, os, sys, threading
+import h5py, numpy as np
+
+def by_reading():
+    return made(read)
+
+def made(code):
+    before = os.listdir("/proc/self/task")
+    code()
+    return len(set(os.listdir("/proc/self/task")) - set(before))
+
+def read():
+    with h5py.File(sys.argv[1]) as file:
+        file["x"][...]
+
+def by_reading_in_thread():
+    numbers = []
+    thread = threading.Thread(target=lambda: numbers.append(by_reading()))
+    thread.start()
+    thread.join()
+    return numbers[0]
+"""
+
+
+@pytest.fixture(scope="module")
+def path(tmp_path_factory):
+    path = tmp_path_factory.mktemp("threads") / "x.h5"
+    with h5py.File(path, "w") as file:
+        file.create_dataset("x", data=samples(), chunks=SHAPE, compression=Flac(level=0))
+    return path
+
+
+def samples():
+    return np.random.default_rng(0).integers(-99, 99, SHAPE, dtype=np.int16)
+
+
+def count(program, path, **environment):
+    """Return the numbers that a program prints."""
+    base = WITH_PLUGIN | {VARIABLE: ""} | environment
+    return [int(word) for word in python(BEGIN + program, path, environment=base).split()]
+
+
+def test_all_processors_take_part(path):
+    assert count("print(by_reading())", path) == [threads.available_processors() - 1]
+
+
+def test_only_the_processors_of_the_process_take_part(path):
+    program = "os.sched_setaffinity(0, {min(os.sched_getaffinity(0))}); print(by_reading())"
+    assert count(program, path) == [0]
+
+
+@pytest.mark.parametrize("n", [1, 3])
+@pytest.mark.parametrize("code", ["by_reading", "by_reading_in_thread"])
+def test_the_environment_is_heeded(path, n, code):
+    assert count(f"print({code}())", path, **{VARIABLE: f" {n} "}) == [n - 1]
+
+
+def test_writing_takes_them_too_and_writes_the_same(path, tmp_path):
+    program = """
+samples = np.load(sys.argv[1])
+def write():
+    with h5py.File("/dev/shm/" + str(os.getpid()), "w", driver="core", backing_store=False) as file:
+        options = dict(compression=61868, compression_opts=(1, 5, 0, 0, 0, 4096))
+        x = file.create_dataset("x", data=samples, chunks=samples.shape, **options)
+        file.flush()
+        _, chunk = x.id.read_direct_chunk((0, 0))
+        np.frombuffer(chunk, "u1").tofile(sys.argv[1] + os.environ["FLACCODEC_NUM_THREADS"])
+print(made(write))
+"""
+    given = tmp_path / "x.npy"
+    np.save(given, samples())
+    assert count(program, given, **{VARIABLE: "1"}) == [0]
+    assert count(program, given, **{VARIABLE: "3"}) == [2]
+    assert Path(f"{given}1").read_bytes() == Path(f"{given}3").read_bytes()
+
+
+def test_what_is_set_is_heeded_where_the_package_is_imported(path):
+    program = """
+import flaccodec, flaccodec.hdf5
+with flaccodec.num_threads(1):
+    print(by_reading())
+flaccodec.set_num_threads(3)
+print(by_reading())
+with flaccodec.num_threads(4):
+    print(by_reading_in_thread())
+"""
+    assert count(program, path, **{VARIABLE: "2"}) == [0, 2, 1]
+
+
+def test_what_was_set_before_the_import_is_heeded(path):
+    program = """
+import flaccodec
+flaccodec.set_num_threads(3)
+import flaccodec.hdf5
+print(by_reading())
+"""
+    assert count(program, path) == [2]
+
+
+def test_threads_of_a_pool_make_no_more(path):
+    assert count("print(by_reading_in_thread())", path) == [0]
+
+
+@pytest.mark.parametrize("importing", ["", "import flaccodec.hdf5"])
+def test_children_make_no_more(path, importing):
+    """Children that have seen the filter before they were forked, as pools of processes have."""
+    program = f"""
+{importing}
+with h5py.File("x", "w", driver="core", backing_store=False) as file:
+    x = file.create_dataset("x", data=np.arange(99), chunks=(99,), compression=61868,
+                            compression_opts=(1, 5, 0, 0, 0, 4096))
+if not (child := os.fork()):
+    print(by_reading(), flush=True)
+    os._exit(0)
+os.waitpid(child, 0)
+"""
+    assert count(program, path) == [0]
+    assert count(program, path, **{VARIABLE: "3"}) == [2]
+
+
+@pytest.mark.parametrize("method", ["spawn", "forkserver", "fork"])
+def test_workers_make_no_more(path, tmp_path, method):
+    program = tmp_path / "program.py"
+    program.write_text(
+        f"{BEGIN}\n"
+        "import flaccodec.hdf5\n"
+        "if __name__ == '__main__':\n"
+        f"    with multiprocessing.get_context('{method}').Pool(1) as pool:\n"
+        "        print(pool.apply(by_reading))\n"
+    )
+    command = [sys.executable, program, path]
+    environment = WITHOUT | {VARIABLE: ""}
+    done = subprocess.run(command, capture_output=True, text=True, env=environment)
+    assert (done.stdout, done.stderr) == ("0\n", "")
+
+
+@pytest.mark.parametrize("text", ["0", "many", "-2", "1.5"])
+def test_a_bad_environment_is_named(path, monkeypatch, text):
+    monkeypatch.setenv(VARIABLE, text)
+    reason = rf"FLACCODEC_NUM_THREADS must be an integer of at least 1. Got '{text}'"
+    with h5py.File(path) as file, pytest.raises(OSError, match=reason):
+        file["x"][...]
+    monkeypatch.setenv(VARIABLE, " ")
+    with h5py.File(path) as file:
+        np.testing.assert_array_equal(file["x"][...], samples())
+
+
+def test_the_plugin_stays_where_its_threads_are():
+    plugin = Path(hdf5.PLUGIN_PATH) / "libh5flaccodec.so"
+    done = subprocess.run(["readelf", "-d", plugin], capture_output=True, text=True, check=True)
+    assert "NODELETE" in done.stdout
