@@ -15,7 +15,8 @@
 #include "threads.h"
 
 #define JOB_SAMPLES 65536
-#define JOBS_A_THREAD 8
+#define JOBS_A_THREAD 2
+#define JOBS_A_THREAD_OF_SPANS 8
 #define BATCH_SAMPLES 65536 /* what one thread has at hand, in the second-level cache */
 #define FEWEST_IN_BATCH 16  /* if it had more than that */
 #define CACHE_LINE 64
@@ -436,8 +437,9 @@ static int choose_batch(const fc_header *h) {
 static int make_workers(decoding *d) {
     d->batch = choose_batch(&d->header);
     d->n_starts = cut_jobs(d, NULL);
-    /* A thread costs as much to wake as some jobs take, and more on a busy machine. */
-    int64_t useful = d->n_starts / JOBS_A_THREAD + 1;
+    /* A thread costs as much to wake as some jobs take, and more on a busy machine; but chunks
+     * that are decoded whole often come one after the other, and then it is awake. */
+    int64_t useful = d->n_starts / (d->spans ? JOBS_A_THREAD_OF_SPANS : JOBS_A_THREAD) + 1;
     if (d->n_threads > useful) d->n_threads = (int)useful;
     d->starts = malloc((size_t)d->n_starts * sizeof *d->starts + 1);
     d->parts = malloc((size_t)d->n_starts * sizeof *d->parts + 1);

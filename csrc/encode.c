@@ -16,6 +16,8 @@
 
 #define SCAN_BLOCK 16384   /* samples; sums are taken over these blocks in order */
 #define JOB_SAMPLES 131072 /* what one job is worth */
+#define SAMPLES_A_THREAD 65536
+#define JOBS_A_THREAD 2 /* at least, so that none waits for long at the end */
 #define MAX_JOB_FRAMES 8192
 
 /* A stream's plan in a byte: width, channels, care. */
@@ -481,8 +483,9 @@ static size_t chunk_bound(const encoding *e) {
 
 static int make_workers(encoding *e) {
     int64_t frames = JOB_SAMPLES / largest_block(&e->header);
+    int64_t all = e->header.n_streams * e->header.n_frames, part = all / (JOBS_A_THREAD * e->n_threads);
+    if (e->n_threads > 1 && frames > part) frames = part;
     e->frames_a_job = frames < 1 ? 1 : frames > MAX_JOB_FRAMES ? MAX_JOB_FRAMES : frames;
-    int64_t all = e->header.n_streams * e->header.n_frames;
     if (e->frames_a_job > all) e->frames_a_job = all;
     /* A slot is taken only when those before it are, so no more than jobs. */
     int64_t jobs = (all + e->frames_a_job - 1) / e->frames_a_job, slots = fc_slots(e->n_threads);
@@ -593,12 +596,12 @@ static int encode(encoding *e, fc_error *error) {
     return code ? code : finish_chunk(e, error);
 }
 
-/* A thread costs as much to wake as a job takes. */
+/* A thread costs as much to wake as some samples take. */
 static int useful_threads(const fc_encode_options *o) {
     int n_threads = fc_usable_threads(o->n_threads);
     int64_t samples, useful;
     if (__builtin_mul_overflow(o->n_streams, o->stream_size, &samples)) return n_threads;
-    useful = samples / JOB_SAMPLES + 1;
+    useful = samples / SAMPLES_A_THREAD + 1;
     return useful < n_threads ? (int)useful : n_threads;
 }
 

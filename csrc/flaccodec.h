@@ -217,6 +217,9 @@ int fc_check_expected(const fc_header *header, const fc_expect *expect, fc_error
  * sizes of the frames against streams_size. */
 int fc_check_head(const uint8_t *head, int64_t size, fc_error *error);
 
+/* Checks all of a whole chunk but its streams, exceptions and their checksums. */
+int fc_check_chunk(const uint8_t *chunk, int64_t size, const fc_expect *expect, fc_error *error);
+
 /* Checks the streams of a whole chunk against their checksum, and its header, but decodes
  * nothing. */
 int fc_check_streams(const uint8_t *chunk, int64_t size, int32_t n_threads, fc_error *error);

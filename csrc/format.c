@@ -261,6 +261,14 @@ int fc_check_length(const fc_header *h, int64_t size, fc_error *error) {
                           h->chunk_size);
 }
 
+int fc_check_chunk(const uint8_t *chunk, int64_t size, const fc_expect *expect, fc_error *error) {
+    fc_header h;
+    int code = fc_read_header(chunk, size, &h, error);
+    if (!code) code = fc_check_expected(&h, expect, error);
+    if (!code) code = fc_check_length(&h, size, error);
+    return code ? code : fc_check_head(chunk, size, error);
+}
+
 int fc_check_streams(const uint8_t *chunk, int64_t size, int32_t n_threads, fc_error *error) {
     fc_header h;
     uint32_t crc;

@@ -508,6 +508,22 @@ def check_head(head: Buffer) -> None:
         raise _exception(error)
 
 
+def check_chunk(chunk: Buffer, dtype: np.dtype[Any], shape: Sequence[int]) -> None:
+    """Check all of a chunk but its streams and exceptions.
+
+    Raises
+    ------
+    CorruptChunkError
+        Header or index are damaged, or the chunk has not as many bytes as they say.
+    ChunkMismatchError
+        It is not what an array of this dtype and shape was encoded to.
+    """
+    data, size = _bytes_of(chunk)
+    expect, error = _expectation(dtype, shape), _ffi.new("fc_error *")
+    if _lib.fc_check_chunk(data, size, expect, error):
+        raise _exception(error, expect)
+
+
 def check_streams(chunk: Buffer, *, num_threads: int = 1) -> None:
     """Check all streams of a chunk against their checksum.
 

@@ -13,7 +13,7 @@ import numpy as np
 from h5py import h5d, h5fd, h5t
 
 from flaccodec import core, hdf5_fletcher32, memory
-from flaccodec.chunk_checks import check_chunk, located
+from flaccodec.chunk_checks import located
 from flaccodec.exceptions import ConfigurationError, CorruptChunkError
 from flaccodec.hdf5_driver import is_parallel
 from flaccodec.hdf5_edges import are_past_filters, has_edges_past_filters
@@ -337,7 +337,7 @@ class FlacChunks:
         with located(stored.place):
             if self.has_fletcher32:
                 chunk = hdf5_fletcher32.take_off(chunk)
-            check_chunk(chunk, self.dtype, self.shape)
+            core.check_chunk(chunk, self.dtype, self.shape)
         return chunk
 
 

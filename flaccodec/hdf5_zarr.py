@@ -17,7 +17,8 @@ try:
 except ImportError as error:
     raise ImportError("flaccodec.hdf5.to_zarr needs zarr: pip install 'flaccodec[zarr]'") from error
 
-from flaccodec.chunk_checks import check_chunk, located
+from flaccodec import core
+from flaccodec.chunk_checks import located
 from flaccodec.exceptions import ConfigurationError
 from flaccodec.hdf5_attributes import dimension_names, name_dimensions, set_attributes, to_json
 from flaccodec.hdf5_chunks import FlacChunks
@@ -37,7 +38,6 @@ if TYPE_CHECKING:
     from zarr.abc.store import Store
     from zarr.storage import StoreLike, StorePath
 
-    from flaccodec import core
 
 MOST_NBYTES = 32 * 2**20
 """Chunks of so many bytes, before encoding, are on their way at once; a few more may wait."""
@@ -285,5 +285,5 @@ def _move_in(array: zarr.Array[Any], dataset: h5py.Dataset) -> None:
             continue
         chunk = buffer.as_numpy_array()
         with located(f"chunk {key}"):
-            check_chunk(chunk, chunks.dtype, chunks.shape)
+            core.check_chunk(chunk, chunks.dtype, chunks.shape)
         dataset.id.write_direct_chunk(chunks.offset(number), chunk)

@@ -12,7 +12,7 @@ from zarr.core.sync import sync
 
 from flaccodec import core, stream_chunks
 from flaccodec.array import FlacArray
-from flaccodec.chunk_checks import check_chunk, located
+from flaccodec.chunk_checks import located
 from flaccodec.compress import choose_threads
 from flaccodec.exceptions import ConfigurationError
 from flaccodec.options import CodecOptions
@@ -198,6 +198,6 @@ def _checked(
 ) -> npt.NDArray[np.uint8] | None:
     if chunk is not None:
         with located(place):
-            check_chunk(chunk, array.dtype, array.chunks)
+            core.check_chunk(chunk, array.dtype, array.chunks)
             core.check_streams(chunk, num_threads=choose_threads(None))
     return chunk
