@@ -8,6 +8,7 @@ array; ``docs/format.md`` has its bytes.
 from __future__ import annotations
 
 import enum
+import functools
 import itertools
 import sys
 from dataclasses import dataclass
@@ -118,6 +119,7 @@ def check_dtype(dtype: npt.DTypeLike) -> np.dtype[Any]:
     )
 
 
+@functools.lru_cache(maxsize=64)  # numpy takes as long over a name as C does over a header
 def _code_of(dtype: np.dtype[Any]) -> int:
     return _DTYPE_CODES[check_dtype(dtype).newbyteorder("=").name]
 

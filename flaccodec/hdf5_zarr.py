@@ -139,8 +139,8 @@ def _moves(chunks: FlacChunks, array: zarr.Array[Any]) -> Iterator[Callable[[], 
 def _move(source: Callable[[], core.Buffer], key: StorePath) -> None:
     chunk = np.frombuffer(source(), np.uint8).data
     buffer = default_buffer_prototype().buffer.from_bytes(chunk)
-    if _is_local(key.store) and hasattr(key, "set_sync"):  # from zarr 3.1.6 on
-        key.set_sync(buffer)  # its `set` would wake two threads more for each chunk
+    if _is_local(key.store) and hasattr(key.store, "set_sync"):  # from zarr 3.1.6 on
+        key.store.set_sync(key.path, buffer)  # `set` would wake two threads more for each chunk
     else:
         sync(key.set(buffer))
 
