@@ -2,6 +2,7 @@
  * how to store each; encode frames, by jobs of neighbouring ones, each job's
  * bytes appended in order; write what only then is known. */
 #include <math.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -605,19 +606,28 @@ static int useful_threads(const fc_encode_options *o) {
     return useful < n_threads ? (int)useful : n_threads;
 }
 
+/* Once: another thread may be changing the environment later, and asking would crash. */
+static int libflac_forced;
+
+static void ask_environment(void) {
+    libflac_forced = fc_wants_libflac("FLACCODEC_ENCODER");
+}
+
 int fc_encode(const fc_view *samples, const fc_encode_options *options, uint8_t **chunk,
               int64_t *chunk_size, fc_error *error) {
     int code = check_options(options, error);
     if (code) return code;
-    int wants_libflac = fc_wants_libflac("FLACCODEC_ENCODER");
+    static pthread_once_t asked = PTHREAD_ONCE_INIT;
+    pthread_once(&asked, ask_environment);
+    int only_libflac = libflac_forced || options->only_libflac;
     encoding e = {.samples = samples, .options = options,
                   .allocator = options->allocator ? options->allocator : &fc_malloc_allocator,
                   .fill = !options->has_fill            ? NAN
                       : options->dtype == FC_FLOAT32 ? (float)options->fill
                                                      : options->fill,
                   .n_threads = useful_threads(options),
-                  .by_own = !wants_libflac,
-                  .by_libflac = wants_libflac || options->level > FC_MAX_FAST_LEVEL};
+                  .by_own = !only_libflac,
+                  .by_libflac = only_libflac || options->level > FC_MAX_FAST_LEVEL};
     begin_header(&e);
     code = encode(&e, error);
     if (!code) {

@@ -141,6 +141,7 @@ typedef struct fc_encode_options {
     double fill; /* stored exactly, and no part of what quanta are chosen by; zeros are no
                   * part of that only where a stream ends in them */
     int32_t plain; /* integers as they are: no offsets, 64 bits in two channels */
+    int32_t only_libflac; /* encodes, as it does with FLACCODEC_ENCODER=libflac */
     int32_t n_threads;        /* at least 1; never changes the bytes */
     const fc_allocator *allocator; /* of the chunk; NULL for memory that fc_free frees */
 } fc_encode_options;

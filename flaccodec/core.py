@@ -196,6 +196,8 @@ def _details(error: Any) -> str:
         return f": expected {error.want}. Got {error.got}; a later flaccodec may read it"
     if error.code == _lib.FC_ERR_RESERVED:
         return "; a later flaccodec may read it"
+    if error.code in (_lib.FC_ERR_TRUNCATED, _lib.FC_ERR_TRAILING) and error.want >= 0:
+        return f": expected {error.want:,} bytes. Got {error.got:,}"
     if error.got >= 0 and error.want >= 0 and error.code != _lib.FC_ERR_EXCEPTIONS:
         return f": expected {error.want:,}. Got {error.got:,}"
     return ""

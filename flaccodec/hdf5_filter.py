@@ -61,8 +61,7 @@ def _load() -> ctypes.CDLL:
 
 def _set_threads(chosen: int | None) -> None:
     """Have the filter know what it cannot see: threads that were set, and whose process it is."""
-    most = 2**31 - 1
-    _load().flaccodec_set_threads(min(chosen or 0, most), int(threads.in_pool_process()))
+    _load().flaccodec_set_threads(chosen or 0, int(threads.in_pool_process()))
 
 
 def client_data(options: CodecOptions) -> tuple[int, ...]:

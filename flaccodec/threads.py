@@ -17,6 +17,7 @@ import contextlib
 import multiprocessing
 import operator
 import os
+import re
 import threading
 from typing import TYPE_CHECKING
 
@@ -28,10 +29,22 @@ if TYPE_CHECKING:
 __all__ = ["get_num_threads", "num_threads", "set_num_threads"]
 
 VARIABLE = "FLACCODEC_NUM_THREADS"
+MOST_THREADS = 2**31 - 1
+"""More is no number in C, which takes fewer anyway."""
 
 _lock = threading.Lock()
 _chosen: int | None = None
 _listeners: set[Callable[[int | None], None]] = set()
+
+
+def _begin_in_child() -> None:
+    """Make the lock anew: it may have been held by a thread that a forked child has not."""
+    global _lock
+    _lock = threading.Lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_begin_in_child)
 
 
 def check_threads(n: int, source: str) -> int:
@@ -48,17 +61,15 @@ def check_threads(n: int, source: str) -> int:
         number = 0
     if number < 1 or isinstance(n, bool):
         raise ConfigurationError(f"{source} must be an integer of at least 1. Got {n!r}.")
-    return number
+    return min(number, MOST_THREADS)
 
 
 def _from_environment() -> int | None:
     text = os.environ.get(VARIABLE)
     if text is None or not text.strip():
         return None
-    try:
-        number = int(text)
-    except ValueError:
-        number = 0
+    # What the HDF5 filter takes, in C.
+    number = int(text) if re.fullmatch(r"\s*\+?[0-9]{1,4000}\s*", text, re.ASCII) else 0
     return check_threads(number or text, f"environment variable {VARIABLE}")  # type: ignore[arg-type]
 
 

@@ -10,6 +10,7 @@ import pytest
 from test_hdf5_programs import WITH_PLUGIN, WITHOUT, python
 
 from flaccodec import hdf5, threads
+from flaccodec.exceptions import ConfigurationError
 from flaccodec.hdf5 import Flac
 
 SHAPE = (80, 100_000)  # one chunk, which takes more threads than any processor of ours has
@@ -152,15 +153,85 @@ def test_workers_make_no_more(path, tmp_path, method):
     assert (done.stdout, done.stderr) == ("0\n", "")
 
 
-@pytest.mark.parametrize("text", ["0", "many", "-2", "1.5"])
-def test_a_bad_environment_is_named(path, monkeypatch, text):
-    monkeypatch.setenv(VARIABLE, text)
-    reason = rf"FLACCODEC_NUM_THREADS must be an integer of at least 1. Got '{text}'"
-    with h5py.File(path) as file, pytest.raises(OSError, match=reason):
-        file["x"][...]
-    monkeypatch.setenv(VARIABLE, " ")
+def test_a_forked_child_that_sets_threads_is_still_of_a_pool(path):
+    program = """
+import flaccodec, flaccodec.hdf5
+if not (child := os.fork()):
+    with flaccodec.num_threads(1):
+        pass
+    print(by_reading(), flush=True)
+    os._exit(0)
+os.waitpid(child, 0)
+"""
+    assert count(program, path) == [0]
+
+
+def test_children_forked_while_threads_are_set_can_set_them():
+    program = """
+import os, threading, flaccodec, flaccodec.hdf5
+going = True
+def set_again_and_again():
+    while going:
+        flaccodec.set_num_threads(2)
+thread = threading.Thread(target=set_again_and_again)
+thread.start()
+for _ in range(20):
+    if not (child := os.fork()):
+        flaccodec.set_num_threads(1)
+        os._exit(0)
+    os.waitpid(child, 0)
+going = False
+thread.join()
+"""
+    subprocess.run([sys.executable, "-c", program], check=True, timeout=60)
+
+
+BAD = {"0": "0", "many": "many", "-2": "-2", "1.5": "1.5", "3 3": "3 3", "a\u00e9": "a??"}
+
+
+@pytest.mark.parametrize(("text", "shown"), BAD.items(), ids=list(BAD.values()))
+def test_a_bad_environment_is_named_at_once(tmp_path, text, shown):
+    """Where a dataset is created, written to, or read: not when a file is closed."""
+    path = tmp_path / "x.h5"
+    with h5py.File(path, "w") as file:
+        file.create_dataset("x", data=np.arange(9), chunks=(9,), compression=Flac())
+    program = """
+import sys, h5py, numpy as np, flaccodec.hdf5
+def create(file):
+    file.create_dataset("y", (9,), "i2", compression=61868)
+def write(file):
+    file["x"][...] = 1
+def read(file):
+    return file["x"][...]
+with h5py.File(sys.argv[1], "r+") as file:
+    for act in create, write, read:
+        try:
+            act(file)
+        except (OSError, ValueError) as error:
+            print(error)
+"""
+    said = python(program, path, environment=WITH_PLUGIN | {VARIABLE: text})
+    reason = f"{VARIABLE} must be an integer of at least 1. Got '{shown}'"
+    assert [reason in line for line in said.splitlines()] == [True, True, True], said
     with h5py.File(path) as file:
-        np.testing.assert_array_equal(file["x"][...], samples())
+        assert list(file) == ["x"]
+        np.testing.assert_array_equal(file["x"][...], np.arange(9))
+
+
+@pytest.mark.parametrize("text", [" +3\n", "99999999999999999999", "1_0", "\uff13", "0x4", "-0"])
+def test_both_languages_read_the_same_numbers(path, monkeypatch, text):
+    monkeypatch.setenv(VARIABLE, text)
+    try:
+        wanted = f"{min(threads.get_num_threads(), 18) - 1}\n"
+    except ConfigurationError:
+        wanted = "refused\n"
+    program = """
+try:
+    print(min(by_reading(), 17))
+except OSError:
+    print("refused")
+"""
+    assert python(BEGIN + program, path, environment=WITH_PLUGIN | {VARIABLE: text}) == wanted
 
 
 def test_the_plugin_stays_where_its_threads_are():

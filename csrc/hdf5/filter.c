@@ -101,10 +101,12 @@ static size_t filter(unsigned flags, size_t cd_nelmts, const unsigned cd_values[
     call c = {.h5 = fc_h5_of(__builtin_return_address(0)), .nbytes = nbytes,
               .buf_size = buf_size, .buf = buf};
     size_t size = 0;
-    if (fc_read_client_data(cd_values, cd_nelmts, &c.client, &c.reason)
-        && (c.n_threads = fc_filter_threads(&c.reason)))
-        size = flags & H5Z_FLAG_REVERSE ? decode(&c) : encode(&c);
-    if (!size) fc_push(c.h5, flags & H5Z_FLAG_REVERSE ? "decode" : "encode", &c.reason);
+    int decoding = (flags & H5Z_FLAG_REVERSE) != 0;
+    c.n_threads = fc_filter_threads(&c.reason);
+    if (!c.n_threads && !decoding) c.n_threads = 1; /* it is too late to refuse samples */
+    if (c.n_threads && fc_read_client_data(cd_values, cd_nelmts, &c.client, &c.reason))
+        size = decoding ? decode(&c) : encode(&c);
+    if (!size) fc_push(c.h5, decoding ? "decode" : "encode", &c.reason);
     return size;
 }
 
@@ -113,7 +115,8 @@ static size_t filter(unsigned flags, size_t cd_nelmts, const unsigned cd_values[
 static int read_dataset(const fc_h5 *h5, hid_t dcpl, hid_t type, hid_t space, fc_client *client,
                         fc_reason *reason) {
     /* Without names nothing can be asked, nor said why. */
-    return h5->Epush2 && fc_read_dataset(h5, dcpl, type, space, client, reason);
+    return h5->Epush2 && fc_filter_threads(reason)
+        && fc_read_dataset(h5, dcpl, type, space, client, reason);
 }
 
 static htri_t can_apply(hid_t dcpl, hid_t type, hid_t space) {

@@ -4,14 +4,14 @@
 
 #include "reason.h"
 
-/* The number that was set, else that of FLACCODEC_NUM_THREADS, else the processors that the
- * process may use; but one in a pool, whose threads or processes have them already: on
- * threads other than the main one and in processes that were forked. 0 with a reason where the
- * environment variable has no number. */
+/* The number that was set, else that of FLACCODEC_NUM_THREADS as it was when this was loaded,
+ * else the processors that the process may use; but one in a pool, whose threads or processes
+ * have them already: on threads other than the main one and in processes that were forked. 0
+ * with a reason where the environment variable had no number. */
 int fc_filter_threads(fc_reason *reason);
 
 /* For flaccodec/hdf5_filter.py, exported. chosen: threads, or 0 for none; in_pool: the
- * process is one of a pool. */
+ * process is one of multiprocessing's. */
 void flaccodec_set_threads(int chosen, int in_pool);
 
 #endif

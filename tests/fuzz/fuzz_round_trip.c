@@ -63,8 +63,7 @@ static void encode_chunk(const taken *truth, int level, int alone) {
     fc_view from = {truth->channel[0], NULL, n * 4, 4, 0}, to = {out, NULL, n * 4, 4, 0};
     fc_encode_options options = {.dtype = FC_INT32, .level = level, .n_streams = 1,
                                  .stream_size = n, .frame_size = FC_MAX_FRAME_SIZE,
-                                 .n_threads = 1};
-    setenv("FLACCODEC_ENCODER", alone ? "libflac" : "", 1);
+                                 .only_libflac = alone, .n_threads = 1};
     if (fc_encode(&from, &options, &chunk, &size, &error)) abort();
     fc_piece whole = {chunk, 0, size};
     if (fc_decode(chunk, size, &whole, 1, NULL, NULL, 0, &to, 1, &error)
