@@ -345,6 +345,22 @@ def test_a_fresh_process_with_the_environment_variable_alone(tmp_path, dtype):
     assert options_in(path, "y") == CodecOptions()
 
 
+WRITING = """
+import sys, h5py
+h5py.h5z.filter_avail(61868)
+with h5py.File(sys.argv[1], "r+") as file:
+    file["x"][...] = -7
+"""
+
+
+def test_writing_in_a_fresh_process_that_has_asked_for_the_filter(tmp_path):
+    """Without asking HDF5 says that it is not registered."""
+    path = tmp_path / "x.h5"
+    write(path, walk("i4"), chunks=(4, 500), compression=Flac())
+    python(WRITING, path)
+    assert (read(path) == -7).all()
+
+
 NETCDF = """
 import sys, numpy as np, netCDF4
 with netCDF4.Dataset(sys.argv[1], "r+") as file:
