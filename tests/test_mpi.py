@@ -54,6 +54,14 @@ def test_failures_with_parallel_hdf5(ranks, tmp_path):
     mpirun(ranks, "check_failures.py", tmp_path, h5py=parallel_h5py())
 
 
+@pytest.mark.parametrize("ranks", RANKS[1:3])
+def test_a_full_disk_with_parallel_hdf5(ranks, tmp_path):
+    """Its ranks end without taking leave, which mpirun counts as a failure."""
+    said = mpirun(ranks, "check_full_disk.py", tmp_path, h5py=parallel_h5py(), code=None)
+    checked = sorted(path.name for path in tmp_path.glob("checked-*"))
+    assert checked == [f"checked-{rank}" for rank in range(ranks)], said
+
+
 def test_a_message_of_more_than_2_gib():
     available = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     if available < 7 * 2**30:

@@ -3,7 +3,6 @@
 Run with a folder, on two ranks or more.
 """
 
-import resource
 import sys
 from pathlib import Path
 
@@ -184,25 +183,6 @@ def check_a_follower_that_fails():
     assert asked == ([0, 1, 2] if RANK else [])
 
 
-def check_a_full_disk_in_parallel_hdf5():
-    """As it looks like: no rank's file may become larger than this."""
-    if not h5py.get_config().mpi:
-        return
-    rng = np.random.default_rng(RANK)
-    array = rng.integers(-(2**30), 2**30, (2, 300_000), dtype="int32")
-    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
-    with h5py.File(FOLDER / "full-parallel.h5", "w", driver="mpio", comm=COMM) as file:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (3 * 2**20, limits[1]))
-        try:
-            with pytest.raises(RankError, match=r"rank \d: OSError: .*write"):
-                flaccodec.hdf5.write_array(array, file, mpi_comm=COMM)
-        finally:
-            resource.setrlimit(resource.RLIMIT_FSIZE, limits)
-        assert list(file) == []
-        flaccodec.hdf5.write_array(array, file, mpi_comm=COMM)
-        np.testing.assert_array_equal(flaccodec.hdf5.read_array(file, mpi_comm=COMM), array)
-
-
 def check_rank_0_fails_as_it_reads():
     """In the middle of what it sends."""
     path = FOLDER / "read.h5"
@@ -316,7 +296,6 @@ if __name__ == "__main__":
         check_a_rank_fails_as_it_writes_its_chunks,
         check_a_rank_is_interrupted_as_it_follows_rank_0,
         check_a_follower_that_fails,
-        check_a_full_disk_in_parallel_hdf5,
         check_rank_0_fails_as_it_reads,
         check_a_rank_without_room_for_what_rank_0_reads,
         check_a_group_whose_streams_claim_more_bytes_than_it_has,
