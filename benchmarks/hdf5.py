@@ -197,16 +197,13 @@ class Stored:
         remove = partial(self.path(entry).unlink, missing_ok=True)
         return Task(partial(self.write, entry, chunk_cache), remove)
 
-    def read_task(self, entry: Filter, selection: Any = ()) -> Task:
-        return Task(partial(self.read, entry, selection))
+    def read_task(self, entry: Filter, selection: Any = (), chunk_cache: int | None = None) -> Task:
+        return Task(partial(self.read, entry, selection, chunk_cache))
 
-    def read(self, entry: Filter, selection: Any = ()) -> Any:
-        with num_threads(entry.threads), h5py.File(self.path(entry)) as file:
+    def read(self, entry: Filter, selection: Any = (), chunk_cache: int | None = None) -> Any:
+        path = self.path(entry)
+        with num_threads(entry.threads), h5py.File(path, rdcc_nbytes=chunk_cache) as file:
             return hdf5.read(file["x"], selection) if entry.is_direct else file["x"][selection]
-
-    def read_uncached(self, entry: Filter) -> Any:
-        with num_threads(entry.threads), h5py.File(self.path(entry), rdcc_nbytes=0) as file:
-            return file["x"][()]
 
     def nbytes(self, entry: Filter) -> int:
         with h5py.File(self.path(entry)) as file:
@@ -372,10 +369,7 @@ def _beside_codec(stored: Stored, entries: list[Filter], rounds: int) -> list[Ti
     ways = {
         THROUGH_H5PY: (stored.write_task(all_threads), stored.read_task(all_threads)),
         ONE_THREAD: (stored.write_task(one), stored.read_task(one)),
-        UNCACHED: (
-            stored.write_task(one, chunk_cache=0),
-            Task(partial(stored.read_uncached, one)),
-        ),
+        UNCACHED: (stored.write_task(one, chunk_cache=0), stored.read_task(one, chunk_cache=0)),
     }
     results = []
     for way, (write, read) in ways.items():

@@ -484,7 +484,8 @@ static size_t chunk_bound(const encoding *e) {
 
 static int make_workers(encoding *e) {
     int64_t frames = JOB_SAMPLES / largest_block(&e->header);
-    int64_t all = e->header.n_streams * e->header.n_frames, part = all / (JOBS_A_THREAD * e->n_threads);
+    int64_t all = e->header.n_streams * e->header.n_frames;
+    int64_t part = all / (JOBS_A_THREAD * e->n_threads);
     if (e->n_threads > 1 && frames > part) frames = part;
     e->frames_a_job = frames < 1 ? 1 : frames > MAX_JOB_FRAMES ? MAX_JOB_FRAMES : frames;
     if (e->frames_a_job > all) e->frames_a_job = all;

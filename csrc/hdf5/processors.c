@@ -58,6 +58,7 @@ int fc_filter_threads(fc_reason *reason) {
         return fc_refuse(reason, "environment variable %s must be an integer of at least 1. "
                          "Got '%s'", VARIABLE, environment_text);
     if (n) return n;
-    int in_pool = is_forked || __atomic_load_n(&is_in_pool, __ATOMIC_RELAXED) || !fc_in_main_thread();
+    int in_pool = is_forked || __atomic_load_n(&is_in_pool, __ATOMIC_RELAXED)
+        || !fc_in_main_thread();
     return in_pool ? 1 : fc_available_processors();
 }
