@@ -6,15 +6,7 @@
 #include <string.h>
 
 #include "error.h"
-
-/* Loops that gain from wider vectors are compiled twice, chosen at load.
- * FC_NO_CLONES leaves them at one: sanitizers are not ready when that is done. */
-#if defined(__x86_64__) && defined(__GLIBC__) && defined(__GNUC__) \
-    && !defined(FC_PORTABLE) && !defined(FC_NO_CLONES)
-#define WIDE_LOOP __attribute__((target_clones("avx2", "default")))
-#else
-#define WIDE_LOOP
-#endif
+#include "vectors.h"
 
 #define SIGN64 (UINT64_C(1) << 63)
 #define LANES 16
@@ -118,17 +110,17 @@ static inline void fetch_ahead(const void *at, size_t bytes) {
     for (size_t i = 0; i < bytes; i += LINE) __builtin_prefetch(ahead + i);
 }
 
-#define SCAN_INTEGERS(name, type, lowest, highest, ordered)                      \
-    WIDE_LOOP static void scan_##name(const type *x, int64_t count, fc_stats *s) { \
-        type lo = highest, hi = lowest;                                          \
-        for (int64_t i = 0; i < count; i++) {                                    \
-            type v = x[i];                                                       \
-            lo = v < lo ? v : lo;                                                \
-            hi = v > hi ? v : hi;                                                \
-        }                                                                        \
-        s->n = count;                                                            \
-        s->lo = ordered(lo);                                                     \
-        s->hi = ordered(hi);                                                     \
+#define SCAN_INTEGERS(name, type, lowest, highest, ordered)                           \
+    FC_WIDE_LOOP static void scan_##name(const type *x, int64_t count, fc_stats *s) { \
+        type lo = highest, hi = lowest;                                               \
+        for (int64_t i = 0; i < count; i++) {                                         \
+            type v = x[i];                                                            \
+            lo = v < lo ? v : lo;                                                     \
+            hi = v > hi ? v : hi;                                                     \
+        }                                                                             \
+        s->n = count;                                                                 \
+        s->lo = ordered(lo);                                                          \
+        s->hi = ordered(hi);                                                          \
     }
 #define PLAIN(v) ((int64_t)(v))
 #define UNSIGNED64(v) ((int64_t)((v) ^ SIGN64))
@@ -141,67 +133,57 @@ SCAN_INTEGERS(uint16, uint16_t, 0, UINT16_MAX, PLAIN)
 SCAN_INTEGERS(uint32, uint32_t, 0, UINT32_MAX, PLAIN)
 SCAN_INTEGERS(uint64, uint64_t, 0, UINT64_MAX, UNSIGNED64)
 
-#define SCAN_BITS(bits)                                                            \
-    WIDE_LOOP static void scan_bits##bits(const int##bits##_t *x, int64_t count,   \
-                                          fc_stats *s) {                           \
-        int##bits##_t lo = INT##bits##_MAX, hi = INT##bits##_MIN;                  \
-        for (int64_t i = 0; i < count; i++) {                                      \
-            int##bits##_t v = order##bits(x[i]);                                   \
-            lo = v < lo ? v : lo;                                                  \
-            hi = v > hi ? v : hi;                                                  \
-        }                                                                          \
-        s->n = count;                                                              \
-        s->lo = lo;                                                                \
-        s->hi = hi;                                                                \
+#define SCAN_BITS(bits)                                                             \
+    FC_WIDE_LOOP static void scan_bits##bits(const int##bits##_t *x, int64_t count, \
+                                          fc_stats *s) {                            \
+        int##bits##_t lo = INT##bits##_MAX, hi = INT##bits##_MIN;                   \
+        for (int64_t i = 0; i < count; i++) {                                       \
+            int##bits##_t v = order##bits(x[i]);                                    \
+            lo = v < lo ? v : lo;                                                   \
+            hi = v > hi ? v : hi;                                                   \
+        }                                                                           \
+        s->n = count;                                                               \
+        s->lo = lo;                                                                 \
+        s->hi = hi;                                                                 \
     }
 SCAN_BITS(32)
 SCAN_BITS(64)
 
 /* Lanes of their own, since a compiler may not reorder a float reduction. */
-#define SCAN_FLOATS(type, limit, absolute)                                          \
-    WIDE_LOOP static void scan_##type(const type *x, int64_t count, fc_stats *s) {  \
-        type lo[LANES], hi[LANES];                                                  \
-        int32_t others[LANES] = {0};                                                \
-        int64_t n_other = 0, i = 0;                                                 \
-        for (int j = 0; j < LANES; j++) lo[j] = limit, hi[j] = -limit;              \
-        for (; i + LANES <= count; i += LANES) {                                    \
-            fetch_ahead(x + i, LANES * sizeof *x);                                  \
-            for (int j = 0; j < LANES; j++) {                                       \
-                type v = x[i + j];                                                  \
-                int finite = absolute(v) <= limit;                                  \
-                lo[j] = finite & (v < lo[j]) ? v : lo[j];                           \
-                hi[j] = finite & (v > hi[j]) ? v : hi[j];                           \
-                others[j] += !finite;                                               \
-            }                                                                       \
-        }                                                                           \
-        for (; i < count; i++) {                                                    \
-            type v = x[i];                                                          \
-            if (!(absolute(v) <= limit)) {                                          \
-                n_other++;                                                          \
-                continue;                                                           \
-            }                                                                       \
-            if (v < lo[0]) lo[0] = v;                                               \
-            if (v > hi[0]) hi[0] = v;                                               \
-        }                                                                           \
-        s->min = lo[0];                                                             \
-        s->max = hi[0];                                                             \
-        for (int j = 0; j < LANES; j++) {                                           \
-            if (lo[j] < s->min) s->min = lo[j];                                     \
-            if (hi[j] > s->max) s->max = hi[j];                                     \
-            n_other += others[j];                                                   \
-        }                                                                           \
-        s->n = count - n_other;                                                     \
-        s->n_other = n_other;                                                       \
-    }                                                                               \
-    static void spread_##type(const type *x, int64_t count, fc_stats *s) {          \
-        double sum = 0, scale = ldexp(1, -s->exponent);                             \
-        for (int64_t i = 0; i < count; i++)                                         \
-            sum += isfinite(x[i]) ? x[i] * scale / (double)s->n : 0;                \
-        s->mean = sum;                                                              \
-        for (int64_t i = 0; i < count; i++) {                                       \
-            double d = isfinite(x[i]) ? x[i] * scale - sum : 0;                     \
-            s->m2 += d * d;                                                         \
-        }                                                                           \
+#define SCAN_FLOATS(type, limit, absolute)                                            \
+    FC_WIDE_LOOP static void scan_##type(const type *x, int64_t count, fc_stats *s) { \
+        type lo[LANES], hi[LANES];                                                    \
+        int32_t others[LANES] = {0};                                                  \
+        int64_t n_other = 0, i = 0;                                                   \
+        for (int j = 0; j < LANES; j++) lo[j] = limit, hi[j] = -limit;                \
+        for (; i + LANES <= count; i += LANES) {                                      \
+            fetch_ahead(x + i, LANES * sizeof *x);                                    \
+            for (int j = 0; j < LANES; j++) {                                         \
+                type v = x[i + j];                                                    \
+                int finite = absolute(v) <= limit;                                    \
+                lo[j] = finite & (v < lo[j]) ? v : lo[j];                             \
+                hi[j] = finite & (v > hi[j]) ? v : hi[j];                             \
+                others[j] += !finite;                                                 \
+            }                                                                         \
+        }                                                                             \
+        for (; i < count; i++) {                                                      \
+            type v = x[i];                                                            \
+            if (!(absolute(v) <= limit)) {                                            \
+                n_other++;                                                            \
+                continue;                                                             \
+            }                                                                         \
+            if (v < lo[0]) lo[0] = v;                                                 \
+            if (v > hi[0]) hi[0] = v;                                                 \
+        }                                                                             \
+        s->min = lo[0];                                                               \
+        s->max = hi[0];                                                               \
+        for (int j = 0; j < LANES; j++) {                                             \
+            if (lo[j] < s->min) s->min = lo[j];                                       \
+            if (hi[j] > s->max) s->max = hi[j];                                       \
+            n_other += others[j];                                                     \
+        }                                                                             \
+        s->n = count - n_other;                                                       \
+        s->n_other = n_other;                                                         \
     }
 SCAN_FLOATS(float, FLT_MAX, fabsf)
 SCAN_FLOATS(double, DBL_MAX, fabs)
@@ -210,37 +192,28 @@ static double largest_magnitude(const fc_stats *s) {
     return fmax(fabs(s->min), fabs(s->max));
 }
 
-/* What samples are scaled by so that their squares neither overflow nor lose digits. Few
- * are; and a power of two changes no digit where both ways are open. */
-static int exponent_of(double magnitude) {
-    return magnitude > 0x1p480 ? 600 : magnitude < 0x1p-400 ? -600 : 0;
-}
-
 static void scan_quantized(int dtype, int rule, const void *block, int64_t count, fc_stats *s) {
     if (dtype == FC_FLOAT32)
         scan_float(block, count, s);
     else
         scan_double(block, count, s);
     if (rule != FC_QUANTA_PRECISION || !s->n) return;
-    s->exponent = exponent_of(largest_magnitude(s));
-    if (dtype == FC_FLOAT32)
-        spread_float(block, count, s);
-    else
-        spread_double(block, count, s);
+    s->moments = dtype == FC_FLOAT32 ? fc_measure_float(block, count, s->min, s->max, s->n)
+                                     : fc_measure_double(block, count, s->min, s->max, s->n);
 }
 
 /* Whether this is a fill value that needs care: NaN and infinities are stored as they are
  * anyway, and zero is a multiple of all quanta. */
 static int is_fill(double fill) { return isfinite(fill) && fill != 0; }
 
-#define MASK(type)                                                                      \
-    WIDE_LOOP static int64_t mask_##type(const type *x, int64_t count, type fill, type *out) { \
-        int64_t n = 0;                                                                  \
-        for (int64_t i = 0; i < count; i++) {                                           \
-            n += x[i] == fill;                                                          \
-            out[i] = x[i] == fill ? (type)NAN : x[i];                                   \
-        }                                                                               \
-        return n;                                                                       \
+#define MASK(type)                                                                                \
+    FC_WIDE_LOOP static int64_t mask_##type(const type *x, int64_t count, type fill, type *out) { \
+        int64_t n = 0;                                                                            \
+        for (int64_t i = 0; i < count; i++) {                                                     \
+            n += x[i] == fill;                                                                    \
+            out[i] = x[i] == fill ? (type)NAN : x[i];                                             \
+        }                                                                                         \
+        return n;                                                                                 \
     }
 MASK(float)
 MASK(double)
@@ -286,25 +259,6 @@ void fc_scan_block(int dtype, int rule, const void *block, int64_t count, fc_sta
         scan_bits64(block, count, s);
 }
 
-/* To a larger exponent only: what underflows then is nothing beside what has it. */
-static void scale_spread(fc_stats *s, int exponent) {
-    s->mean = ldexp(s->mean, s->exponent - exponent);
-    s->m2 = ldexp(s->m2, 2 * (s->exponent - exponent));
-    s->exponent = exponent;
-}
-
-/* Counts, means and squares by Chan, Golub and LeVeque's update (1979). */
-static void merge_spread(fc_stats *a, fc_stats b) {
-    if (a->exponent < b.exponent)
-        scale_spread(a, b.exponent);
-    else
-        scale_spread(&b, a->exponent);
-    double n = (double)(a->n + b.n), apart = b.mean - a->mean;
-    a->m2 += b.m2 + apart * apart * ((double)a->n * (double)b.n / n);
-    a->mean += apart * ((double)b.n / n);
-    a->n += b.n;
-}
-
 static void merge_range(fc_stats *a, const fc_stats *b) {
     a->lo = b->lo < a->lo ? b->lo : a->lo;
     a->hi = b->hi > a->hi ? b->hi : a->hi;
@@ -317,8 +271,9 @@ void fc_merge_stats(fc_stats *a, const fc_stats *b) {
     if (b->n && !a->n) {
         *a = *b;
     } else if (b->n) {
-        merge_spread(a, *b);
+        if (a->moments.n) fc_merge_moments(&a->moments, b->moments);
         merge_range(a, b);
+        a->n += b->n;
     }
     a->n_other = others;
     a->n_fill = fill;
@@ -403,17 +358,11 @@ static double quanta_of_range(const fc_stats *s) {
     return fmax(quanta, fmax(ldexp(1, ilogb(largest_magnitude(s)) - 52), DBL_TRUE_MIN));
 }
 
-/* In the order in which nothing between overflows or loses digits. */
-static double quanta_of_precision(double digits, const fc_stats *s) {
-    double rms = sqrt(s->m2 / (double)s->n), scale = pow(10, digits);
-    return s->exponent > 0 ? ldexp(rms, s->exponent) / scale : ldexp(rms / scale, s->exponent);
-}
-
 static double choose_quanta(int rule, double parameter, const fc_stats *s) {
     if (rule == FC_QUANTA_GIVEN) return parameter;
     if (!s->n || s->min == s->max) return quanta_of_constant(s);
     if (rule == FC_QUANTA_RANGE) return quanta_of_range(s);
-    return quanta_of_precision(parameter, s);
+    return fc_rms_over(&s->moments, pow(10, parameter));
 }
 
 /* Whether a sample could fail to come back within half a quantum, or to be
@@ -503,7 +452,7 @@ int fc_may_be_wide(int dtype, int mode) {
 /* One channel, no care needed. Returns whether some quotient lay half way
  * between integers, or too near to that to tell: then the nearest integer is
  * not certain. */
-WIDE_LOOP static int quantize_double(const double *x, int64_t count, double quanta,
+FC_WIDE_LOOP static int quantize_double(const double *x, int64_t count, double quanta,
                                      double offset, int32_t *out) {
     int ties = 0;
     for (int64_t i = 0; i < count; i++) {
@@ -518,7 +467,7 @@ WIDE_LOOP static int quantize_double(const double *x, int64_t count, double quan
 
 /* The same for quotients below 2**23: a product with the inverse is then within
  * 2**-28 of the quotient, and faster. */
-WIDE_LOOP static int quantize_float(const float *x, int64_t count, double quanta, double offset,
+FC_WIDE_LOOP static int quantize_float(const float *x, int64_t count, double quanta, double offset,
                                     int32_t *out) {
     double inverse = 1 / quanta;
     int ties = 0;
@@ -535,7 +484,7 @@ WIDE_LOOP static int quantize_float(const float *x, int64_t count, double quanta
  * there. A sample that comes back as it was does. So does one that is rounded to
  * k unequivocally and whose k comes back as what is rounded to k again: then its
  * error is what the quantum and the rounding of the dtype allow. */
-WIDE_LOOP static int quantize_float_carefully(const float *x, int64_t count, double quanta,
+FC_WIDE_LOOP static int quantize_float_carefully(const float *x, int64_t count, double quanta,
                                               double offset, int32_t *out) {
     double inverse = 1 / quanta;
     int doubtful = 0;
@@ -708,16 +657,16 @@ static int quantize_block(int dtype, const fc_plan *plan, const void *block, int
 
 /* -- converting ---------------------------------------------------------------- */
 
-#define NARROW(type)                                                                  \
-    WIDE_LOOP static void narrow_##type(const type *x, int64_t count, uint64_t offset, \
-                                        int32_t *out) {                               \
-        for (int64_t i = 0; i < count; i++)                                           \
-            out[i] = (int32_t)((uint32_t)x[i] - (uint32_t)offset);                    \
-    }                                                                                 \
-    WIDE_LOOP static void widen_##type(const int32_t *c, int64_t count, uint64_t offset, \
-                                       type *out) {                                   \
-        for (int64_t i = 0; i < count; i++)                                           \
-            out[i] = (type)((uint32_t)c[i] + (uint32_t)offset);                       \
+#define NARROW(type)                                                                        \
+    FC_WIDE_LOOP static void narrow_##type(const type *x, int64_t count, uint64_t offset,   \
+                                        int32_t *out) {                                     \
+        for (int64_t i = 0; i < count; i++)                                                 \
+            out[i] = (int32_t)((uint32_t)x[i] - (uint32_t)offset);                          \
+    }                                                                                       \
+    FC_WIDE_LOOP static void widen_##type(const int32_t *c, int64_t count, uint64_t offset, \
+                                       type *out) {                                         \
+        for (int64_t i = 0; i < count; i++)                                                 \
+            out[i] = (type)((uint32_t)c[i] + (uint32_t)offset);                             \
     }
 NARROW(int8_t)
 NARROW(int16_t)
@@ -725,7 +674,7 @@ NARROW(int32_t)
 NARROW(uint8_t)
 NARROW(uint16_t)
 
-WIDE_LOOP void fc_add_offset(int32_t *x, int64_t count, uint64_t offset) {
+FC_WIDE_LOOP void fc_add_offset(int32_t *x, int64_t count, uint64_t offset) {
     for (int64_t i = 0; i < count; i++) x[i] = (int32_t)((uint32_t)x[i] + (uint32_t)offset);
 }
 
@@ -739,7 +688,7 @@ static void split_block(const uint64_t *x, int64_t count, const fc_plan *plan, i
     }
 }
 
-WIDE_LOOP static void order_block(const int32_t *x, int64_t count, uint64_t offset, int32_t *out) {
+FC_WIDE_LOOP static void order_block(const int32_t *x, int64_t count, uint64_t offset, int32_t *out) {
     for (int64_t i = 0; i < count; i++)
         out[i] = (int32_t)((uint32_t)order32(x[i]) - (uint32_t)offset);
 }
@@ -787,27 +736,27 @@ static void join_block(const int32_t *low, const int32_t *high, int64_t count, u
     }
 }
 
-WIDE_LOOP static void unorder_block(const int32_t *c, int64_t count, uint64_t offset, int32_t *out) {
+FC_WIDE_LOOP static void unorder_block(const int32_t *c, int64_t count, uint64_t offset, int32_t *out) {
     for (int64_t i = 0; i < count; i++)
         out[i] = order32((int32_t)((uint32_t)c[i] + (uint32_t)offset));
 }
 
 /* near: the sums are exact as doubles, so that this is restored(). */
-#define RESTORE(type)                                                                   \
-    WIDE_LOOP static void restore_near_##type(const int32_t *c, int64_t count,          \
-                                              double offset, double quanta, type *out) { \
-        for (int64_t i = 0; i < count; i++)                                             \
-            out[i] = (type)(((double)c[i] + offset) * quanta);                          \
-    }                                                                                   \
-    static void restore_##type(const int32_t *low, const int32_t *high, int64_t count,  \
-                               uint64_t offset, double quanta, type *out) {             \
-        int64_t signed_offset = (int64_t)offset;                                        \
+#define RESTORE(type)                                                                           \
+    FC_WIDE_LOOP static void restore_near_##type(const int32_t *c, int64_t count,               \
+                                              double offset, double quanta, type *out) {        \
+        for (int64_t i = 0; i < count; i++)                                                     \
+            out[i] = (type)(((double)c[i] + offset) * quanta);                                  \
+    }                                                                                           \
+    static void restore_##type(const int32_t *low, const int32_t *high, int64_t count,          \
+                               uint64_t offset, double quanta, type *out) {                     \
+        int64_t signed_offset = (int64_t)offset;                                                \
         if (!high && signed_offset < INT64_C(1) << 52 && signed_offset > -(INT64_C(1) << 52)) { \
-            restore_near_##type(low, count, (double)signed_offset, quanta, out);        \
-            return;                                                                     \
-        }                                                                               \
-        for (int64_t i = 0; i < count; i++)                                             \
-            out[i] = (type)((double)(int64_t)join(low, high, i, offset) * quanta);      \
+            restore_near_##type(low, count, (double)signed_offset, quanta, out);                \
+            return;                                                                             \
+        }                                                                                       \
+        for (int64_t i = 0; i < count; i++)                                                     \
+            out[i] = (type)((double)(int64_t)join(low, high, i, offset) * quanta);              \
     }
 RESTORE(float)
 RESTORE(double)

@@ -5,6 +5,7 @@
 
 #include "flaccodec.h"
 #include "format.h"
+#include "moments.h"
 
 /* What is known of some samples of one stream. Floats that are not finite
  * or are the fill value are counted, and left out of the rest. */
@@ -14,8 +15,7 @@ typedef struct fc_stats {
     int64_t n_fill;  /* those of the fill value among these */
     int64_t lo, hi;  /* as ordered integers; see fc_scan_block */
     double min, max;
-    double mean, m2; /* m2: sum of squares about the mean; of the samples / 2**exponent */
-    int exponent;
+    fc_moments moments; /* of those that count; only for quanta by precision */
 } fc_stats;
 
 /* How the samples of one stream are stored. */

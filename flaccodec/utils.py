@@ -143,12 +143,18 @@ def check_precision(digits: npt.NDArray[Any]) -> None:
 
 
 def _rms_about_mean(data: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
-    """Return each stream's; by way of a power of two where squares would be no float64."""
+    """Return each stream's.
+
+    The middle of the range is taken off first, as a large mean would cost the squares their
+    digits. Where squares would be no float64, samples are scaled by a power of two.
+    """
     _, exponents = np.frexp(np.abs(data).max(axis=-1).astype(np.float64))
     exponents = np.where(np.abs(exponents) > 400, exponents, 0)
+    wide = data.astype(np.float64, copy=False)
     if exponents.any():
-        data = np.ldexp(data, -exponents[..., np.newaxis])
-    return np.asarray(np.ldexp(np.std(data, axis=-1, dtype=np.float64), exponents))
+        wide = np.ldexp(wide, -exponents[..., np.newaxis])
+    middle = wide.min(axis=-1, keepdims=True) / 2 + wide.max(axis=-1, keepdims=True) / 2
+    return np.asarray(np.ldexp(np.std(wide - middle, axis=-1), exponents))
 
 
 def _choose_quanta(
