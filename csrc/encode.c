@@ -21,12 +21,13 @@
 #define JOBS_A_THREAD 2 /* at least, so that none waits for long at the end */
 #define MAX_JOB_FRAMES 8192
 
-/* A stream's plan in a byte: width, channels, care. */
+/* A stream's plan in a number: width, channels, care, what is stored as it is. */
 #define KIND_WIDTH 7
 #define KIND_TWO 8
 #define KIND_CAREFUL 16
 #define KIND_OTHERS 32
-#define KIND_FILL 64
+#define KIND_LIMITED 64
+#define KIND_APART 8 /* the first of the bits for marks that stand apart */
 static const uint8_t widths[] = {8, 12, 16, 20, 24, 32};
 
 /* What one job works with. */
@@ -55,14 +56,22 @@ typedef struct part {
     fc_exception items[EXCEPTIONS_A_PART];
 } part;
 
+/* The stream whose samples need the coarsest quanta, in comparison with those that it has. */
+typedef struct {
+    pthread_mutex_t mutex;
+    double ratio; /* largest magnitude / quanta; 0 for none */
+    double magnitude;
+    int64_t stream;
+} misfits;
+
 typedef struct encoding {
     const fc_view *samples;
     const fc_encode_options *options;
     const fc_allocator *allocator; /* of the chunk */
-    double fill; /* as the dtype has it; NaN for none */
+    fc_marks marks;
     fc_header header;
     uint64_t *offsets;
-    uint8_t *kinds;
+    uint32_t *kinds;
     double *quanta;       /* NULL where all streams have the header's */
     fc_stats *scans;      /* of the blocks of the stream that is being scanned */
     int64_t scan_stream, scan_end;
@@ -76,6 +85,8 @@ typedef struct encoding {
     int64_t written;
     part *first_part, *last_part;
     int64_t n_exceptions;
+    int64_t n_unfit; /* runs among these of finite samples that are no marks */
+    misfits misfits;
 } encoding;
 
 /* -- checking options ------------------------------------------------------ */
@@ -89,6 +100,7 @@ static int check_options(const fc_encode_options *o, fc_error *error) {
     if (!o->n_streams || !o->stream_size) return fc_fail(error, FC_ERR_EMPTY);
     if (o->quanta_rule < FC_QUANTA_NONE || o->quanta_rule > FC_QUANTA_RANGE
         || (o->quanta_rule != FC_QUANTA_NONE && !fc_is_float(o->dtype))
+        || o->n_marks < 0 || o->n_marks > FC_MAX_MARKS
         || (o->plain && (fc_is_float(o->dtype) || o->dtype == FC_UINT32)))
         return fc_fail(error, FC_ERR_ARGUMENT);
     int wants_parameters = o->quanta_rule == FC_QUANTA_GIVEN || o->quanta_rule == FC_QUANTA_PRECISION;
@@ -111,28 +123,29 @@ static const void *load(encoding *e, int thread, int64_t stream, int64_t first, 
                          e->scan_scratch[thread]);
 }
 
-/* The samples of a block that count, with NaN for the fill value. */
+/* The samples of a block that count, with NaN for marks. */
 static const void *load_counted(encoding *e, int thread, int64_t stream, int64_t first,
-                                int64_t end, int64_t *count, int64_t *n_fill) {
+                                int64_t end, int64_t *count, fc_marked *marked) {
     const fc_encode_options *o = e->options;
     const void *block = load(e, thread, stream, first, end, count);
-    return fc_mask_fill(o->dtype, o->quanta_rule, e->fill, block, *count,
-                        e->scan_scratch[thread] + SCAN_BLOCK * 8, n_fill);
+    return fc_mask(o->dtype, o->quanta_rule, &e->marks, block, *count,
+                   e->scan_scratch[thread] + SCAN_BLOCK * 8, marked);
 }
 
 static void scan_block(encoding *e, int thread, int64_t stream, int64_t first, int64_t end,
-                       fc_stats *stats) {
-    int64_t count, n_fill;
-    const void *block = load_counted(e, thread, stream, first, end, &count, &n_fill);
-    fc_scan_block(e->options->dtype, e->options->quanta_rule, block, count, stats);
-    stats->n_fill = n_fill;
+                       int rule, double limit, fc_stats *stats) {
+    int64_t count;
+    fc_marked marked;
+    const void *block = load_counted(e, thread, stream, first, end, &count, &marked);
+    fc_scan_block(e->options->dtype, rule, limit, block, count, stats);
+    stats->marked = marked;
 }
 
 /* Where the samples end that quanta are chosen by. A chunk at the edge of an array is filled up
  * behind it; zeros elsewhere are samples, and so is a stream of nothing else. */
 static int64_t find_end(encoding *e, int thread, int64_t stream) {
     int64_t size = e->options->stream_size, count;
-    if (e->options->quanta_rule != FC_QUANTA_PRECISION || e->fill != 0) return size;
+    if (e->options->quanta_rule != FC_QUANTA_PRECISION || e->marks.zero < 0) return size;
     for (int64_t first = (size - 1) / SCAN_BLOCK * SCAN_BLOCK; first >= 0; first -= SCAN_BLOCK) {
         const void *block = load(e, thread, stream, first, size, &count);
         int64_t kept = fc_count_to_zeros(e->options->dtype, block, count);
@@ -141,58 +154,108 @@ static int64_t find_end(encoding *e, int thread, int64_t stream) {
     return size;
 }
 
+/* The statistics of a stream, by blocks of samples up to `end`. */
+static fc_stats scan_samples(encoding *e, int thread, int64_t stream, int64_t end, int rule,
+                             double limit) {
+    fc_stats all, more;
+    scan_block(e, thread, stream, 0, end, rule, limit, &all);
+    for (int64_t first = SCAN_BLOCK; first < end; first += SCAN_BLOCK) {
+        scan_block(e, thread, stream, first, end, rule, limit, &more);
+        fc_merge_stats(&all, &more);
+    }
+    fc_add_zeros(&all, &e->marks, e->options->stream_size - end);
+    return all;
+}
+
 static int64_t find_largest(encoding *e, int thread, int64_t stream, double magnitude) {
     int64_t end = e->options->stream_size;
+    int rule = e->options->quanta_rule == FC_QUANTA_NONE ? FC_QUANTA_NONE : FC_QUANTA_GIVEN;
     for (int64_t first = 0; first < end; first += SCAN_BLOCK) {
         fc_stats s;
-        scan_block(e, thread, stream, first, end, &s);
+        scan_block(e, thread, stream, first, end, rule, fc_no_limit(e->options->dtype), &s);
         if (!s.n || (s.max < magnitude && -s.min < magnitude)) continue;
-        int64_t count, n_fill;
-        const void *block = load_counted(e, thread, stream, first, end, &count, &n_fill);
+        int64_t count;
+        fc_marked marked;
+        const void *block = load_counted(e, thread, stream, first, end, &count, &marked);
         return first + fc_find_largest(e->options->dtype, block, count);
     }
     return -1;
 }
 
-static uint8_t kind_of(const fc_plan *plan) {
-    uint8_t width = 0;
+static uint32_t kind_of(int dtype, const fc_plan *plan) {
+    uint32_t width = 0;
     while (widths[width] != plan->bits) width++;
-    return (uint8_t)(width | (plan->channels == 2 ? KIND_TWO : 0)
-                     | (plan->careful ? KIND_CAREFUL : 0) | (plan->others ? KIND_OTHERS : 0)
-                     | (isnan(plan->fill) ? 0 : KIND_FILL));
+    return width | (plan->channels == 2 ? KIND_TWO : 0) | (plan->careful ? KIND_CAREFUL : 0)
+        | (plan->others ? KIND_OTHERS : 0)
+        | (plan->limit < fc_no_limit(dtype) ? KIND_LIMITED : 0) | plan->apart << KIND_APART;
 }
 
-static int plan_stream(encoding *e, int thread, int64_t stream, const fc_stats *stats,
-                       fc_error *error) {
+static void keep_plan(encoding *e, int64_t stream, const fc_plan *plan) {
+    e->offsets[stream] = plan->offset;
+    e->kinds[stream] = kind_of(e->options->dtype, plan);
+    if (e->quanta)
+        e->quanta[stream] = plan->quanta;
+    else if (e->options->quanta_rule != FC_QUANTA_NONE && !stream)
+        e->header.quanta = plan->quanta;
+}
+
+static double magnitude_of(const fc_stats *s) { return s->max > -s->min ? s->max : -s->min; }
+
+/* Notes a stream some of whose samples may not be held by its quanta. */
+static void note_misfit(encoding *e, int64_t stream, const fc_stats *stats, double quanta) {
+    double magnitude = magnitude_of(stats), ratio = magnitude / quanta;
+    misfits *m = &e->misfits;
+    pthread_mutex_lock(&m->mutex);
+    if (ratio > m->ratio || (ratio == m->ratio && stream < m->stream)) {
+        m->ratio = ratio;
+        m->magnitude = magnitude;
+        m->stream = stream;
+    }
+    pthread_mutex_unlock(&m->mutex);
+}
+
+static int fail_too_fine(encoding *e, int thread, int64_t stream, const fc_stats *stats,
+                         fc_error *error) {
+    error->stream = stream;
+    error->sample = find_largest(e, thread, stream, magnitude_of(stats));
+    return error->code;
+}
+
+/* Plans a stream for those of its samples that its quanta can hold. */
+static int plan_within_limit(encoding *e, int thread, int64_t stream, int64_t end,
+                             const fc_stats *stats, fc_plan *plan, fc_error *error) {
+    const fc_encode_options *o = e->options;
+    double quanta = plan->quanta;
+    note_misfit(e, stream, stats, quanta);
+    if (quanta == 0) return fail_too_fine(e, thread, stream, stats, error); /* they hold none */
+    double limit = fc_limit_of(o->dtype, quanta);
+    fc_stats held = scan_samples(e, thread, stream, end, FC_QUANTA_GIVEN, limit);
+    return fc_plan_stream(o->dtype, FC_QUANTA_GIVEN, quanta, limit, &e->marks, &held, 0, plan,
+                          error);
+}
+
+static int plan_stream(encoding *e, int thread, int64_t stream, int64_t end,
+                       const fc_stats *stats, fc_error *error) {
     fc_plan plan;
     const fc_encode_options *o = e->options;
-    int code = fc_plan_stream(o->dtype, o->quanta_rule, parameter_of(o, stream), e->fill, stats,
-                              o->plain, &plan, error);
-    if (code) {
-        error->stream = stream;
-        if (code == FC_ERR_QUANTA_TOO_FINE) {
-            double most = stats->max > -stats->min ? stats->max : -stats->min;
-            error->sample = find_largest(e, thread, stream, most);
-        }
-        return code;
+    int code = fc_plan_stream(o->dtype, o->quanta_rule, parameter_of(o, stream),
+                              fc_no_limit(o->dtype), &e->marks, stats, o->plain, &plan, error);
+    if (code == FC_ERR_QUANTA_TOO_FINE) {
+        if (o->strict) return fail_too_fine(e, thread, stream, stats, error);
+        code = plan_within_limit(e, thread, stream, end, stats, &plan, error);
+    } else if (!code && plan.careful) {
+        note_misfit(e, stream, stats, plan.quanta);
     }
-    e->offsets[stream] = plan.offset;
-    e->kinds[stream] = kind_of(&plan);
-    if (e->quanta) e->quanta[stream] = plan.quanta;
-    if (!e->quanta && o->quanta_rule != FC_QUANTA_NONE && !stream) e->header.quanta = plan.quanta;
+    if (code) return error->stream = stream, code;
+    keep_plan(e, stream, &plan);
     return FC_OK;
 }
 
 static int scan_stream(encoding *e, int thread, int64_t stream, fc_error *error) {
-    fc_stats all, more;
     int64_t end = find_end(e, thread, stream);
-    scan_block(e, thread, stream, 0, end, &all);
-    for (int64_t first = SCAN_BLOCK; first < end; first += SCAN_BLOCK) {
-        scan_block(e, thread, stream, first, end, &more);
-        fc_merge_stats(&all, &more);
-    }
-    fc_add_fill(&all, e->options->stream_size - end);
-    return plan_stream(e, thread, stream, &all, error);
+    fc_stats all = scan_samples(e, thread, stream, end, e->options->quanta_rule,
+                                fc_no_limit(e->options->dtype));
+    return plan_stream(e, thread, stream, end, &all, error);
 }
 
 static int scan_streams(void *context, int thread, int64_t job, fc_error *error) {
@@ -207,7 +270,8 @@ static int scan_streams(void *context, int thread, int64_t job, fc_error *error)
 static int scan_one_block(void *context, int thread, int64_t job, fc_error *error) {
     encoding *e = context;
     (void)error;
-    scan_block(e, thread, e->scan_stream, job * SCAN_BLOCK, e->scan_end, e->scans + job);
+    scan_block(e, thread, e->scan_stream, job * SCAN_BLOCK, e->scan_end, e->options->quanta_rule,
+               fc_no_limit(e->options->dtype), e->scans + job);
     return FC_OK;
 }
 
@@ -222,8 +286,8 @@ static int scan_by_blocks(encoding *e, fc_error *error) {
         int64_t n_blocks = (e->scan_end + SCAN_BLOCK - 1) / SCAN_BLOCK;
         fc_run_jobs(e->n_threads, n_blocks, scan_one_block, NULL, e, error);
         for (int64_t i = 1; i < n_blocks; i++) fc_merge_stats(e->scans, e->scans + i);
-        fc_add_fill(e->scans, size - e->scan_end);
-        if (plan_stream(e, 0, stream, e->scans, error)) return error->code;
+        fc_add_zeros(e->scans, &e->marks, size - e->scan_end);
+        if (plan_stream(e, 0, stream, e->scan_end, e->scans, error)) return error->code;
     }
     return FC_OK;
 }
@@ -243,14 +307,18 @@ static int64_t largest_block(const fc_header *h) {
 }
 
 static fc_plan plan_of(const encoding *e, int64_t stream) {
-    uint8_t kind = e->kinds[stream];
+    uint32_t kind = e->kinds[stream];
+    int dtype = e->options->dtype;
+    double quanta = e->quanta ? e->quanta[stream] : e->header.quanta;
     return (fc_plan){.offset = e->offsets[stream],
-                     .quanta = e->quanta ? e->quanta[stream] : e->header.quanta,
+                     .quanta = quanta,
                      .bits = widths[kind & KIND_WIDTH],
                      .channels = kind & KIND_TWO ? 2 : 1,
                      .careful = kind & KIND_CAREFUL,
                      .others = kind & KIND_OTHERS,
-                     .fill = kind & KIND_FILL ? e->fill : NAN};
+                     .limit = kind & KIND_LIMITED ? fc_limit_of(dtype, quanta) : fc_no_limit(dtype),
+                     .apart = kind >> KIND_APART,
+                     .marks = &e->marks};
 }
 
 /* A frame of a job: where it is, and its samples as they are encoded. */
@@ -369,9 +437,23 @@ static void drop_part(encoding *e) {
     fc_unmap(p, sizeof *p);
 }
 
+/* Exceptions for samples that quanta do not hold may take these bytes, and one part in FEW of the
+ * bytes of all samples, without a look at what the chunk takes without loss. If they take one
+ * part in MANY, a chunk without loss is smaller for sure. */
+#define FREE_BYTES 256
+#define FEW 16
+#define MANY 2
+
+static int exceeds(const encoding *e, size_t part) {
+    size_t bytes = (size_t)e->n_unfit * FC_EXCEPTION_SIZE;
+    return bytes > FREE_BYTES + fc_samples_size(&e->header) / part;
+}
+
 static int append_exception(encoding *e, fc_exception run, fc_error *error) {
     part *p = e->last_part;
     if (p && fc_join_exception(&p->list, run)) return FC_OK;
+    e->n_unfit += fc_is_unfit(e->options->dtype, &e->marks, run.bits);
+    if (exceeds(e, MANY)) return fc_fail(error, FC_ERR_QUANTA_TOO_FINE);
     if (!p || p->list.n == EXCEPTIONS_A_PART) p = add_part(e);
     if (!p) return fc_fail(error, FC_ERR_MEMORY);
     e->n_exceptions++;
@@ -450,7 +532,7 @@ static int make_plans(encoding *e) {
     const fc_encode_options *o = e->options;
     size_t n = (size_t)o->n_streams;
     e->offsets = malloc(n * sizeof *e->offsets);
-    e->kinds = malloc(n);
+    e->kinds = malloc(n * sizeof *e->kinds);
     if (e->header.flags & FC_FLAG_QUANTA) e->quanta = malloc(n * sizeof *e->quanta);
     e->scan_scratch = calloc((size_t)e->n_threads, sizeof *e->scan_scratch);
     if (!e->offsets || !e->kinds || (e->header.flags & FC_FLAG_QUANTA && !e->quanta)
@@ -614,30 +696,92 @@ static void ask_environment(void) {
     libflac_forced = fc_wants_libflac("FLACCODEC_ENCODER");
 }
 
-int fc_encode(const fc_view *samples, const fc_encode_options *options, uint8_t **chunk,
-              int64_t *chunk_size, fc_error *error) {
-    int code = check_options(options, error);
-    if (code) return code;
+/* A chunk that was made. */
+typedef struct made {
+    uint8_t *chunk;
+    int64_t size;
+    const fc_allocator *allocator;
+    int has_many; /* exceptions for samples that quanta do not hold */
+} made;
+
+/* As it is if the chunk stays quantized. Samples that only fail their check one by one are
+ * told of if they are many and the quanta were given: those that are chosen by the samples may
+ * be finer than the dtype resolves, and nobody asked for them. */
+static void describe_misfit(encoding *e, fc_misfit *misfit) {
+    const misfits *m = &e->misfits;
+    int is_beyond = m->ratio >= 0x1p63;
+    int is_given = e->options->quanta_rule == FC_QUANTA_GIVEN;
+    int has_many = is_given && exceeds(e, FEW);
+    double careless = fc_careless_quanta(e->options->dtype, m->magnitude);
+    *misfit = (fc_misfit){.is_any = is_beyond || has_many, .stream = -1, .sample = -1,
+                          .smallest = is_beyond ? fc_smallest_quanta(m->magnitude) : careless};
+    if (!misfit->is_any) return;
+    misfit->stream = m->stream;
+    misfit->sample = find_largest(e, 0, m->stream, m->magnitude);
+}
+
+/* Encodes with the options as they are. */
+static int encode_once(const fc_view *samples, const fc_encode_options *options, made *made,
+                       fc_error *error) {
     static pthread_once_t asked = PTHREAD_ONCE_INIT;
     pthread_once(&asked, ask_environment);
     int only_libflac = libflac_forced || options->only_libflac;
     encoding e = {.samples = samples, .options = options,
                   .allocator = options->allocator ? options->allocator : &fc_malloc_allocator,
-                  .fill = !options->has_fill            ? NAN
-                      : options->dtype == FC_FLOAT32 ? (float)options->fill
-                                                     : options->fill,
+                  .marks = fc_make_marks(options->dtype, options->marks, options->n_marks),
+                  .misfits = {.mutex = PTHREAD_MUTEX_INITIALIZER},
                   .n_threads = useful_threads(options),
                   .by_own = !only_libflac,
                   .by_libflac = only_libflac || options->level > FC_MAX_FAST_LEVEL};
     begin_header(&e);
-    code = encode(&e, error);
+    int code = encode(&e, error);
     if (!code) {
-        *chunk = e.chunk;
-        *chunk_size = e.header.chunk_size;
+        made->chunk = e.chunk;
+        made->size = e.header.chunk_size;
+        made->allocator = e.allocator;
         e.chunk = NULL;
     }
+    made->has_many = exceeds(&e, FEW);
+    if (options->misfit) describe_misfit(&e, options->misfit);
     free_encoding(&e);
     return code;
+}
+
+static void drop(made *made) {
+    if (made->chunk) made->allocator->release(made->allocator->context, made->chunk);
+    made->chunk = NULL;
+}
+
+/* Takes the chunk without loss in place of one with many exceptions, if it is smaller. */
+static int encode_without_loss(const fc_view *samples, const fc_encode_options *options,
+                               made *made, fc_error *error) {
+    struct made other = {0};
+    fc_encode_options lossless = *options;
+    lossless.quanta_rule = FC_QUANTA_NONE;
+    lossless.n_parameters = lossless.n_marks = 0;
+    lossless.misfit = NULL;
+    int code = encode_once(samples, &lossless, &other, error);
+    if (code) return drop(made), code;
+    if (made->chunk && made->size <= other.size) return drop(&other), FC_OK;
+    drop(made);
+    *made = other;
+    if (options->misfit) options->misfit->is_lossless = 1;
+    return FC_OK;
+}
+
+int fc_encode(const fc_view *samples, const fc_encode_options *options, uint8_t **chunk,
+              int64_t *chunk_size, fc_error *error) {
+    int code = check_options(options, error);
+    if (code) return code;
+    made made = {0};
+    code = encode_once(samples, options, &made, error);
+    int is_unfit = code == FC_ERR_QUANTA_TOO_FINE && (!options->strict || made.has_many);
+    if (is_unfit || (!code && made.has_many))
+        code = encode_without_loss(samples, options, &made, error);
+    if (code) return code;
+    *chunk = made.chunk;
+    *chunk_size = made.size;
+    return FC_OK;
 }
 
 void fc_free(void *memory) { free(memory); }

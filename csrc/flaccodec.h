@@ -27,6 +27,7 @@
 #define FC_MIN_FRAME_SIZE 16   /* samples; FLAC's smallest block but the last */
 #define FC_MAX_FRAME_SIZE 65535
 #define FC_MAX_LEVEL 8
+#define FC_MAX_MARKS 16 /* values that mark missing samples */
 
 typedef enum fc_code {
     FC_OK = 0,
@@ -127,6 +128,16 @@ typedef struct fc_allocator {
     const void *context;
 } fc_allocator;
 
+/* What quanta could not hold: samples of 2**63 quanta or more or, if the quanta
+ * were given, many that would break the promised error. */
+typedef struct fc_misfit {
+    int32_t is_any;      /* else the rest means nothing */
+    int32_t is_lossless; /* the whole chunk is stored without loss; else those
+                          * samples alone are stored exactly, as exceptions */
+    int64_t stream, sample; /* the sample that needs the coarsest quanta */
+    double smallest;        /* the smallest quanta that would do for it */
+} fc_misfit;
+
 typedef struct fc_encode_options {
     int32_t dtype;      /* fc_dtype */
     int32_t level;      /* 0 to FC_MAX_LEVEL, with libFLAC's meaning */
@@ -137,9 +148,11 @@ typedef struct fc_encode_options {
     int32_t flags;       /* FC_FLAG_BIG_ENDIAN or 0 */
     const double *parameters; /* for the rule: one for all streams, or one each */
     int64_t n_parameters;     /* 0, 1 or n_streams */
-    int32_t has_fill;
-    double fill; /* stored exactly, and no part of what quanta are chosen by; zeros are no
-                  * part of that only where a stream ends in them */
+    const double *marks; /* stored exactly, and no part of what quanta are chosen by; zeros are
+                          * no part of that only if a stream ends in them */
+    int64_t n_marks;     /* 0 to FC_MAX_MARKS */
+    int32_t strict;      /* fail with FC_ERR_QUANTA_TOO_FINE for a sample of 2**63 quanta or more */
+    fc_misfit *misfit;   /* written on success, if not strict; may be NULL */
     int32_t plain; /* integers as they are: no offsets, 64 bits in two channels */
     int32_t only_libflac; /* encodes, as it does with FLACCODEC_ENCODER=libflac */
     int32_t n_threads;        /* at least 1; never changes the bytes */
@@ -197,7 +210,9 @@ const char *fc_code_text(int code);
 /* Encodes the streams of *samples into a new chunk. *chunk is for the caller
  * to give to fc_free, or to the allocator that made it. Takes no memory beyond the
  * chunk but about 4 MiB a thread, 8 with the largest frames, and reads the samples
- * twice: once for their range, once to encode. */
+ * twice: once for their range, once to encode. Finite samples that quanta cannot hold
+ * are stored exactly: as exceptions or, where these would take more bytes, all of the
+ * chunk without loss. Then samples are read once or twice more. */
 int fc_encode(const fc_view *samples, const fc_encode_options *options,
               uint8_t **chunk, int64_t *chunk_size, fc_error *error);
 

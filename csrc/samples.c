@@ -150,12 +150,12 @@ SCAN_BITS(32)
 SCAN_BITS(64)
 
 /* Lanes of their own, since a compiler may not reorder a float reduction. */
-#define SCAN_FLOATS(type, limit, absolute)                                            \
-    FC_WIDE_LOOP static void scan_##type(const type *x, int64_t count, fc_stats *s) { \
+#define SCAN_FLOATS(type, largest, absolute)                                            \
+    FC_WIDE_LOOP static void scan_##type(const type *x, int64_t count, type limit, fc_stats *s) { \
         type lo[LANES], hi[LANES];                                                    \
         int32_t others[LANES] = {0};                                                  \
         int64_t n_other = 0, i = 0;                                                   \
-        for (int j = 0; j < LANES; j++) lo[j] = limit, hi[j] = -limit;                \
+        for (int j = 0; j < LANES; j++) lo[j] = largest, hi[j] = -largest;                \
         for (; i + LANES <= count; i += LANES) {                                      \
             fetch_ahead(x + i, LANES * sizeof *x);                                    \
             for (int j = 0; j < LANES; j++) {                                         \
@@ -192,39 +192,83 @@ static double largest_magnitude(const fc_stats *s) {
     return fmax(fabs(s->min), fabs(s->max));
 }
 
-static void scan_quantized(int dtype, int rule, const void *block, int64_t count, fc_stats *s) {
+static void scan_quantized(int dtype, int rule, double limit, const void *block, int64_t count,
+                           fc_stats *s) {
     if (dtype == FC_FLOAT32)
-        scan_float(block, count, s);
+        scan_float(block, count, (float)limit, s);
     else
-        scan_double(block, count, s);
+        scan_double(block, count, limit, s);
     if (rule != FC_QUANTA_PRECISION || !s->n) return;
     s->moments = dtype == FC_FLOAT32 ? fc_measure_float(block, count, s->min, s->max, s->n)
                                      : fc_measure_double(block, count, s->min, s->max, s->n);
 }
 
-/* Whether this is a fill value that needs care: NaN and infinities are stored as they are
- * anyway, and zero is a multiple of all quanta. */
-static int is_fill(double fill) { return isfinite(fill) && fill != 0; }
+double fc_no_limit(int dtype) { return dtype == FC_FLOAT32 ? (double)FLT_MAX : DBL_MAX; }
 
-#define MASK(type)                                                                                \
-    FC_WIDE_LOOP static int64_t mask_##type(const type *x, int64_t count, type fill, type *out) { \
-        int64_t n = 0;                                                                            \
-        for (int64_t i = 0; i < count; i++) {                                                     \
-            n += x[i] == fill;                                                                    \
-            out[i] = x[i] == fill ? (type)NAN : x[i];                                             \
-        }                                                                                         \
-        return n;                                                                                 \
+double fc_limit_of(int dtype, double quanta) {
+    double limit = fmin(quanta * 0x1p63, fc_no_limit(dtype));
+    while (limit / quanta >= 0x1p63) limit = nextafter(limit, 0);
+    if (dtype != FC_FLOAT32) return limit;
+    float narrow = (float)limit;
+    return (double)narrow <= limit ? narrow : nextafterf(narrow, 0);
+}
+
+/* -- marks ------------------------------------------------------------------- */
+
+static int has_mark(const fc_marks *marks, double value) {
+    for (int i = 0; i < marks->n; i++)
+        if (marks->values[i] == value) return 1;
+    return 0;
+}
+
+fc_marks fc_make_marks(int dtype, const double *values, int64_t n) {
+    fc_marks marks = {.zero = -1};
+    for (int64_t i = 0; i < n; i++) {
+        double value = dtype == FC_FLOAT32 ? (double)(float)values[i] : values[i];
+        if (!isfinite(value) || has_mark(&marks, value)) continue;
+        if (value == 0) marks.zero = marks.n;
+        marks.values[marks.n++] = value;
+    }
+    return marks;
+}
+
+int fc_is_unfit(int dtype, const fc_marks *marks, uint64_t bits) {
+    double value;
+    float narrow;
+    uint32_t low = (uint32_t)bits;
+    if (dtype == FC_FLOAT32)
+        memcpy(&narrow, &low, sizeof narrow), value = narrow;
+    else
+        memcpy(&value, &bits, sizeof value);
+    return isfinite(value) && !has_mark(marks, value);
+}
+
+/* x may be out. */
+#define MASK(type)                                                                         \
+    FC_WIDE_LOOP static int64_t mask_##type(const type *x, int64_t count, type mark, type *out) { \
+        int64_t n = 0;                                                                     \
+        for (int64_t i = 0; i < count; i++) {                                              \
+            n += x[i] == mark;                                                             \
+            out[i] = x[i] == mark ? (type)NAN : x[i];                                      \
+        }                                                                                  \
+        return n;                                                                          \
     }
 MASK(float)
 MASK(double)
 
-const void *fc_mask_fill(int dtype, int rule, double fill, const void *block, int64_t count,
-                         void *out, int64_t *n) {
-    *n = 0;
-    if (rule == FC_QUANTA_NONE || !is_fill(fill)) return block;
-    *n = dtype == FC_FLOAT32 ? mask_float(block, count, (float)fill, out)
-                             : mask_double(block, count, fill, out);
-    return out;
+/* Zero is a multiple of all quanta, so it is not masked. */
+const void *fc_mask(int dtype, int rule, const fc_marks *marks, const void *block, int64_t count,
+                    void *out, fc_marked *marked) {
+    *marked = (fc_marked){0, 0};
+    for (int i = 0; i < marks->n && rule != FC_QUANTA_NONE; i++) {
+        if (i == marks->zero) continue;
+        int64_t n = dtype == FC_FLOAT32 ? mask_float(block, count, (float)marks->values[i], out)
+                                        : mask_double(block, count, marks->values[i], out);
+        if (n) marked->seen |= UINT32_C(1) << i;
+        marked->n += n;
+        block = out;
+    }
+    return block;
 }
 
 #define COUNT_TO_ZEROS(type)                                          \
@@ -239,7 +283,8 @@ int64_t fc_count_to_zeros(int dtype, const void *block, int64_t count) {
     return dtype == FC_FLOAT32 ? to_zeros_float(block, count) : to_zeros_double(block, count);
 }
 
-void fc_scan_block(int dtype, int rule, const void *block, int64_t count, fc_stats *s) {
+void fc_scan_block(int dtype, int rule, double limit, const void *block, int64_t count,
+                   fc_stats *s) {
     memset(s, 0, sizeof *s);
     switch (dtype) {
     case FC_INT8: scan_int8(block, count, s); return;
@@ -252,7 +297,7 @@ void fc_scan_block(int dtype, int rule, const void *block, int64_t count, fc_sta
     case FC_UINT64: scan_uint64(block, count, s); return;
     }
     if (rule != FC_QUANTA_NONE)
-        scan_quantized(dtype, rule, block, count, s);
+        scan_quantized(dtype, rule, limit, block, count, s);
     else if (dtype == FC_FLOAT32)
         scan_bits32(block, count, s);
     else
@@ -267,7 +312,8 @@ static void merge_range(fc_stats *a, const fc_stats *b) {
 }
 
 void fc_merge_stats(fc_stats *a, const fc_stats *b) {
-    int64_t others = a->n_other + b->n_other, fill = a->n_fill + b->n_fill;
+    int64_t others = a->n_other + b->n_other;
+    fc_marked marked = {a->marked.n + b->marked.n, a->marked.seen | b->marked.seen};
     if (b->n && !a->n) {
         *a = *b;
     } else if (b->n) {
@@ -276,12 +322,14 @@ void fc_merge_stats(fc_stats *a, const fc_stats *b) {
         a->n += b->n;
     }
     a->n_other = others;
-    a->n_fill = fill;
+    a->marked = marked;
 }
 
-void fc_add_fill(fc_stats *stats, int64_t n) {
+void fc_add_zeros(fc_stats *stats, const fc_marks *marks, int64_t n) {
+    if (!n) return;
     stats->n_other += n;
-    stats->n_fill += n;
+    stats->marked.n += n;
+    stats->marked.seen |= UINT32_C(1) << marks->zero;
 }
 
 #define FIND_LARGEST(type)                                                      \
@@ -375,48 +423,70 @@ static int needs_care(int dtype, double quanta, const fc_stats *s) {
     return k >= 0x1p50 || quanta < 0x1p-900 || k * quanta > DBL_MAX;
 }
 
+double fc_careless_quanta(int dtype, double magnitude) {
+    return dtype == FC_FLOAT32 ? fmax(magnitude * 0x1.00001p-22, 0x1p-100)
+                               : fmax(magnitude * 0x1.00001p-50, 0x1p-900);
+}
+
 static double restored(int dtype, int64_t k, double quanta) {
     double value = (double)k * quanta;
     return dtype == FC_FLOAT32 ? (double)(float)value : value;
 }
 
-/* Among the other samples, and a multiple of the quanta, a fill value is one of them: that
+/* Among the other samples, and a multiple of the quanta, a mark is one of them: that
  * costs less than an exception, and is as exact. */
-static int stands_apart(int dtype, double fill, double quanta, const fc_stats *s) {
-    if (!s->n_fill || fill == 0) return 0;
-    return !s->n || fill < s->min || fill > s->max || fabs(fill) / quanta >= 0x1p63
-        || restored(dtype, quantize_exactly(fill, quanta), quanta) != fill;
+static int stands_apart(int dtype, double mark, double quanta, const fc_stats *s) {
+    if (mark == 0) return 0;
+    return !s->n || mark < s->min || mark > s->max || fabs(mark) / quanta >= 0x1p63
+        || restored(dtype, quantize_exactly(mark, quanta), quanta) != mark;
 }
 
-static const fc_stats *add_value(fc_stats *s, double value) {
+static void add_value(fc_stats *s, double value) {
     s->min = s->n ? fmin(s->min, value) : value;
     s->max = s->n ? fmax(s->max, value) : value;
     s->n++;
-    return s;
 }
 
-static int plan_quantized(int dtype, int rule, double parameter, double fill, const fc_stats *s,
-                          fc_plan *plan, fc_error *error) {
-    double quanta = choose_quanta(rule, parameter, s);
+/* Decides for each mark that was seen whether it stands apart; those that do not
+ * are added to the statistics. */
+static void plan_marks(int dtype, fc_stats *s, fc_plan *plan) {
+    const fc_stats others = *s;
+    for (int i = 0; i < plan->marks->n; i++) {
+        double mark = plan->marks->values[i];
+        if (!(s->marked.seen >> i & 1)) continue;
+        if (stands_apart(dtype, mark, plan->quanta, &others))
+            plan->apart |= UINT32_C(1) << i;
+        else
+            add_value(s, mark);
+    }
+    plan->others = s->n_other > s->marked.n || plan->apart;
+}
+
+/* Room for the roundings between this and the check that finds them too fine. */
+double fc_smallest_quanta(double magnitude) {
+    return nextafter(ldexp(magnitude, -63), INFINITY) * (1 + 0x1p-50);
+}
+
+static int plan_quantized(int dtype, int rule, double parameter, const fc_stats *s, fc_plan *plan,
+                          fc_error *error) {
+    double quanta = fmin(choose_quanta(rule, parameter, s), DBL_MAX); /* coarser is no float64 */
     plan->quanta = quanta;
-    if (!isfinite(quanta) || quanta <= 0) {
+    if (isnan(quanta) || quanta < 0 || (rule == FC_QUANTA_GIVEN && !(parameter > 0))
+        || (rule == FC_QUANTA_GIVEN && !isfinite(parameter))) {
         fc_fail(error, FC_ERR_QUANTA);
-        error->value = quanta;
+        error->value = rule == FC_QUANTA_GIVEN ? parameter : quanta;
         return error->code;
     }
-    int apart = stands_apart(dtype, fill, quanta, s);
-    plan->fill = apart ? fill : NAN;
-    plan->others = s->n_other > s->n_fill || apart;
-    fc_stats all = *s;
-    if (s->n_fill && !apart) s = add_value(&all, fill);
-    if (!s->n) return plan_width(0, 0, plan), FC_OK;
-    if (largest_magnitude(s) / quanta >= 0x1p63) {
+    if (quanta == 0 || (s->n && largest_magnitude(s) / quanta >= 0x1p63)) {
         fc_fail(error, FC_ERR_QUANTA_TOO_FINE);
-        error->value = nextafter(ldexp(largest_magnitude(s), -63), INFINITY) * (1 + 0x1p-50);
+        error->value = fc_smallest_quanta(largest_magnitude(s));
         return error->code;
     }
-    plan_width(quantize_exactly(s->min, quanta), quantize_exactly(s->max, quanta), plan);
-    plan->careful = needs_care(dtype, quanta, s);
+    fc_stats all = *s;
+    plan_marks(dtype, &all, plan);
+    if (!all.n) return plan_width(0, 0, plan), FC_OK;
+    plan_width(quantize_exactly(all.min, quanta), quantize_exactly(all.max, quanta), plan);
+    plan->careful = needs_care(dtype, quanta, &all);
     return FC_OK;
 }
 
@@ -426,12 +496,12 @@ static void plan_plain(int dtype, const fc_stats *s, fc_plan *plan) {
     plan->bits = plan->channels == 2 ? 32 : width_of(s->lo, s->hi);
 }
 
-int fc_plan_stream(int dtype, int rule, double parameter, double fill, const fc_stats *s,
-                   int plain, fc_plan *plan, fc_error *error) {
-    *plan = (fc_plan){.fill = NAN};
+int fc_plan_stream(int dtype, int rule, double parameter, double limit, const fc_marks *marks,
+                   const fc_stats *s, int plain, fc_plan *plan, fc_error *error) {
+    *plan = (fc_plan){.limit = limit, .marks = marks};
     if (plain) return plan_plain(dtype, s, plan), FC_OK;
     if (rule != FC_QUANTA_NONE)
-        return plan_quantized(dtype, rule, parameter, fill, s, plan, error);
+        return plan_quantized(dtype, rule, parameter, s, plan, error);
     if (dtype == FC_UINT64)
         plan_uint64(s, plan);
     else
@@ -500,8 +570,16 @@ FC_WIDE_LOOP static int quantize_float_carefully(const float *x, int64_t count, 
     return doubtful;
 }
 
+static inline int stands_apart_here(double x, const fc_plan *plan) {
+    for (uint32_t left = plan->apart; left; left &= left - 1)
+        if (x == plan->marks->values[__builtin_ctz(left)]) return 1;
+    return 0;
+}
+
 /* Whether a sample is stored as it is, and its integer means nothing. */
-static inline int is_other(double x, double fill) { return !isfinite(x) || x == fill; }
+static inline int is_other(double x, const fc_plan *plan) {
+    return !(fabs(x) <= plan->limit) || stands_apart_here(x, plan);
+}
 
 static double sample_at(int dtype, const void *block, int64_t i) {
     return dtype == FC_FLOAT32 ? (double)((const float *)block)[i] : ((const double *)block)[i];
@@ -562,7 +640,7 @@ static int quantize_slowly(int dtype, const fc_plan *plan, const void *block, co
         double x = sample_at(dtype, held, i);
         int64_t k = clamp(quantize_exactly(x, plan->quanta), plan);
         split((uint64_t)k - plan->offset, i, low, high, plan->channels);
-        int kept = !is_other(sample_at(dtype, block, i), plan->fill)
+        int kept = !is_other(sample_at(dtype, block, i), plan)
             && (!plan->careful || keeps_promise(dtype, x, k, plan->quanta));
         if (!kept && except(dtype, block, i, stream, first, exceptions, error))
             return error->code;
@@ -570,12 +648,12 @@ static int quantize_slowly(int dtype, const fc_plan *plan, const void *block, co
     return FC_OK;
 }
 
-/* Lists the samples of a block that are not finite, or fill. */
+/* Lists the samples of a block that are stored as they are. */
 static int list_others(int dtype, const fc_plan *plan, const void *block, int64_t count,
                        int64_t stream, int64_t first, fc_exceptions *exceptions,
                        fc_error *error) {
     for (int64_t i = 0; i < count; i++) {
-        if (!is_other(sample_at(dtype, block, i), plan->fill)) continue;
+        if (!is_other(sample_at(dtype, block, i), plan)) continue;
         if (except(dtype, block, i, stream, first, exceptions, error)) return error->code;
     }
     return FC_OK;
@@ -584,32 +662,32 @@ static int list_others(int dtype, const fc_plan *plan, const void *block, int64_
 /* Holds the last sample that counts through those that do not, the first one
  * before it, so that they cost nothing in the residual. */
 #define HOLD(type)                                                                     \
-    static void hold_##type(const type *x, int64_t count, double fill, type *out, type idle) { \
+    static void hold_##type(const type *x, int64_t count, const fc_plan *plan, type *out, type idle) { \
         type held = idle;                                                              \
         for (int64_t i = 0; i < count; i++)                                            \
-            if (!is_other(x[i], fill)) {                                               \
+            if (!is_other(x[i], plan)) {                                               \
                 held = x[i];                                                           \
                 break;                                                                 \
             }                                                                          \
-        for (int64_t i = 0; i < count; i++) out[i] = held = is_other(x[i], fill) ? held : x[i]; \
+        for (int64_t i = 0; i < count; i++) out[i] = held = is_other(x[i], plan) ? held : x[i]; \
     }
 HOLD(float)
 HOLD(double)
 
-/* What a block holds that has no sample that counts: the offset. Where that overflows, its
- * integer is that of the largest number too: none of the stream's is beyond either. */
+/* What a block holds that has no sample that counts: the offset, or what is nearest to it among
+ * the numbers that have an integer. */
 static double idle_value(int dtype, const fc_plan *plan) {
     double idle = restored(dtype, (int64_t)plan->offset, plan->quanta);
-    return isfinite(idle) ? idle : copysign(dtype == FC_FLOAT32 ? (double)FLT_MAX : DBL_MAX, idle);
+    return copysign(fmin(fabs(idle), fc_limit_of(dtype, plan->quanta)), idle);
 }
 
 static const void *hold(int dtype, const fc_plan *plan, const void *block, int64_t count,
                         void *scratch) {
     double idle = idle_value(dtype, plan);
     if (dtype == FC_FLOAT32)
-        hold_float(block, count, plan->fill, scratch, (float)idle);
+        hold_float(block, count, plan, scratch, (float)idle);
     else
-        hold_double(block, count, plan->fill, scratch, idle);
+        hold_double(block, count, plan, scratch, idle);
     return scratch;
 }
 

@@ -7,12 +7,25 @@
 #include "format.h"
 #include "moments.h"
 
-/* What is known of some samples of one stream. Floats that are not finite
- * or are the fill value are counted, and left out of the rest. */
+/* The values that mark missing samples: finite, each once. */
+typedef struct fc_marks {
+    double values[FC_MAX_MARKS];
+    int n;
+    int zero; /* which of them is zero; -1 for none */
+} fc_marks;
+
+/* Marks among some samples. */
+typedef struct fc_marked {
+    int64_t n;     /* samples */
+    uint32_t seen; /* which marks, a bit each */
+} fc_marked;
+
+/* What is known of some samples of one stream. Floats beyond the limit of a
+ * scan, all that are not finite, and marks are counted and left out of the rest. */
 typedef struct fc_stats {
-    int64_t n;       /* samples that count */
-    int64_t n_other; /* those that are not finite, or the fill value */
-    int64_t n_fill;  /* those of the fill value among these */
+    int64_t n;        /* samples that count */
+    int64_t n_other;  /* those that do not */
+    fc_marked marked; /* the marks among these */
     int64_t lo, hi;  /* as ordered integers; see fc_scan_block */
     double min, max;
     fc_moments moments; /* of those that count; only for quanta by precision */
@@ -25,8 +38,10 @@ typedef struct fc_plan {
     int bits;     /* a sample of a channel */
     int channels; /* 1, or 2: low and high 32-bit words */
     int careful;  /* quantization that must be checked sample by sample */
-    int others;   /* there may be samples that are not finite, or fill */
-    double fill;  /* a value that is stored as it is; NaN for none */
+    int others;   /* there may be samples that are stored as they are: */
+    double limit; /* those of larger magnitude, and those that are not finite; */
+    uint32_t apart; /* those of these marks, a bit each */
+    const fc_marks *marks;
 } fc_plan;
 
 /* A growing list; empty when zeroed. items is the owner's to free. */
@@ -52,25 +67,48 @@ void *fc_store_target(const fc_view *view, int dtype, uint8_t *at);
 void fc_store_block(const fc_view *view, int dtype, uint8_t *at, int64_t count,
                     const void *block);
 
-/* A copy of a block in out in which samples of the fill value are NaN, so that they do not
- * count; the block itself where there is none (fill 0 or NaN, or no quanta). n is how many. */
-const void *fc_mask_fill(int dtype, int rule, double fill, const void *block, int64_t count,
-                         void *out, int64_t *n);
+/* The marks among `values`, as the dtype has them. Those that are not finite
+ * need no mark: such samples are stored as they are anyway. */
+fc_marks fc_make_marks(int dtype, const double *values, int64_t n);
+
+/* Returns a copy of a block in `out` in which marks are NaN, so that they do not
+ * count; the block itself if nothing is to be masked (no quanta, no mark but zero).
+ * Tells in `marked` what was. */
+const void *fc_mask(int dtype, int rule, const fc_marks *marks, const void *block, int64_t count,
+                    void *out, fc_marked *marked);
 
 /* Samples of a block but for the zeros that it ends in. */
 int64_t fc_count_to_zeros(int dtype, const void *block, int64_t count);
 
-/* Notes n samples more of the fill value. */
-void fc_add_fill(fc_stats *stats, int64_t n);
+/* Notes n samples more that are zero, which is a mark. */
+void fc_add_zeros(fc_stats *stats, const fc_marks *marks, int64_t n);
+
+/* The limit of a scan that leaves out what is not finite, and nothing else. */
+double fc_no_limit(int dtype);
+
+/* The largest magnitude that is below 2**63 quanta. */
+double fc_limit_of(int dtype, double quanta);
 
 /* Statistics of a block. For integers and lossless floats, lo and hi are
  * in the order of the values as 64-bit integers (uint64: minus 2**63). */
-void fc_scan_block(int dtype, int rule, const void *block, int64_t count, fc_stats *stats);
+void fc_scan_block(int dtype, int rule, double limit, const void *block, int64_t count,
+                   fc_stats *stats);
 void fc_merge_stats(fc_stats *into, const fc_stats *more);
 
-/* Chooses offset, quanta and width. Errors name no stream. */
-int fc_plan_stream(int dtype, int rule, double parameter, double fill, const fc_stats *stats,
-                   int plain, fc_plan *plan, fc_error *error);
+/* Chooses offset, quanta and width for the samples within `limit`, which `stats`
+ * are of. Errors name no stream. With FC_ERR_QUANTA_TOO_FINE the plan has the
+ * quanta, 0 if they are no float64, and the error the smallest that would do. */
+int fc_plan_stream(int dtype, int rule, double parameter, double limit, const fc_marks *marks,
+                   const fc_stats *stats, int plain, fc_plan *plan, fc_error *error);
+
+/* Whether an exception with these bits is one that quanta could not hold: finite, and no mark. */
+int fc_is_unfit(int dtype, const fc_marks *marks, uint64_t bits);
+
+/* The smallest quanta that hold a sample of this magnitude, with room for rounding. */
+double fc_smallest_quanta(double magnitude);
+
+/* The smallest quanta with which samples up to this magnitude need no check one by one. */
+double fc_careless_quanta(int dtype, double magnitude);
 
 /* The sample of a block whose magnitude is the largest among the finite. */
 int64_t fc_find_largest(int dtype, const void *block, int64_t count);

@@ -11,6 +11,7 @@ import enum
 import functools
 import itertools
 import sys
+import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -32,13 +33,14 @@ from flaccodec.exceptions import (
     NotAChunkError,
     QuantaError,
     QuantaTooFineError,
+    QuantaWarning,
     TruncatedChunkError,
     UnknownVersionError,
     UnsupportedDtypeError,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
 _ffi: Any = _native.ffi
 _lib: Any = _native.lib
@@ -49,6 +51,7 @@ STREAM_HEADER_SIZE: int = _lib.FC_STREAM_HEADER_SIZE
 MIN_FRAME_SIZE: int = _lib.FC_MIN_FRAME_SIZE
 MAX_FRAME_SIZE: int = _lib.FC_MAX_FRAME_SIZE
 MAX_LEVEL: int = _lib.FC_MAX_LEVEL
+MAX_MARKS: int = _lib.FC_MAX_MARKS
 FRAME_SIZE_MASK: int = (1 << _lib.FC_FRAME_SIZE_BITS) - 1
 DEFAULT_LEVEL = 5
 DEFAULT_FRAME_SIZE = 4096
@@ -304,6 +307,39 @@ def _owned(memory: Any, size: int) -> npt.NDArray[np.uint8]:
 # -- encoding -----------------------------------------------------------------------
 
 
+def warn_of_quanta(warning: QuantaWarning) -> None:
+    """Warn as `warnings.warn` does, of the caller's caller's line."""
+    warnings.warn(warning, stacklevel=3)
+
+
+def _quanta_warning(misfit: Any) -> QuantaWarning:
+    stored = (
+        "so the whole chunk is stored without loss, which takes more bytes"
+        if misfit.is_lossless
+        else "which are stored exactly, beside the FLAC streams"
+    )
+    place = f"stream {misfit.stream:,}, sample {misfit.sample:,}"
+    return QuantaWarning(
+        f"quanta are too fine for some samples (at {place}), {stored}. "
+        f"The smallest quanta that would do are {misfit.smallest!r}.",
+        misfit.stream,
+        misfit.sample,
+        misfit.smallest,
+        bool(misfit.is_lossless),
+    )
+
+
+def _marks(fill_value: Any, marks: Sequence[float]) -> npt.NDArray[np.float64]:
+    values = [] if fill_value is None else [float(fill_value)]
+    values += [float(mark) for mark in marks]
+    if len(values) > MAX_MARKS:
+        raise ConfigurationError(
+            f"at most {MAX_MARKS} values can mark missing samples, the fill value among them. "
+            f"Got {len(values)}."
+        )
+    return np.array(values, dtype=np.float64)
+
+
 def encode_chunk(
     array: npt.NDArray[Any],
     *,
@@ -312,6 +348,9 @@ def encode_chunk(
     rule: QuantaRule = QuantaRule.NONE,
     parameters: npt.ArrayLike | None = None,
     fill_value: Any = None,
+    marks: Sequence[float] = (),
+    strict: bool = False,
+    warn: Callable[[QuantaWarning], None] = warn_of_quanta,
     keep_byte_order: bool = False,
     plain: bool = False,
     num_threads: int = 1,
@@ -336,6 +375,14 @@ def encode_chunk(
         For floats with a rule: what stands for missing samples. It comes back exactly,
         and quanta are chosen, and checked, without it. Where it is zero, only the zeros that
         a stream ends in are left out, which may fill a chunk up at the edge of an array.
+    marks : sequence of float
+        More values that stand for missing samples; with the fill value at most `MAX_MARKS`.
+    strict : bool
+        Raise QuantaTooFineError for a finite sample of 2**63 quanta or more. Otherwise it is
+        stored exactly. Where many are, or many would break the promised error, the whole chunk
+        is stored without loss, if that is smaller.
+    warn : callable
+        Called with a `QuantaWarning` where quanta are too fine; by default `warnings.warn`.
     keep_byte_order : bool
         Note in the header that the array was big-endian, for readers that hand out
         bytes instead of arrays.
@@ -374,8 +421,12 @@ def encode_chunk(
     values = np.ascontiguousarray(values.ravel())
     options.parameters = _ffi.cast("double *", _address(values))
     options.n_parameters = values.size
-    options.has_fill = fill_value is not None and array.dtype.kind == "f"
-    options.fill = float(fill_value) if options.has_fill else 0
+    marked = _marks(fill_value, marks) if array.dtype.kind == "f" else np.empty(0)
+    options.marks = _ffi.cast("double *", _address(marked))
+    options.n_marks = marked.size
+    options.strict = strict
+    misfit = _ffi.new("fc_misfit *")
+    options.misfit = misfit
     options.plain = plain
     options.n_threads = num_threads
     view, keep = _view(array)
@@ -383,7 +434,10 @@ def encode_chunk(
     if _lib.fc_encode(view, options, chunk, size, error):
         raise _exception(error)
     del keep
-    return _owned(chunk[0], size[0])
+    made = _owned(chunk[0], size[0])
+    if misfit.is_any:
+        warn(_quanta_warning(misfit))
+    return made
 
 
 # -- decoding -----------------------------------------------------------------------

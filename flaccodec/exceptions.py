@@ -32,7 +32,7 @@ class QuantaError(FlacCodecError):
 
 
 class QuantaTooFineError(QuantaError):
-    """A sample is 2**63 quanta or more from zero.
+    """A sample is 2**63 quanta or more from zero, and `strict` is asked for.
 
     Attributes
     ----------
@@ -50,6 +50,35 @@ class QuantaTooFineError(QuantaError):
 
     def __reduce__(self) -> tuple[type, tuple[str, int, int, float]]:
         return type(self), (self.args[0], self.stream, self.sample, self.smallest)
+
+
+class QuantaWarning(UserWarning):
+    """Quanta are too fine for some samples, which are stored exactly.
+
+    Nothing is lost, but it takes bytes: these samples are kept beside the FLAC streams or, where
+    they are many, the whole chunk is stored without loss.
+
+    Attributes
+    ----------
+    stream, sample : int
+        Where the sample is that needs the coarsest quanta.
+    smallest : float
+        The smallest quanta that would do, in the units of the data.
+    is_lossless : bool
+        Whether the whole chunk is stored without loss.
+    """
+
+    def __init__(
+        self, message: str, stream: int, sample: int, smallest: float, is_lossless: bool
+    ) -> None:
+        super().__init__(message)
+        self.stream = stream
+        self.sample = sample
+        self.smallest = smallest
+        self.is_lossless = is_lossless
+
+    def __reduce__(self) -> tuple[type, tuple[str, int, int, float, bool]]:
+        return type(self), (self.args[0], self.stream, self.sample, self.smallest, self.is_lossless)
 
 
 class ChunkMismatchError(FlacCodecError):

@@ -9,7 +9,7 @@ import h5py
 import numpy as np
 import pytest
 import zarr
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 
@@ -46,8 +46,8 @@ def quanta_of(samples, precision=PRECISION):
     ("dtype", "mean", "spread"),
     [
         ("float64", 1.7e9, 1e-4),  # seconds since 1970, with jitter
-        ("float64", 1e15, 1),
-        ("float64", -1e15, 1),
+        ("float64", 1e15, 10),
+        ("float64", -1e15, 10),
         ("float64", 1e300, 1e290),
         ("float64", 1e-310, 1e-312),
         ("float64", 0, 1),
@@ -75,9 +75,9 @@ def test_outliers_cost_no_digits():
 )
 def test_any_samples(values, mean, repeats):
     samples = np.tile(np.array(values), repeats) + mean
-    if samples.min() == samples.max():
-        return
+    assume(samples.min() < samples.max())
     want = float(rms_about_mean(samples) / 10)
+    assume(want > np.abs(samples).max() * 2**-50)  # else many would break the promised error
     assert_allclose(quanta_of(samples[np.newaxis]), want, rtol=1e-12)
 
 
@@ -149,7 +149,7 @@ def test_gains_of_flacarray_streams(dtype):
     assert_allclose(gains, want, rtol=1e-12 if dtype == "float64" else 1e-7)
 
 
-@pytest.mark.parametrize(("mean", "spread"), [(1.7e9, 1e-4), (1e15, 1)])
+@pytest.mark.parametrize(("mean", "spread"), [(1.7e9, 1e-4), (1e15, 10)])
 def test_gains_of_flacarray_streams_with_a_large_mean(mean, spread):
     samples = noise("float64", mean, spread, (2, 30_000))
     _, _, gains = float_to_int(samples, precision=1)

@@ -52,8 +52,8 @@ static void decode(int bits, int level, int times) {
     uint8_t *chunk;
     fc_error error;
     make_signal(bits, STREAMS * stream, x);
-    fc_encode_options options = {FC_INT32, level, STREAMS, stream, SAMPLES,
-                                 FC_QUANTA_NONE, 0, NULL, 0, 0, 0, 0, 1};
+    fc_encode_options options = {.dtype = FC_INT32, .level = level, .n_streams = STREAMS,
+                                 .stream_size = stream, .frame_size = SAMPLES, .n_threads = 1};
     fc_view from = {(uint8_t *)x, NULL, stream * 4, 4, 0};
     fc_view to = {(uint8_t *)out, NULL, stream * 4, 4, 0};
     if (fc_encode(&from, &options, &chunk, &size, &error)) exit(1);

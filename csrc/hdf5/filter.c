@@ -61,7 +61,7 @@ static size_t encode(call *c) {
         .dtype = client->chunk.dtype, .level = client->level,
         .n_streams = client->chunk.n_streams, .stream_size = client->chunk.stream_size,
         .frame_size = client->frame_size, .quanta_rule = client->quanta_rule,
-        .parameters = &client->parameter, .n_parameters = 1, .has_fill = 1, .fill = client->fill,
+        .parameters = &client->parameter, .n_parameters = 1, .marks = &client->fill, .n_marks = 1,
         .n_threads = c->n_threads, .allocator = &allocator};
     fc_view samples = view_of(client, *c->buf);
     fc_error error;

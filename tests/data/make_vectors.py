@@ -191,12 +191,13 @@ def dtype_number(dtype: str, value: float):
 def finite_exceptions(dtype: str):
     """Quanta near the rounding of the dtype, and quanta near its largest number."""
     digits = 24 if dtype == "float32" else 53
-    steps = scatter(1, 30, digits - 1).astype(np.float64) + 2.0 ** (digits - 1)
+    steps = scatter(1, 120, digits - 1).astype(np.float64) + 2.0 ** (digits - 1)
     x = (steps / 2.0 ** (digits - 1)).astype(dtype)
     x[0, 7] = 0.75
+    x[0, 30:] = x[0, 7]  # few of all samples, else the chunk would be stored without loss
     # Nearest to 4.7 quanta are 5, and those are infinite.
     largest = np.finfo(dtype).max
-    x = np.concatenate([x, np.where(np.arange(30) % 3 == 0, largest, largest / 3)[None]])
+    x = np.concatenate([x, np.where(np.arange(120) % 40 == 0, largest, largest / 3)[None]])
     x = x.astype(dtype)
     return x, {"rule": "GIVEN", "parameters": [1.1 * 2.0 ** -(digits + 1), float(largest) / 4.7]}
 
