@@ -310,15 +310,17 @@ static fc_plan plan_of(const encoding *e, int64_t stream) {
     uint32_t kind = e->kinds[stream];
     int dtype = e->options->dtype;
     double quanta = e->quanta ? e->quanta[stream] : e->header.quanta;
-    return (fc_plan){.offset = e->offsets[stream],
-                     .quanta = quanta,
-                     .bits = widths[kind & KIND_WIDTH],
-                     .channels = kind & KIND_TWO ? 2 : 1,
-                     .careful = kind & KIND_CAREFUL,
-                     .others = kind & KIND_OTHERS,
-                     .limit = kind & KIND_LIMITED ? fc_limit_of(dtype, quanta) : fc_no_limit(dtype),
-                     .apart = kind >> KIND_APART,
-                     .marks = &e->marks};
+    fc_plan plan = {
+        .offset = e->offsets[stream],
+        .quanta = quanta,
+        .bits = widths[kind & KIND_WIDTH],
+        .channels = kind & KIND_TWO ? 2 : 1,
+        .careful = kind & KIND_CAREFUL,
+        .others = kind & KIND_OTHERS,
+        .limit = kind & KIND_LIMITED ? fc_limit_of(dtype, quanta) : fc_no_limit(dtype),
+        .marks = &e->marks};
+    fc_keep_apart(&plan, kind >> KIND_APART);
+    return plan;
 }
 
 /* A frame of a job: where it is, and its samples as they are encoded. */

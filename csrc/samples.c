@@ -447,19 +447,26 @@ static void add_value(fc_stats *s, double value) {
     s->n++;
 }
 
+void fc_keep_apart(fc_plan *plan, uint32_t apart) {
+    plan->apart = apart;
+    plan->mark = apart ? plan->marks->values[__builtin_ctz(apart)] : NAN;
+}
+
 /* Decides for each mark that was seen whether it stands apart; those that do not
  * are added to the statistics. */
 static void plan_marks(int dtype, fc_stats *s, fc_plan *plan) {
     const fc_stats others = *s;
+    uint32_t apart = 0;
     for (int i = 0; i < plan->marks->n; i++) {
         double mark = plan->marks->values[i];
         if (!(s->marked.seen >> i & 1)) continue;
         if (stands_apart(dtype, mark, plan->quanta, &others))
-            plan->apart |= UINT32_C(1) << i;
+            apart |= UINT32_C(1) << i;
         else
             add_value(s, mark);
     }
-    plan->others = s->n_other > s->marked.n || plan->apart;
+    fc_keep_apart(plan, apart);
+    plan->others = s->n_other > s->marked.n || apart;
 }
 
 /* Room for the roundings between this and the check that finds them too fine. */
@@ -498,7 +505,7 @@ static void plan_plain(int dtype, const fc_stats *s, fc_plan *plan) {
 
 int fc_plan_stream(int dtype, int rule, double parameter, double limit, const fc_marks *marks,
                    const fc_stats *s, int plain, fc_plan *plan, fc_error *error) {
-    *plan = (fc_plan){.limit = limit, .marks = marks};
+    *plan = (fc_plan){.limit = limit, .marks = marks, .mark = NAN};
     if (plain) return plan_plain(dtype, s, plan), FC_OK;
     if (rule != FC_QUANTA_NONE)
         return plan_quantized(dtype, rule, parameter, s, plan, error);
@@ -570,15 +577,26 @@ FC_WIDE_LOOP static int quantize_float_carefully(const float *x, int64_t count, 
     return doubtful;
 }
 
-static inline int stands_apart_here(double x, const fc_plan *plan) {
-    for (uint32_t left = plan->apart; left; left &= left - 1)
+/* Whether a sample is one of the marks behind the first. */
+static int is_further_mark(double x, const fc_plan *plan) {
+    for (uint32_t left = plan->apart & (plan->apart - 1); left; left &= left - 1)
         if (x == plan->marks->values[__builtin_ctz(left)]) return 1;
     return 0;
 }
 
-/* Whether a sample is stored as it is, and its integer means nothing. */
-static inline int is_other(double x, const fc_plan *plan) {
-    return !(fabs(x) <= plan->limit) || stands_apart_here(x, plan);
+/* Which samples are stored as they are, and their integers mean nothing: in one place, so that
+ * compilers need not think that what loops write changes it. */
+typedef struct {
+    double limit, mark;
+    const fc_plan *further; /* with more marks; NULL for none */
+} others;
+
+static others others_of(const fc_plan *plan) {
+    return (others){plan->limit, plan->mark, plan->apart & (plan->apart - 1) ? plan : NULL};
+}
+
+static inline int is_other(double x, others o) {
+    return (!(fabs(x) <= o.limit) | (x == o.mark)) || (o.further && is_further_mark(x, o.further));
 }
 
 static double sample_at(int dtype, const void *block, int64_t i) {
@@ -636,11 +654,12 @@ static int except(int dtype, const void *block, int64_t i, int64_t stream, int64
 static int quantize_slowly(int dtype, const fc_plan *plan, const void *block, const void *held,
                            int64_t count, int32_t *low, int32_t *high, int64_t stream,
                            int64_t first, fc_exceptions *exceptions, fc_error *error) {
+    const others o = others_of(plan);
     for (int64_t i = 0; i < count; i++) {
         double x = sample_at(dtype, held, i);
         int64_t k = clamp(quantize_exactly(x, plan->quanta), plan);
         split((uint64_t)k - plan->offset, i, low, high, plan->channels);
-        int kept = !is_other(sample_at(dtype, block, i), plan)
+        int kept = !is_other(sample_at(dtype, block, i), o)
             && (!plan->careful || keeps_promise(dtype, x, k, plan->quanta));
         if (!kept && except(dtype, block, i, stream, first, exceptions, error))
             return error->code;
@@ -652,8 +671,9 @@ static int quantize_slowly(int dtype, const fc_plan *plan, const void *block, co
 static int list_others(int dtype, const fc_plan *plan, const void *block, int64_t count,
                        int64_t stream, int64_t first, fc_exceptions *exceptions,
                        fc_error *error) {
+    const others o = others_of(plan);
     for (int64_t i = 0; i < count; i++) {
-        if (!is_other(sample_at(dtype, block, i), plan)) continue;
+        if (!is_other(sample_at(dtype, block, i), o)) continue;
         if (except(dtype, block, i, stream, first, exceptions, error)) return error->code;
     }
     return FC_OK;
@@ -661,15 +681,15 @@ static int list_others(int dtype, const fc_plan *plan, const void *block, int64_
 
 /* Holds the last sample that counts through those that do not, the first one
  * before it, so that they cost nothing in the residual. */
-#define HOLD(type)                                                                     \
-    static void hold_##type(const type *x, int64_t count, const fc_plan *plan, type *out, type idle) { \
-        type held = idle;                                                              \
-        for (int64_t i = 0; i < count; i++)                                            \
-            if (!is_other(x[i], plan)) {                                               \
-                held = x[i];                                                           \
-                break;                                                                 \
-            }                                                                          \
-        for (int64_t i = 0; i < count; i++) out[i] = held = is_other(x[i], plan) ? held : x[i]; \
+#define HOLD(type)                                                                           \
+    static void hold_##type(const type *x, int64_t count, others o, type *out, type idle) {  \
+        type held = idle;                                                                    \
+        for (int64_t i = 0; i < count; i++)                                                  \
+            if (!is_other(x[i], o)) {                                                        \
+                held = x[i];                                                                 \
+                break;                                                                       \
+            }                                                                                \
+        for (int64_t i = 0; i < count; i++) out[i] = held = is_other(x[i], o) ? held : x[i]; \
     }
 HOLD(float)
 HOLD(double)
@@ -685,9 +705,9 @@ static const void *hold(int dtype, const fc_plan *plan, const void *block, int64
                         void *scratch) {
     double idle = idle_value(dtype, plan);
     if (dtype == FC_FLOAT32)
-        hold_float(block, count, plan, scratch, (float)idle);
+        hold_float(block, count, others_of(plan), scratch, (float)idle);
     else
-        hold_double(block, count, plan, scratch, idle);
+        hold_double(block, count, others_of(plan), scratch, idle);
     return scratch;
 }
 

@@ -42,6 +42,7 @@ typedef struct fc_plan {
     double limit; /* those of larger magnitude, and those that are not finite; */
     uint32_t apart; /* those of these marks, a bit each */
     const fc_marks *marks;
+    double mark;    /* the first of these, for speed; NaN for none */
 } fc_plan;
 
 /* A growing list; empty when zeroed. items is the owner's to free. */
@@ -106,6 +107,9 @@ int fc_is_unfit(int dtype, const fc_marks *marks, uint64_t bits);
 
 /* The smallest quanta that hold a sample of this magnitude, with room for rounding. */
 double fc_smallest_quanta(double magnitude);
+
+/* Has the plan keep these marks apart. */
+void fc_keep_apart(fc_plan *plan, uint32_t apart);
 
 /* The smallest quanta with which samples up to this magnitude need no check one by one. */
 double fc_careless_quanta(int dtype, double magnitude);
