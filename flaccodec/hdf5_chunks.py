@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 import os
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
@@ -25,6 +26,7 @@ from flaccodec.hdf5_filter import (
     name_of,
     options_of,
 )
+from flaccodec.hdf5_places import has_chunks, queries_are_right, read_chunk
 from flaccodec.index import ChunkIndex
 from flaccodec.ranges import needed_ranges
 from flaccodec.selection import plan_read, total_frames
@@ -39,6 +41,9 @@ if TYPE_CHECKING:
 
 Number = tuple[int, ...]
 """A chunk's place in the grid of chunks."""
+
+PASSED_NBYTES = 256
+"""Bytes that are read in the time in which HDF5's chunk query passes one chunk."""
 
 
 @dataclass(frozen=True)
@@ -204,25 +209,48 @@ class FlacChunks:
             return int(file.id.get_vfd_handle())
         return None
 
+    @cached_property
+    def _parts_descriptor(self) -> int | None:
+        """The file's descriptor, if parts of chunks are to be read from their places.
+
+        HDF5's query for a place goes through the chunks, one by one: if these are many and small,
+        the whole chunk is read sooner.
+        """
+        grid = math.prod(-(-n // c) for n, c in zip(self.dataset.shape, self.shape, strict=True))
+        nbytes = math.prod(self.shape) * self.dtype.itemsize
+        if grid * PASSED_NBYTES > nbytes or not queries_are_right(self.dataset):
+            return None
+        return self._descriptor
+
+    @cached_property
+    def _has_chunks(self) -> bool:
+        return has_chunks(self.dataset)
+
     def stored(self, number: Number) -> StoredChunk | None:
         """Return a chunk of a dataset with our filter; None where there is none."""
         offset = self.offset(number)
-        info = self.dataset.id.get_chunk_info_by_coord(offset)
-        if info.byte_offset is None:
-            return None
-        descriptor = self._descriptor
+        descriptor = self._parts_descriptor
         if descriptor is not None:
+            info = self.dataset.id.get_chunk_info_by_coord(offset)
+            if info.byte_offset is None:
+                return None
             start = info.byte_offset
 
             def fetch(first: int, stop: int) -> core.Buffer:
                 return _read_file(descriptor, stop - first, start + first)
 
             return StoredChunk(self.place(number), info.filter_mask == 0, info.size, fetch)
-        mask, chunk = self.dataset.id.read_direct_chunk(offset)
+        found = self._read(number)
+        if found is None:
+            return None
+        mask, chunk = found
         view = np.frombuffer(chunk, dtype=np.uint8)
         return StoredChunk(
             self.place(number), mask == 0, len(view), lambda first, stop: view[first:stop]
         )
+
+    def _read(self, number: Number) -> tuple[int, bytes] | None:
+        return read_chunk(self.dataset, self.offset(number)) if self._has_chunks else None
 
     def decode(
         self,
@@ -324,7 +352,7 @@ class FlacChunks:
                 return None
             if stored.is_flac:
                 return partial(self._checked, stored)
-        elif self.dataset.id.get_chunk_info_by_coord(self.offset(number)).byte_offset is None:
+        elif self._read(number) is None:
             return None
         return partial(self._encode_again, self.samples(number))
 

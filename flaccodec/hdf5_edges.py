@@ -6,14 +6,14 @@
 from __future__ import annotations
 
 import ctypes
-from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import h5py.h5p
 from h5py._objects import phil
 
+from flaccodec.hdf5_library import library_function
+
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    import h5py
 
 _DONT_FILTER_PARTIAL_CHUNKS = 2
 """H5D_CHUNK_DONT_FILTER_PARTIAL_CHUNKS, of H5Dpublic.h."""
@@ -36,26 +36,10 @@ def are_past_filters(plist: h5py.h5p.PropDCID) -> bool:
     plist : h5py.h5p.PropDCID
         The dataset's creation properties, of chunked layout.
     """
-    get_chunk_opts = _get_chunk_opts()
+    get_chunk_opts = library_function("H5Pget_chunk_opts", ctypes.c_uint)
     if get_chunk_opts is None:
         return True
     options = ctypes.c_uint()
     with phil:
         status = get_chunk_opts(plist.id, ctypes.byref(options))
     return bool(status < 0 or options.value & _DONT_FILTER_PARTIAL_CHUNKS)
-
-
-@cache
-def _get_chunk_opts() -> Callable[..., Any] | None:
-    """Return H5Pget_chunk_opts of the HDF5 that h5py uses; None where it is not found.
-
-    A symbol is looked for in the module itself and in the libraries that it needs, so that
-    another HDF5 in the process is not found.
-    """
-    try:
-        function = ctypes.CDLL(h5py.h5p.__file__).H5Pget_chunk_opts
-    except (OSError, AttributeError):
-        return None
-    function.argtypes = (ctypes.c_int64, ctypes.POINTER(ctypes.c_uint))
-    function.restype = ctypes.c_int
-    return function

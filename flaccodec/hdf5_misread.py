@@ -11,14 +11,13 @@ from typing import TYPE_CHECKING, Any
 from h5py import h5t
 
 from flaccodec.exceptions import ConfigurationError
+from flaccodec.hdf5_places import queries_are_right, told_chunks
+from flaccodec.hdf5_virtual_places import can_be_taught
 
 if TYPE_CHECKING:
     import h5py
     import numpy as np
-    from h5py.h5d import DatasetID, StoreInfo
-
-_CHUNK_ITER = "chunk_iter"
-"""What h5py has with HDF5 1.12.3 and later."""
+    from h5py.h5d import StoreInfo
 
 
 def check_is_read_right(dataset: h5py.Dataset, name: str, place: str) -> None:
@@ -44,13 +43,20 @@ def check_is_read_right(dataset: h5py.Dataset, name: str, place: str) -> None:
             f"{oddity}: copy it to a dataset of numpy's own dtypes, in this machine's byte order, "
             f"or leave it out with drop_variables=[{name!r}]."
         )
-    masked = _masked_chunk(dataset.id)
+    masked = _masked_chunk(dataset)
     if masked is not None:
+        offset, byte = tuple(masked.chunk_offset), f"byte {masked.byte_offset:,} of the file"
         raise ConfigurationError(
             f"{place}: all chunks must have gone through all of the dataset's filters, to be read "
             f"in place. Got filter mask {masked.filter_mask} of the chunk at "
-            f"{tuple(masked.chunk_offset)}: copy it to a dataset with FLAC or without filters, or "
-            f"leave it out with drop_variables=[{name!r}]."
+            f"{offset if queries_are_right(dataset) else byte}: copy it to a dataset with FLAC or "
+            f"without filters, or leave it out with drop_variables=[{name!r}]."
+        )
+    if dataset.chunks and not queries_are_right(dataset) and not can_be_taught():
+        raise ConfigurationError(
+            f"{place}: HDF5 must tell VirtualiZarr where its chunks are. It names the wrong ones, "
+            "in files of the newer format with one unlimited axis that is not the first: copy it "
+            f"to a dataset with FLAC, or leave it out with drop_variables=[{name!r}]."
         )
 
 
@@ -99,16 +105,12 @@ def _oddity_of_compound(stored: h5t.TypeCompoundID) -> str | None:
     return inner
 
 
-def _masked_chunk(dataset: DatasetID) -> StoreInfo | None:
+def _masked_chunk(dataset: h5py.Dataset) -> StoreInfo | None:
     """Return the first chunk past which a filter was left out, as its filter mask says.
 
     Those of strings of variable length are none: they are HDF5's addresses, which VirtualiZarr
     does not take for samples.
     """
-    if not dataset.get_create_plist().get_nfilters() or dataset.dtype.kind == "O":
+    if not dataset.id.get_create_plist().get_nfilters() or dataset.dtype.kind == "O":
         return None
-    iterate = getattr(dataset, _CHUNK_ITER, None)
-    if iterate is not None:
-        return iterate(lambda chunk: chunk if chunk.filter_mask else None)
-    chunks = map(dataset.get_chunk_info, range(dataset.get_num_chunks()))
-    return next((chunk for chunk in chunks if chunk.filter_mask), None)
+    return next((chunk for chunk in told_chunks(dataset) if chunk.filter_mask), None)

@@ -40,6 +40,12 @@ from flaccodec.hdf5_kerchunk import teach_writer
 from flaccodec.hdf5_members import check_is_no_cycle, group_of, member_place, members_of
 from flaccodec.hdf5_misread import check_is_read_right
 from flaccodec.hdf5_phony_names import PhonyNames
+from flaccodec.hdf5_virtual_places import (
+    WatchedFile,
+    chunks_of,
+    teach_parser,
+    watched_by_virtualizarr,
+)
 from flaccodec.hdf5_zarr import create_like
 
 if TYPE_CHECKING:
@@ -52,6 +58,7 @@ _VIRTUALIZARR_FAILS = (AttributeError, LookupError, NotImplementedError, TypeErr
 """What its parser raises for what it does not know."""
 
 teach_writer()
+teach_parser()
 
 
 def virtual_zarr(
@@ -194,7 +201,7 @@ class VirtualParser:
         VirtualStore
         """
         store, path = registry.resolve(url)
-        reader = self.reader_factory(store, path)
+        reader = WatchedFile(self.reader_factory(store, path))
         with h5py.File(reader, "r") as file:
             root = group_of(file, self.group or "/", url)
             parsed = _Parsing(url, registry, reader, self.drop_variables).group(root)
@@ -219,7 +226,7 @@ class _Parsing:
 
     url: str
     registry: ObjectStoreRegistry[Any]
-    reader: Any
+    reader: WatchedFile
     dropped: frozenset[str]
 
     def group(
@@ -244,7 +251,7 @@ class _Parsing:
         described = self._descriptions(group, members, phony)
         rest = self._rest(group, {k: v for k, v in members.items() if k not in ours | groups})
         arrays = {k: _described(v, members[k], described[k]) for k, v in rest.arrays.items()}
-        arrays |= {k: _reference(v, self.url, described[k]) for k, v in ours.items()}
+        arrays |= {k: self._reference(v, described[k]) for k, v in ours.items()}
         return ManifestGroup(
             arrays=arrays,
             groups={k: self.group(v, (*above, group), phony) for k, v in groups.items()},
@@ -304,7 +311,30 @@ class _Parsing:
             drop_variables=[name for name in group if name not in names],
             reader_factory=lambda *_: self.reader,
         )
-        return parser(self.url, self.registry)._group
+        with watched_by_virtualizarr(self.reader):
+            return parser(self.url, self.registry)._group
+
+    def _reference(self, dataset: h5py.Dataset, description: dict[str, Any]) -> ManifestArray:
+        chunks = FlacChunks.need(dataset)
+        metadata = create_like(chunks, {}, **description).metadata
+        assert isinstance(metadata, ArrayV3Metadata)
+        return ManifestArray(metadata=metadata, chunkmanifest=self._manifest(chunks))
+
+    def _manifest(self, chunks: FlacChunks) -> ChunkManifest:
+        dataset = chunks.dataset
+        behind = _bytes_behind(chunks, self.url)
+        grid = tuple(-(-n // c) for n, c in zip(dataset.shape, chunks.shape, strict=True))
+        paths = np.full(grid, "", dtype=np.dtypes.StringDType())
+        offsets, lengths = np.zeros(grid, dtype=np.uint64), np.zeros(grid, dtype=np.uint64)
+        for info in chunks_of(dataset, self.reader, f"{chunks.name}, in {self.url}"):
+            number = tuple(i // c for i, c in zip(info.chunk_offset, chunks.shape, strict=True))
+            if info.filter_mask:
+                raise _no_reference(
+                    f"{chunks.place(number)}, in {self.url}", f"filter mask {info.filter_mask}"
+                )
+            paths[number] = self.url
+            offsets[number], lengths[number] = info.byte_offset, info.size - behind
+        return ChunkManifest.from_arrays(paths=paths, offsets=offsets, lengths=lengths)
 
 
 def _has_filter(member: Any) -> bool:
@@ -324,32 +354,6 @@ def _described(
         description = {**description, "attributes": {**description["attributes"], **fill}}
     metadata = replace(array.metadata, **description)
     return ManifestArray(metadata=metadata, chunkmanifest=array.manifest)
-
-
-def _reference(dataset: h5py.Dataset, url: str, description: dict[str, Any]) -> ManifestArray:
-    chunks = FlacChunks.need(dataset)
-    metadata = create_like(chunks, {}, **description).metadata
-    assert isinstance(metadata, ArrayV3Metadata)
-    return ManifestArray(metadata=metadata, chunkmanifest=_manifest(chunks, url))
-
-
-def _manifest(chunks: FlacChunks, url: str) -> ChunkManifest:
-    dataset = chunks.dataset
-    behind = _bytes_behind(chunks, url)
-    grid = tuple(-(-n // c) for n, c in zip(dataset.shape, chunks.shape, strict=True))
-    paths = np.full(grid, "", dtype=np.dtypes.StringDType())
-    offsets, lengths = np.zeros(grid, dtype=np.uint64), np.zeros(grid, dtype=np.uint64)
-    for number in chunks.numbers():
-        info = dataset.id.get_chunk_info_by_coord(chunks.offset(number))
-        if info.byte_offset is None:
-            continue
-        if info.filter_mask:
-            raise _no_reference(
-                f"{chunks.place(number)}, in {url}", f"filter mask {info.filter_mask}"
-            )
-        paths[number] = url
-        offsets[number], lengths[number] = info.byte_offset, info.size - behind
-    return ChunkManifest.from_arrays(paths=paths, offsets=offsets, lengths=lengths)
 
 
 def _bytes_behind(chunks: FlacChunks, url: str) -> int:

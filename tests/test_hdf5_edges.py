@@ -10,7 +10,7 @@ import pytest
 import zarr
 from strategies import same_bits
 
-from flaccodec import FlacArray, core, hdf5, hdf5_edges
+from flaccodec import FlacArray, core, hdf5, hdf5_library
 from flaccodec.exceptions import ConfigurationError
 from flaccodec.hdf5 import Flac, virtual_zarr
 
@@ -172,7 +172,7 @@ def test_where_hdf5_cannot_be_asked_h5py_reads_and_writes(path, past, monkeypatc
             create(file, array)
         else:
             file.create_dataset("x", data=array, chunks=CHUNKS, compression=Flac())
-    hdf5_edges._get_chunk_opts.cache_clear()
+    hdf5_library.library_function.cache_clear()
     monkeypatch.setattr(ctypes, "CDLL", WithoutFunctions)
     try:
         with h5py.File(path, "r+") as file:
@@ -185,7 +185,7 @@ def test_where_hdf5_cannot_be_asked_h5py_reads_and_writes(path, past, monkeypatc
         with pytest.raises(ConfigurationError, match="H5Pset_chunk_opts"):
             virtual_zarr(path)
     finally:
-        hdf5_edges._get_chunk_opts.cache_clear()
+        hdf5_library.library_function.cache_clear()
 
 
 def test_ordinary_datasets_are_told_from_them(path, monkeypatch):

@@ -19,7 +19,7 @@ from h5py import h5t
 from obspec_utils.registry import ObjectStoreRegistry
 from strategies import same_bits
 
-from flaccodec import FlacCodec, core, hdf5, hdf5_misread, numcodecs
+from flaccodec import FlacCodec, core, hdf5, hdf5_places, numcodecs
 from flaccodec.exceptions import ConfigurationError, FrameError
 from flaccodec.hdf5 import Flac, VirtualParser, virtual_zarr
 
@@ -277,7 +277,7 @@ def test_types_that_are_numpys_are_read(tmp_path, dtype, chunks):
 @pytest.mark.parametrize("iterates", [True, False], ids=["chunk_iter", "chunk by chunk"])
 def test_chunks_past_filters_of_others_are_named(tmp_path, monkeypatch, iterates):
     if not iterates:  # as h5py with an HDF5 before 1.12.3
-        monkeypatch.setattr(hdf5_misread, "_CHUNK_ITER", "missing")
+        monkeypatch.setattr(hdf5_places, "_CHUNK_ITER", "missing")
     path = write(tmp_path / "x.h5", make())
     with h5py.File(path, "r+") as file:
         bad = file.create_dataset("bad", (3, 100), "i4", chunks=(1, 100), shuffle=True)

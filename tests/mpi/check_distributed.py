@@ -174,6 +174,34 @@ def check_hdf5():
             COMM.Barrier()
 
 
+def check_one_unlimited_axis_that_is_not_the_first():
+    """HDF5's chunk queries name the wrong chunks then, in the newer format."""
+    if not PARALLEL:
+        return
+    for rows in ROWS:
+        array = waves((sum(rows), 3, 500), "float32")
+        local = part(array, rows)
+        path = FOLDER / f"{next(names)}.h5"
+        options = {"local_shape": local.shape, "dtype": "float32"}
+        options |= {"chunks": (1, 2, 120), "maxshape": (sum(rows), 3, None)}
+        with h5py.File(path, "w", driver="mpio", comm=COMM, libver="latest") as file:
+            made, own = flaccodec.hdf5.create_distributed(file, "x", COMM, **options)
+            flaccodec.hdf5.write_distributed(made, COMM, own, local)
+            COMM.Barrier()
+            np.testing.assert_array_equal(made[...], array)
+            np.testing.assert_array_equal(flaccodec.hdf5.read(made), array)
+            np.testing.assert_array_equal(FlacArray.read_hdf5(made).to_array(), array)
+            np.testing.assert_array_equal(flaccodec.hdf5.to_zarr(made, {})[...], array)
+        COMM.Barrier()
+        for opened in ({"driver": "mpio", "comm": COMM}, {}):
+            with h5py.File(path, **opened) as file:
+                x = file["x"]
+                np.testing.assert_array_equal(flaccodec.hdf5.read(x), array)
+                np.testing.assert_array_equal(flaccodec.hdf5.read(x, own), array[own])
+                np.testing.assert_array_equal(flaccodec.hdf5.to_zarr(x, {})[own], array[own])
+        COMM.Barrier()
+
+
 def check_one_rank_reads_alone():
     if not PARALLEL:
         return
