@@ -10,6 +10,10 @@ from __future__ import annotations
 class FlacCodecError(ValueError):
     """The root of the tree."""
 
+    def __str__(self) -> str:
+        """Return the message, which can be printed whatever the names in it."""
+        return printable(super().__str__())
+
 
 class ConfigurationError(FlacCodecError):
     """An option has a value that it cannot have, or options contradict."""
@@ -173,6 +177,17 @@ class RankError(FlacCodecError):
 
     The message has the rank, and what was raised there; on that rank it is the cause.
     """
+
+
+def printable(text: str) -> str:
+    r"""Return text with bytes of names that are not UTF-8 written out, such as ``\xe4``.
+
+    Python keeps such bytes as lone surrogates, which no terminal and no log file takes.
+    """
+    try:
+        return text.encode(errors="surrogateescape").decode(errors="backslashreplace")
+    except UnicodeEncodeError:  # a surrogate that stands for no byte
+        return text.encode(errors="backslashreplace").decode()
 
 
 def add_place(error: FlacCodecError, place: str) -> None:

@@ -9,6 +9,8 @@ directory for it.
 from __future__ import annotations
 
 import importlib
+import os
+import sys
 from typing import TYPE_CHECKING, Any
 
 try:
@@ -248,4 +250,4 @@ def read_array(
 
 
 if __name__ == "__main__":
-    print(PLUGIN_PATH)
+    sys.stdout.buffer.write(os.fsencode(f"{PLUGIN_PATH}\n"))  # as it is, UTF-8 or not

@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import contextlib
 import json
+import os
 import posixpath
 import struct
 from typing import TYPE_CHECKING, Any
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import h5py
 import numpy as np
 
-from flaccodec.exceptions import ConfigurationError
+from flaccodec.exceptions import ConfigurationError, printable
 from flaccodec.hdf5_filter import has_numbers
 
 if TYPE_CHECKING:
@@ -69,6 +70,8 @@ def to_json(item: h5py.Dataset | h5py.Group, place: str) -> dict[str, Any]:
     attributes: dict[str, Any] = {}
     for name, value in item.attrs.items():
         where = f"attribute {name!r} of {place}"
+        if isinstance(name, bytes):
+            raise _no_json(where, "with a name in UTF-8", repr(name))
         if name in kept_by_hdf5:
             continue
         if name == FILL and is_dataset:
@@ -194,17 +197,22 @@ def _is_scale(dataset: h5py.Dataset) -> bool:
 
 def dimension_names(dataset: h5py.Dataset) -> tuple[str | None, ...] | None:
     """Return the names of a dataset's dimensions; None where no one has any."""
-    names = tuple(_dimension_name(dataset, axis) for axis in range(dataset.ndim))
+    names = tuple(_as_text(_dimension_name(dataset, axis)) for axis in range(dataset.ndim))
     return names if any(names) else None
 
 
-def _dimension_name(dataset: h5py.Dataset, axis: int) -> str | None:
+def _dimension_name(dataset: h5py.Dataset, axis: int) -> str | bytes:
     dimension = dataset.dims[axis]
     if len(dimension):
-        return str(posixpath.basename(dimension[0].name))
+        return posixpath.basename(dimension[0].name)
     if dataset.ndim == 1 and _is_scale(dataset):
-        return str(posixpath.basename(dataset.name))
-    return str(dimension.label) or None
+        return posixpath.basename(dataset.name)
+    return str(dimension.label)
+
+
+def _as_text(name: str | bytes) -> str | None:
+    r"""Return a name as JSON has it; bytes that are not UTF-8 are written out, such as ``\xe4``."""
+    return printable(os.fsdecode(name)) or None
 
 
 def name_dimensions(group: h5py.Group, dataset: h5py.Dataset, names: Sequence[str | None]) -> None:

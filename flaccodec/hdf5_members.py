@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import posixpath
 from typing import TYPE_CHECKING, Any
 
@@ -35,8 +36,10 @@ def check_group(hgrp: Any) -> None:
         raise TypeError(f"hgrp must be an h5py.Group. Got {type(hgrp).__name__}.")
 
 
-def member_place(group: h5py.Group, name: str, url: str) -> str:
+def member_place(group: h5py.Group, name: str | bytes, url: str) -> str:
     """Return what to call a member of a group in messages."""
+    if isinstance(name, bytes):
+        name = name.decode(errors="backslashreplace")
     return f"{posixpath.join(group.name, name)}, in {url}"
 
 
@@ -49,7 +52,9 @@ def members_of(group: h5py.Group, url: str, dropped: Container[str]) -> dict[str
         A member or its samples lie in another file, or its link leads nowhere, or it is compact,
         or Zarr cannot have its name; the message names it.
     """
-    found = {name: follow(group, name) for name in group}
+    for name in group:
+        _check_is_text(name, member_place(group, name, url), dropped)
+    found = {name: follow(group, name) for name in group if isinstance(name, str)}
     for name, member in found.items():
         place = member_place(group, name, url)
         if name not in dropped or member is None:
@@ -65,6 +70,15 @@ def members_of(group: h5py.Group, url: str, dropped: Container[str]) -> dict[str
         if isinstance(member, h5py.Dataset):
             _check_can_be_referred_to(member, member_place(group, name, url))
     return kept
+
+
+def _check_is_text(name: str | bytes, place: str, dropped: Container[str]) -> None:
+    """Refuse names that h5py has as bytes, since they are not UTF-8."""
+    if isinstance(name, bytes) and os.fsdecode(name) not in dropped:
+        raise ConfigurationError(
+            f"{place}: names must be in UTF-8. Got {name!r}: rename it in a copy of the file, or "
+            f"leave it out with drop_variables=[os.fsdecode({name!r})]."
+        )
 
 
 def _check_can_be_in_a_path(name: str, place: str) -> None:

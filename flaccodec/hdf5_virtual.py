@@ -100,8 +100,9 @@ def virtual_zarr(
     ------
     ConfigurationError
         A dataset has chunks that are no FLAC chunks, something cannot be read by VirtualiZarr
-        (strings of variable length, for instance), an attribute has no form in JSON, or a link
-        leads nowhere, in a circle or to another file; the message names it and says what to do.
+        (strings of variable length, for instance), an attribute has no form in JSON, a name is
+        not UTF-8, or a link leads nowhere, in a circle or to another file; the message names it
+        and says what to do.
     ImportError
         VirtualiZarr is missing: ``pip install 'flaccodec[virtual]'``.
     """
@@ -119,13 +120,25 @@ def virtual_zarr(
 def _local_path(path: str | os.PathLike[str]) -> Path | None:
     """Return the path of a file; None where it is a URL of another kind."""
     if isinstance(path, str) and path.startswith("file:"):
-        return Path(unquote(urlparse(path).path))
+        return Path(unquote(urlparse(path).path, errors="surrogateescape"))
     return None if isinstance(path, str) and "://" in path else Path(path)
+
+
+def _check_is_text(path: str) -> None:
+    """Refuse names that are not UTF-8, which neither obstore nor VirtualiZarr takes."""
+    try:
+        path.encode()
+    except UnicodeEncodeError:
+        raise ConfigurationError(
+            f"path must be in UTF-8, as obstore takes it. Got {path}: rename the file or folder, "
+            "or copy its datasets with flaccodec.hdf5.to_zarr, which takes it as it is."
+        ) from None
 
 
 def _local_url(path: Path) -> str:
     """Return a URL as VirtualiZarr takes it: it looks for its path as it is, nothing quoted."""
     absolute = str(path.resolve())
+    _check_is_text(absolute)
     for character in "#?":
         if character in absolute:
             raise ConfigurationError(
@@ -200,6 +213,7 @@ class VirtualParser:
         -------
         VirtualStore
         """
+        _check_is_text(url)
         store, path = registry.resolve(url)
         reader = WatchedFile(self.reader_factory(store, path))
         with h5py.File(reader, "r") as file:

@@ -3,6 +3,7 @@
 Run with a folder, and with "parallel" where h5py is built for it.
 """
 
+import os
 import sys
 from pathlib import Path
 
@@ -53,6 +54,16 @@ def check_zarr():
                 if "/c/" in key:
                     assert name.read_bytes() == alone.store._store_dict[key].to_bytes()
         COMM.Barrier()
+
+
+def check_a_path_that_is_not_utf8():
+    path = FOLDER / os.fsdecode(b"station-\xe4.zarr")
+    local = np.full((2, 500), RANK, "int16")
+    options = {"local_shape": local.shape, "dtype": "int16"}
+    made, own = flaccodec.zarr.create_distributed(path, COMM, **options)
+    made[own] = local
+    COMM.Barrier()
+    np.testing.assert_array_equal(zarr.open_array(path)[own], local)
 
 
 def check_shards_and_given_chunks():
