@@ -197,17 +197,17 @@ def _is_scale(dataset: h5py.Dataset) -> bool:
 
 def dimension_names(dataset: h5py.Dataset) -> tuple[str | None, ...] | None:
     """Return the names of a dataset's dimensions; None where no one has any."""
-    names = tuple(_as_text(_dimension_name(dataset, axis)) for axis in range(dataset.ndim))
+    names = tuple(_dimension_name(dataset, axis) for axis in range(dataset.ndim))
     return names if any(names) else None
 
 
-def _dimension_name(dataset: h5py.Dataset, axis: int) -> str | bytes:
+def _dimension_name(dataset: h5py.Dataset, axis: int) -> str | None:
     dimension = dataset.dims[axis]
     if len(dimension):
-        return posixpath.basename(dimension[0].name)
+        return _as_text(posixpath.basename(dimension[0].name))
     if dataset.ndim == 1 and _is_scale(dataset):
-        return posixpath.basename(dataset.name)
-    return str(dimension.label)
+        return _as_text(posixpath.basename(dataset.name))
+    return _as_text(dimension.label)
 
 
 def _as_text(name: str | bytes) -> str | None:
