@@ -1,14 +1,15 @@
 """Reading parts of a chunk from a Zarr store.
 
 A read fetches header and index with one ranged request, then the frames that
-its spans need, neighbouring ones together. The index is remembered: the next
-read of that chunk fetches frames and header at once, and uses them if the
-header, which has the checksum of the index and of all streams, is still the
-same.
+its spans need, neighbouring ones together, and with them the header again. The
+index is remembered: the next read of that chunk fetches frames and header at
+once.
 
-A chunk may be written anew between two requests. The index holds a part of each
-frame's CRC, so frames that are not of the same writing as their index are noticed,
-and the whole chunk is fetched with one request.
+A chunk may be written anew between two requests. The header has the checksums of
+the index and of all streams. So if the header that comes with the frames is that
+of the index, nothing was written between; if not, the whole chunk is fetched with
+one request. The index holds a part of each frame's CRC, too: it is what notices a
+chunk that changes and changes back, or a store that answers out of order.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ import numpy as np
 from zarr.abc.store import RangeByteRequest
 from zarr.core.common import concurrent_map
 from zarr.core.config import config
-from zarr.storage import StorePath
+from zarr.storage import LocalStore, StorePath
 
 from flaccodec import core
 from flaccodec.index import ChunkIndex
@@ -196,7 +197,7 @@ class ChunkReader:
                 return None
         index = ChunkIndex.from_head(head)
         try:
-            pieces = await self._fetch(needed_ranges(index, plan))
+            pieces = await self._fetch_unchanged(index, needed_ranges(index, plan))
         except _Changed:
             return await self.whole_parts()
         assert isinstance(self._byte_getter, StorePath)
@@ -206,9 +207,16 @@ class ChunkReader:
     async def _fetch_unchanged(self, index: ChunkIndex, ranges: Ranges) -> list[Piece]:
         """Fetch ranges and the header, if that is still the index's.
 
-        The header is asked for last: then it is most likely to tell of a change.
+        The header is asked for last: then it tells of every change before. From a disk it is
+        read when the rest was: threads may run in any order, and there is no round trip to save.
         """
-        *pieces, (_, header) = await self._fetch([*ranges, (0, core.HEADER_SIZE)])
+        assert isinstance(self._byte_getter, StorePath)
+        header_range = 0, core.HEADER_SIZE
+        if isinstance(self._byte_getter.store, LocalStore):
+            pieces = await self._fetch(ranges)
+            ((_, header),) = await self._fetch([header_range])
+        else:
+            *pieces, (_, header) = await self._fetch([*ranges, header_range])
         if not np.array_equal(header, index.head[: core.HEADER_SIZE]):
             raise _Changed
         return pieces

@@ -127,9 +127,11 @@ def test_a_slice_fetches_index_and_frames(make_store, s3):
     np.testing.assert_array_equal(array[3, 10_000:10_200], data[3, 10_000:10_200])
     first = s3.chunk_requests
     bound = core.head_bound("int32", SHAPE, FRAME)
-    assert [r.method for r in first] == ["GET", "GET"]
-    assert [r.range for r in first] == [(0, bound), tuple(frames[3, 10_000 // FRAME])]
-    assert sum(r.nbytes for r in first) == bound + np.diff(frames[3, 10_000 // FRAME])
+    span = tuple(frames[3, 10_000 // FRAME])
+    assert [r.method for r in first] == ["GET", "GET", "GET"]
+    assert first[0].range == (0, bound)
+    assert sorted(r.range for r in first[1:]) == [(0, core.HEADER_SIZE), span]
+    assert sum(r.nbytes for r in first) == bound + core.HEADER_SIZE + span[1] - span[0]
     assert sum(r.nbytes for r in first) < len(chunk) / 40
 
     s3.forget()
@@ -148,7 +150,7 @@ def test_frames_of_several_streams(make_store, s3):
     np.testing.assert_array_equal(array[2:5, 4000:4200], data[2:5, 4000:4200])
     spans = [(int(frames[i, 0, 0]), int(frames[i, 1, 1])) for i in (2, 3, 4)]
     bound = core.head_bound("int32", SHAPE, FRAME)
-    assert sorted(r.range for r in s3.chunk_requests) == [(0, bound), *spans]
+    assert sorted(r.range for r in s3.chunk_requests) == [(0, core.HEADER_SIZE), (0, bound), *spans]
 
 
 def test_most_of_a_chunk_is_one_request(make_store, s3):
@@ -230,10 +232,11 @@ def test_a_slice_over_http_fetches_index_and_frames(start_nginx, tmp_path, store
     assert {r.status for r in requests} == {206}
     bound = core.head_bound("int32", SHAPE, FRAME)
     first, second = tuple(frames[3, 10_000 // FRAME]), tuple(frames[7, 86_100 // FRAME])
-    assert [r.range for r in requests[:2]] == [(0, bound), first]
-    assert sorted(r.range for r in requests[2:]) == [(0, core.HEADER_SIZE), second]
+    assert requests[0].range == (0, bound)
+    assert sorted(r.range for r in requests[1:3]) == [(0, core.HEADER_SIZE), first]
+    assert sorted(r.range for r in requests[3:]) == [(0, core.HEADER_SIZE), second]
     sent = sum(r.body_bytes_sent for r in requests)
-    assert sent == bound + core.HEADER_SIZE + np.diff([first, second]).sum()
+    assert sent == bound + 2 * core.HEADER_SIZE + np.diff([first, second]).sum()
 
 
 # -- Icechunk -------------------------------------------------------------------------------------
@@ -288,7 +291,8 @@ def test_a_slice_of_a_snapshot_fetches_frames(repository, monkeypatch):
     np.testing.assert_array_equal(array[3, 10_000:10_200], data[3, 10_000:10_200])
     spans = [(span.start, span.end) for _, span in asked]
     assert spans[0] == (0, core.head_bound("int32", SHAPE, FRAME))
-    assert len(spans) == 2
+    assert len(spans) == 3
+    assert spans[2] == (0, core.HEADER_SIZE)
     assert spans[1][1] - spans[1][0] < 20_000
 
 

@@ -89,6 +89,18 @@ class WatchedStore(WrapperStore):
         return await self._store.get(key, prototype, byte_range)
 
 
+class InOrder(WatchedStore):
+    """Answers one request after the other, as they are asked."""
+
+    def __init__(self, store):
+        super().__init__(store)
+        self._lock = asyncio.Lock()
+
+    async def get(self, key, prototype, byte_range=None):
+        async with self._lock:
+            return await super().get(key, prototype, byte_range)
+
+
 class WithoutRanges(WatchedStore):
     """Raises where it is asked for a part."""
 
