@@ -578,6 +578,8 @@ def _all_or_nothing(group: Any, place: str) -> Iterator[None]:
         )
     attributes = {name: group.attrs[name] for name in ATTRIBUTES if name in group.attrs}
     try:
+        if FORMAT_VERSION in attributes:  # written last: until then it is no flacarray group
+            del group.attrs[FORMAT_VERSION]
         yield
     except BaseException as error:
         try:

@@ -29,6 +29,7 @@ from flaccodec.jobs import run_in_any_order
 from flaccodec.threads import available_processors
 from flaccodec.zarr_arrays import chunk_key, is_plain
 from flaccodec.zarr_codec import FlacCodec
+from flaccodec.zarr_grid import written_shape
 from flaccodec.zarr_removal import Place
 
 if TYPE_CHECKING:
@@ -116,24 +117,29 @@ def to_zarr(dataset: h5py.Dataset, store: StoreLike, **kwargs: Any) -> zarr.Arra
         store,
         kwargs.pop("name", None),
         kwargs.pop("storage_options", None),
-        kwargs.get("overwrite", False),
+        kwargs.pop("overwrite", False),
     )
-    array = create_like(chunks, place.store_path, **kwargs)
-    with place.filling():
-        _store_all(chunks, array)
-    return array
+    return place.make(
+        lambda store: create_like(chunks, store, **kwargs),
+        lambda array: _store_all(chunks, array, place.all_is_new),
+    )
 
 
-def _store_all(chunks: FlacChunks, array: zarr.Array[Any]) -> None:
+def _store_all(chunks: FlacChunks, array: zarr.Array[Any], all_is_new: bool) -> None:
     """Move all chunks, some at a time: the system copies on as many processors."""
-    run_in_any_order(_moves(chunks, array), _at_a_time(chunks, array.store))
+    moves = _moves(chunks, array, all_is_new)
+    run_in_any_order(moves, _at_a_time(chunks, array.store))
 
 
-def _moves(chunks: FlacChunks, array: zarr.Array[Any]) -> Iterator[Callable[[], None]]:
+def _moves(
+    chunks: FlacChunks, array: zarr.Array[Any], all_is_new: bool
+) -> Iterator[Callable[[], None]]:
     for number in chunks.numbers():
-        source = chunks.flac_source(number)
+        source, key = chunks.flac_source(number), chunk_key(array, number)
         if source is not None:
-            yield partial(_move, source, chunk_key(array, number))
+            yield partial(_move, source, key)
+        elif not all_is_new:  # there may be a chunk of an array that was never finished
+            sync(key.delete())
 
 
 def _move(source: Callable[[], core.Buffer], key: StorePath) -> None:
@@ -243,10 +249,13 @@ def from_zarr(
 
 def _codec_of(array: zarr.Array[Any]) -> FlacCodec:
     """Return the codec of an array whose chunks are FLAC chunks and nothing else."""
-    codec = array.serializer if is_plain(array) and array.ndim else None
+    is_even = written_shape(array) is not None
+    codec = array.serializer if is_even and is_plain(array) and array.ndim else None
     if isinstance(codec, FlacCodec):
         return codec
-    if array.metadata.zarr_format != 3:
+    if not is_even:
+        got = "chunks of different shapes (a rectilinear grid), which HDF5 cannot have"
+    elif array.metadata.zarr_format != 3:
         got = f"zarr_format={array.metadata.zarr_format}"
     elif array.ndim == 0:
         got = "an array without axes"

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 try:
     import zarr
     from zarr.abc.codec import ArrayArrayCodec, ArrayBytesCodec, BytesBytesCodec
@@ -16,12 +18,17 @@ from flaccodec.exceptions import ConfigurationError
 from flaccodec.group_zarr import read_array, write_array
 from flaccodec.mpi_zarr import create_distributed
 from flaccodec.zarr_codec import FlacCodec
+from flaccodec.zarr_grid import written_blocks, written_shape
+from flaccodec.zarr_removal import Place
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    import numpy.typing as npt
     from zarr.abc.codec import Codec
     from zarr.storage import StoreLike
+
+    from flaccodec.blocks import Block
 
 __all__ = ["create_array", "create_distributed", "read_array", "write_array"]
 
@@ -81,21 +88,48 @@ def create_array(
     kwargs.setdefault("serializer", FlacCodec())
     kwargs.setdefault("compressors", None)
     _check_places(kwargs)
-    if is_elsewhere(kwargs.get("data")):
-        return _create_by_blocks(store, kwargs.pop("data"), kwargs)
-    return zarr.create_array(store, **kwargs)
+    if kwargs.get("data") is None or not kwargs.get("write_data", True):
+        return zarr.create_array(store, **kwargs)
+    return _create_whole(store, kwargs.pop("data"), kwargs)
 
 
-def _create_by_blocks(store: StoreLike, source: Any, kwargs: dict[str, Any]) -> zarr.Array[Any]:
+def _create_whole(store: StoreLike, data: Any, kwargs: dict[str, Any]) -> zarr.Array[Any]:
+    """Create an array with data, which opens when all of them are there."""
+    place = Place.of(
+        store,
+        kwargs.pop("name", None),
+        kwargs.pop("storage_options", None),
+        kwargs.pop("overwrite", False),
+    )
+    if not is_elsewhere(data):
+        values = np.asarray(data)
+        kwargs |= {"data": values, "write_data": False}
+        return place.make(
+            lambda at: zarr.create_array(at, **kwargs), lambda array: _fill(array, values)
+        )
     for name in ("shape", "dtype"):
         if kwargs.pop(name, None) is not None:
             raise ConfigurationError(f"{name} is that of data: leave it out.")
-    wanted = kwargs.pop("write_data", True)
-    array = zarr.create_array(store, shape=source.shape, dtype=source.dtype, **kwargs)
-    if wanted:
-        for block in chunk_blocks(array.shape, array.shards or array.chunks):
-            array[block] = read(source, block)
-    return array
+    kwargs |= {"shape": data.shape, "dtype": data.dtype}
+    kwargs.pop("write_data", None)
+    return place.make(
+        lambda at: zarr.create_array(at, **kwargs), lambda array: _fill_by_blocks(array, data)
+    )
+
+
+def _fill(array: zarr.Array[Any], values: npt.NDArray[Any]) -> None:
+    if values.size:
+        array[...] = values
+
+
+def _fill_by_blocks(array: zarr.Array[Any], source: Any) -> None:
+    step = written_shape(array)
+    if step is None:
+        blocks: Iterable[Block] = written_blocks(array, "create_array", progress=False)
+    else:
+        blocks = chunk_blocks(array.shape, step)
+    for block in blocks:
+        array[block] = read(source, block)
 
 
 def _resolve(codec: Codec | dict[str, Any]) -> Codec:

@@ -25,6 +25,7 @@ from flaccodec.stream_chunks import (
     whole_stream_chunks,
 )
 from flaccodec.zarr_codec import FlacCodec
+from flaccodec.zarr_grid import written_blocks, written_shape
 from flaccodec.zarr_removal import Place
 from flaccodec.zarr_shards import has_usual_index, join_shard, parts, split_shard
 
@@ -58,6 +59,11 @@ def is_sharded(array: zarr.Array[Any]) -> bool:
         and isinstance(codecs[0].codecs[0], FlacCodec)
         and has_usual_index(codecs[0])
     )
+
+
+def _is_ours(array: zarr.Array[Any]) -> bool:
+    """Whether chunks of ours, all of one shape, are what the store holds, or its shards."""
+    return written_shape(array) is not None and (is_plain(array) or is_sharded(array))
 
 
 def chunk_key(array: zarr.Array[Any], number: tuple[int, ...]) -> Any:
@@ -94,23 +100,20 @@ def to_zarr(
         store,
         kwargs.pop("name", None),
         kwargs.pop("storage_options", None),
-        kwargs.get("overwrite", False),
+        kwargs.pop("overwrite", False),
     )
-    array = zarr.create_array(
-        place.store_path, shape=fa.shape, dtype=fa.dtype, serializer=codec, **kwargs
-    )
-    with place.filling():
-        _fill(fa, array, progress)
-    return array
+
+    def create(store: StoreLike) -> zarr.Array[Any]:
+        return zarr.create_array(store, shape=fa.shape, dtype=fa.dtype, serializer=codec, **kwargs)
+
+    return place.make(create, lambda array: _fill(fa, array, progress))
 
 
 def _fill(fa: FlacArray, array: zarr.Array[Any], progress: bool) -> None:
-    is_ours = is_plain(array) or is_sharded(array)
-    if is_ours and hold_whole_streams(fa.shape, array.chunks):
+    if _is_ours(array) and hold_whole_streams(fa.shape, array.chunks):
         _move_out(fa, array, progress)
         return
-    step = array.shards or array.chunks
-    for _, block in stream_chunks.blocks(fa.shape, step, "to_zarr", progress):
+    for block in written_blocks(array, "to_zarr", progress):
         array[block] = fa[block]
 
 
@@ -140,8 +143,7 @@ def from_zarr(array: zarr.Array[Any] | StoreLike, *, progress: bool = False) -> 
         raise ConfigurationError(f"the Zarr array has no samples. Its shape is {array.shape}.")
     codec = array.serializer
     options = codec.options if isinstance(codec, FlacCodec) else CodecOptions()
-    is_ours = is_plain(array) or is_sharded(array)
-    if is_ours and span_streams(array.shape, array.chunks):
+    if _is_ours(array) and span_streams(array.shape, array.chunks):
         moved = _move_in(array, options, progress)
         if moved is not None:
             return moved

@@ -691,7 +691,7 @@ def test_what_was_there_before_stays(file, tmp_path, damaged):
 def test_what_cannot_be_removed_is_told(tmp_path, damaged):
     store = zarr.storage.ZipStore(tmp_path / "x.zip", mode="w")
     with store, pytest.raises(CorruptChunkError) as caught:
-        hdf5.to_zarr(damaged, store)
+        hdf5.to_zarr(damaged, store, name="x")
     assert "is incomplete, and could not be removed" in caught.value.__notes__[0]
 
 

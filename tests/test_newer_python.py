@@ -26,6 +26,7 @@ TESTS = (
     "test_partial_selections",
     "test_zarr",
     "test_zarr_arrays",
+    "test_zarr_grid",
     "test_zarr_pipeline",
     "test_zarr_testing",
 )
