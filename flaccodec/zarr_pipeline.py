@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
@@ -97,8 +98,7 @@ class LocatingCodecPipeline(BatchedCodecPipeline):
         return await super(LocatingCodecPipeline, behind_filters).encode_batch(batch)
 
     def _located(self, batch: list[Any]) -> AbstractContextManager[None]:
-        what = "shard" if isinstance(self.array_bytes_codec, ShardingCodec) else "chunk"
-        return located([byte_getter for byte_getter, *_ in batch], what)
+        return located_entries(self.array_bytes_codec, batch)
 
 
 @dataclass(frozen=True)
@@ -136,7 +136,7 @@ class FlacCodecPipeline(LocatingCodecPipeline):
     def from_codecs(cls, codecs: Iterable[Codec], *, batch_size: int | None = None) -> Any:
         """Make a pipeline: this one where it makes a difference, else zarr's own."""
         own = BatchedCodecPipeline.from_codecs(codecs, batch_size=batch_size)
-        if not _holds_flac(own.array_bytes_codec):
+        if not holds_flac(own.array_bytes_codec):
             return own
         in_place = own.supports_partial_decode and isinstance(own.array_bytes_codec, DecodesInto)
         return (cls if in_place else LocatingCodecPipeline)(
@@ -185,10 +185,16 @@ class FlacCodecPipeline(LocatingCodecPipeline):
         return MISSING
 
 
-def _holds_flac(codec: Codec) -> bool:
+def located_entries(codec: Codec, batch: list[Any]) -> AbstractContextManager[None]:
+    """Add the place of chunks, or shards, that zarr hands over to what is raised inside."""
+    what = "shard" if isinstance(codec, ShardingCodec) else "chunk"
+    return located([byte_getter for byte_getter, *_ in batch], what)
+
+
+def holds_flac(codec: Codec) -> bool:
     """Whether chunks are of a codec that decodes them in place, be it inside of shards."""
     if isinstance(codec, ShardingCodec):
-        return any(map(_holds_flac, codec.codecs))
+        return any(map(holds_flac, codec.codecs))
     return isinstance(codec, DecodesInto)
 
 
@@ -230,3 +236,6 @@ def choose_pipeline() -> None:
 
 
 register_pipeline(FlacCodecPipeline)
+
+with contextlib.suppress(ImportError):  # earlier zarrs have none
+    from flaccodec import zarr_fused  # noqa: F401
