@@ -20,6 +20,7 @@ except ImportError as error:
         "flaccodec.zarr_pipeline needs zarr: pip install 'flaccodec[zarr]'"
     ) from error
 
+from flaccodec.zarr_locks import alone_with
 from flaccodec.zarr_places import located
 
 if TYPE_CHECKING:
@@ -68,6 +69,8 @@ class LocatingCodecPipeline(BatchedCodecPipeline):
     Filters get chunks in C order. zarr hands them over as they lie in memory, and those of
     numcodecs that flatten them (Delta, FixedScaleOffset) take samples in that order, but give
     them back in C order: in others, as behind a transposition, they would be mixed up.
+
+    Writes to one chunk, or shard, wait for each other, so that none is lost of a process's.
     """
 
     async def read_batch(self, batch_info: Iterable[Entry], *args: Any, **kwargs: Any) -> Any:
@@ -80,8 +83,9 @@ class LocatingCodecPipeline(BatchedCodecPipeline):
     async def write_batch(self, batch_info: Iterable[Any], *args: Any, **kwargs: Any) -> None:
         """Write chunks of an array; zarr's documentation explains."""
         batch = list(batch_info)
-        with self._located(batch):
-            await super().write_batch(batch, *args, **kwargs)
+        async with alone_with(byte_setter for byte_setter, *_ in batch):
+            with self._located(batch):
+                await super().write_batch(batch, *args, **kwargs)
 
     async def encode_batch(
         self, chunk_arrays_and_specs: Iterable[tuple[NDBuffer | None, ArraySpec]]

@@ -9,12 +9,14 @@ import dask
 import dask.array as da
 import numpy as np
 import pytest
+import xarray
 import zarr
 from dask.base import tokenize
 from watched_store import WatchedStore
 from zarr.storage import LocalStore, MemoryStore
 
 import flaccodec
+import flaccodec.zarr
 from flaccodec import FlacArray, FlacCodec, array, compress, core, threads
 
 pytest_plugins = ["schedulers"]
@@ -70,6 +72,47 @@ def test_regions_and_other_blocks(tmp_path, scheduler):
     first.to_zarr(stored, region=(slice(0, 4), slice(None)))
     da.from_array(data[4:], chunks=CHUNKS).to_zarr(stored, region=(slice(4, 6), slice(None)))
     np.testing.assert_array_equal(da.from_zarr(stored).rechunk((6, 5000)).compute(), data)
+
+
+UNEVEN = (4, 7000)
+"""Blocks of dask that do not divide `CHUNKS`."""
+
+
+@pytest.mark.parametrize("options", [{}, {"chunks": (1, 5120), "shards": SHAPE}], ids=str)
+@pytest.mark.parametrize("write", ["store", "to_zarr", "to_zarr of a path", "xarray"])
+def test_threads_lose_nothing_where_blocks_share_chunks(tmp_path, write, options):
+    """dask's own way of writing loses most of such an array, with any codec."""
+    data, path = walk(), tmp_path / "a.zarr"
+    blocks = da.from_array(data, chunks=UNEVEN)
+    options = {"chunks": CHUNKS, **options}
+    with dask.config.set(scheduler="threads", num_workers=8):
+        if write == "to_zarr of a path":
+            codec = {"serializer": FlacCodec(), "compressors": None}
+            blocks.to_zarr(str(path), **codec, **options)
+        elif write == "xarray":
+            dataset = xarray.Dataset({"x": (("channel", "time"), blocks)})
+            encoding = {"x": {**flaccodec.encoding(dataset.x), **options}}
+            dataset.to_zarr(
+                path, encoding=encoding, zarr_format=3, consolidated=False, safe_chunks=False
+            )
+            path = path / "x"
+        else:
+            target = flaccodec.create_array(path, shape=SHAPE, dtype="i4", **options)
+            if write == "store":
+                blocks.store(target, lock=False)
+            else:
+                blocks.to_zarr(target)
+    np.testing.assert_array_equal(zarr.open_array(path)[...], data)
+
+
+def test_our_own_doors_take_blocks_that_do_not_divide(tmp_path, scheduler):
+    data = walk()
+    blocks = da.from_array(data, chunks=UNEVEN)
+    array = flaccodec.create_array(tmp_path / "a.zarr", data=blocks, chunks=CHUNKS)
+    np.testing.assert_array_equal(array[...], data)
+    group = zarr.create_group(tmp_path / "group.zarr")
+    flaccodec.zarr.write_array(blocks, group)
+    np.testing.assert_array_equal(flaccodec.zarr.read_array(group), data)
 
 
 def test_a_block_of_dask_fetches_frames(tmp_path):
