@@ -102,8 +102,12 @@ class Place:
         metadata: Any = draft.metadata
         array = zarr.Array(zarr.AsyncArray(metadata, self.store_path, draft.async_array.config))
         with self._filling():
-            fill(array)
-            sync(self._publish(memory))
+            if _is_transaction(self.store_path.store):
+                sync(self._publish(memory))
+                fill(array)
+            else:
+                fill(array)
+                sync(self._publish(memory))
         return array
 
     async def _make_room(self) -> None:
@@ -175,6 +179,14 @@ class Place:
         for group in reversed(self.new_groups):
             if await _first_keys(store, group) == [_key(group)]:
                 await (store.delete_dir(group) if group else store.delete(_METADATA))
+
+
+def _is_transaction(store: Store) -> bool:
+    """Whether nothing is seen of what is written before it is committed, as with Icechunk.
+
+    Its stores take no chunks of an array that is not there.
+    """
+    return hasattr(store, "session")
 
 
 def _above(path: str) -> list[str]:

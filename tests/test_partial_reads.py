@@ -104,11 +104,9 @@ def test_first_slice_is_head_then_frames_and_header(store):
     frames = frame_spans(read_bytes(store))
     store.forget()
     np.testing.assert_array_equal(array[3, 10_000:10_200], data[3, 10_000:10_200])
-    assert store.spans == [
-        (0, core.head_bound("int32", SHAPE, FRAME)),
-        tuple(frames[3, 10_000 // FRAME]),
-        (0, core.HEADER_SIZE),
-    ]
+    assert store.spans[0] == (0, core.head_bound("int32", SHAPE, FRAME))
+    frame = tuple(frames[3, 10_000 // FRAME])
+    assert sorted(store.spans[1:]) == [(0, core.HEADER_SIZE), frame]
     assert store.most_at_once == 2
 
 
