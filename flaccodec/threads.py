@@ -7,8 +7,9 @@ from a pool: threads other than the main one, and processes that
 multiprocessing started, get one thread each, since whoever made the pool has
 already given its processors work. Each is changed by `set_num_threads`, for a
 block of code by `num_threads`, or by the environment variable
-``FLACCODEC_NUM_THREADS``. The number never changes the bytes. Where processors
-are busy, fewer threads take part: none that comes late is waited for.
+``FLACCODEC_NUM_THREADS``; without these, by ``OMP_NUM_THREADS``, which batch
+systems set. The number never changes the bytes. If processors are busy, or the
+system makes no more threads, fewer take part: none that comes late is waited for.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 __all__ = ["get_num_threads", "num_threads", "set_num_threads"]
 
 VARIABLE = "FLACCODEC_NUM_THREADS"
+OPENMP_VARIABLE = "OMP_NUM_THREADS"
 MOST_THREADS = 2**31 - 1
 """More is no number in C, which takes fewer anyway."""
 
@@ -67,10 +69,23 @@ def check_threads(n: int, source: str) -> int:
 def _from_environment() -> int | None:
     text = os.environ.get(VARIABLE)
     if text is None or not text.strip():
-        return None
+        return _from_openmp()
     # What the HDF5 filter takes, in C.
     number = int(text) if re.fullmatch(r"\s*\+?[0-9]{1,4000}\s*", text, re.ASCII) else 0
     return check_threads(number or text, f"environment variable {VARIABLE}")  # type: ignore[arg-type]
+
+
+def _from_openmp() -> int | None:
+    """Return OpenMP's number, the first of a list for nested levels.
+
+    As OpenMP's own libraries do, it passes over what is none.
+    """
+    text = os.environ.get(OPENMP_VARIABLE, "")
+    number = r"\s*\+?[0-9]{1,4000}\s*"
+    if not re.fullmatch(rf"{number}(,{number})*", text, re.ASCII):
+        return None
+    numbers = [int(word) for word in text.split(",")]
+    return min(numbers[0], MOST_THREADS) if min(numbers) > 0 else None
 
 
 def available_processors() -> int:
@@ -115,10 +130,10 @@ def set_num_threads(n: int | None) -> None:
     ----------
     n : int or None
         At least 1. None goes back to the defaults: the environment variable
-        ``FLACCODEC_NUM_THREADS``, else one thread for a Zarr or numcodecs chunk
-        and all processors for the rest. Where the rest is called from a thread other than
-        the main one, or in a process of multiprocessing's, as in dask's workers, it is one
-        thread too.
+        ``FLACCODEC_NUM_THREADS``, else ``OMP_NUM_THREADS``, else one thread for a Zarr or
+        numcodecs chunk and all processors for the rest. Where the rest is called from a
+        thread other than the main one, or in a process of multiprocessing's, as in dask's
+        workers, it is one thread too.
 
     Raises
     ------

@@ -15,6 +15,7 @@ from flaccodec.hdf5 import Flac
 
 SHAPE = (80, 100_000)  # one chunk, which takes more threads than any processor of ours has
 VARIABLE = "FLACCODEC_NUM_THREADS"
+OPENMP = "OMP_NUM_THREADS"
 
 BEGIN = """
 import multiprocessing, os, sys, threading
@@ -55,7 +56,7 @@ def samples():
 
 def count(program, path, **environment):
     """Return the numbers that a program prints."""
-    base = WITH_PLUGIN | {VARIABLE: ""} | environment
+    base = WITH_PLUGIN | {VARIABLE: "", OPENMP: ""} | environment
     return [int(word) for word in python(BEGIN + program, path, environment=base).split()]
 
 
@@ -72,6 +73,32 @@ def test_only_the_processors_of_the_process_take_part(path):
 @pytest.mark.parametrize("code", ["by_reading", "by_reading_in_thread"])
 def test_the_environment_is_heeded(path, n, code):
     assert count(f"print({code}())", path, **{VARIABLE: f" {n} "}) == [n - 1]
+
+
+OPENMP_NUMBERS = {"3": 3, "1": 1, " 4,2 , 1": 4, "+3": 3}
+NO_OPENMP_NUMBERS = ["0", "-3", "many", "3,", ",3", "3,0", "3 3", "3,x", "2.5"]
+
+
+@pytest.mark.parametrize(("text", "n"), OPENMP_NUMBERS.items(), ids=list(OPENMP_NUMBERS))
+def test_openmp_s_number_is_heeded_where_ours_says_nothing(path, text, n):
+    assert count("print(by_reading())", path, **{OPENMP: text}) == [n - 1]
+
+
+def test_openmp_s_number_comes_after_ours(path):
+    given = {OPENMP: "4", VARIABLE: "2"}
+    assert count("print(by_reading())", path, **given) == [1]
+    program = """
+import flaccodec, flaccodec.hdf5
+with flaccodec.num_threads(3):
+    print(by_reading())
+"""
+    assert count(program, path, **{OPENMP: "5"}) == [2]
+
+
+@pytest.mark.parametrize("text", NO_OPENMP_NUMBERS)
+def test_what_openmp_passes_over_is_passed_over(path, text):
+    program = "print(by_reading())"
+    assert count(program, path, **{OPENMP: text}) == [threads.available_processors() - 1]
 
 
 def test_writing_takes_them_too_and_writes_the_same(path, tmp_path):
@@ -148,7 +175,7 @@ def test_workers_make_no_more(path, tmp_path, method):
         "        print(pool.apply(by_reading))\n"
     )
     command = [sys.executable, program, path]
-    environment = WITHOUT | {VARIABLE: ""}
+    environment = WITHOUT | {VARIABLE: "", OPENMP: ""}
     done = subprocess.run(command, capture_output=True, text=True, env=environment)
     assert (done.stdout, done.stderr) == ("0\n", "")
 

@@ -3,8 +3,15 @@ import pytest
 
 import flaccodec
 from flaccodec import threads
+from flaccodec.compress import choose_threads
 from flaccodec.exceptions import ConfigurationError
 from flaccodec.numcodecs import Flac
+
+
+@pytest.fixture(autouse=True)
+def no_environment(monkeypatch):
+    monkeypatch.delenv("FLACCODEC_NUM_THREADS", raising=False)
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
 
 
 def test_the_argument_comes_before_the_setting_before_the_environment(monkeypatch):
@@ -19,6 +26,30 @@ def test_the_argument_comes_before_the_setting_before_the_environment(monkeypatc
         assert threads.resolve_threads(4, 7) == 4
     flaccodec.set_num_threads(None)
     assert threads.resolve_threads(None, 7) == 5
+
+
+@pytest.mark.parametrize(
+    ("text", "n"), [("5", 5), (" 3 ,2,1", 3), ("+4", 4), ("9" * 30, 2**31 - 1)]
+)
+def test_openmp_s_number_comes_last(monkeypatch, text, n):
+    monkeypatch.setenv("OMP_NUM_THREADS", text)
+    assert threads.resolve_threads(None, 7) == n
+    assert flaccodec.get_num_threads() == n
+    assert choose_threads(None) == n
+    assert threads.resolve_threads(6, 7) == 6
+    with flaccodec.num_threads(2):
+        assert threads.resolve_threads(None, 7) == 2
+    monkeypatch.setenv("FLACCODEC_NUM_THREADS", "8")
+    assert threads.resolve_threads(None, 7) == 8
+    monkeypatch.setenv("FLACCODEC_NUM_THREADS", " ")
+    assert threads.resolve_threads(None, 7) == n
+
+
+@pytest.mark.parametrize("text", ["", "0", "-3", "many", "3,", ",3", "3,0", "3 3", "3,x", "2.5"])
+def test_what_openmp_passes_over_is_passed_over(monkeypatch, text):
+    monkeypatch.setenv("OMP_NUM_THREADS", text)
+    assert threads.resolve_threads(None, 7) == 7
+    assert flaccodec.get_num_threads() is None
 
 
 @pytest.mark.parametrize("n", [0, -1, 1.5, "2", True])

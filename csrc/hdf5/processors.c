@@ -9,6 +9,7 @@
 #include "../affinity.h"
 
 #define VARIABLE "FLACCODEC_NUM_THREADS" /* as in flaccodec/threads.py */
+#define OPENMP_VARIABLE "OMP_NUM_THREADS"
 
 static int chosen_threads, is_in_pool, is_forked;
 /* Of the environment, asked once: another thread may be changing it later, and asking would
@@ -28,14 +29,34 @@ static const char *skip_spaces(const char *text) {
     return text;
 }
 
-static int read_number(const char *text) {
+/* What comes first in *text, which goes on to what follows it; -1 if that is no number that
+ * will do. */
+static int take_number(const char **text) {
     char *end;
-    if (!*skip_spaces(text)) return 0;
     errno = 0;
-    long n = strtol(text, &end, 10);
-    if (end == text || *skip_spaces(end) || n < 1) return -1;
+    long n = strtol(*text, &end, 10);
+    if (end == *text || n < 1) return -1;
+    *text = skip_spaces(end);
     return errno || n > INT_MAX ? INT_MAX : (int)n;
 }
+
+static int read_number(const char *text) {
+    int n = take_number(&text);
+    return *text ? -1 : n;
+}
+
+/* The first of OpenMP's list, which has a number for each nested level; 0 for anything else:
+ * OpenMP's own libraries pass over that, too. */
+static int read_openmp_list(const char *text) {
+    int first = take_number(&text), n = first;
+    while (n > 0 && *text == ',') {
+        text++;
+        n = take_number(&text);
+    }
+    return n > 0 && !*text ? first : 0;
+}
+
+static int is_blank(const char *text) { return !text || !*skip_spaces(text); }
 
 /* For messages: readers of HDF5's errors want them in UTF-8. */
 static void note_text(const char *text) {
@@ -44,11 +65,14 @@ static void note_text(const char *text) {
 }
 
 __attribute__((constructor)) static void begin(void) {
-    const char *text = getenv(VARIABLE);
+    const char *text = getenv(VARIABLE), *openmp = getenv(OPENMP_VARIABLE);
     pthread_atfork(NULL, NULL, begin_in_child);
-    if (!text) return;
-    environment_threads = read_number(text);
-    note_text(text);
+    if (is_blank(text)) {
+        environment_threads = openmp ? read_openmp_list(openmp) : 0;
+    } else {
+        environment_threads = read_number(text);
+        note_text(text);
+    }
 }
 
 int fc_filter_threads(fc_reason *reason) {

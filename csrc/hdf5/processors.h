@@ -4,8 +4,8 @@
 
 #include "reason.h"
 
-/* The number that was set, else that of FLACCODEC_NUM_THREADS as it was when this was loaded,
- * else the processors that the process may use; but one in a pool, whose threads or processes
+/* The number that was set, else that of FLACCODEC_NUM_THREADS, else of OMP_NUM_THREADS, both as
+ * they were when this was loaded, else the processors that the process may use; but one in a pool, whose threads or processes
  * have them already: on threads other than the main one and in processes that were forked. 0
  * with a reason where the environment variable had no number. */
 int fc_filter_threads(fc_reason *reason);
