@@ -25,6 +25,7 @@ def make_builder() -> cffi.FFI:
     check_version()
     builder = cffi.FFI()
     builder.cdef(declarations())
+    builder.cdef('extern "Python" int flaccodec_ask(void *context);')  # core.py defines it
     builder.set_source(
         "flaccodec._native",
         '#include "flaccodec.h"',

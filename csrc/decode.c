@@ -70,6 +70,7 @@ typedef struct {
     worker *workers;
     int n_threads;
     int batch; /* frames */
+    fc_stopping *stopping;
 } decoding;
 
 /* -- finding bytes ------------------------------------------------------------ */
@@ -102,6 +103,7 @@ static int mark_positions(decoding *d) {
     d->marks = malloc((size_t)(frames / MARK_EVERY + 1) * sizeof *d->marks);
     if (!d->marks) return FC_ERR_MEMORY;
     for (int64_t g = 0; g < frames; g++) {
+        if (fc_is_stopped_at(d->stopping, g)) break;
         if (g % MARK_EVERY == 0) d->marks[g / MARK_EVERY] = position;
         position += fc_frame_bytes(d->head, &d->header, g);
     }
@@ -127,6 +129,7 @@ static fc_span span_of(const decoding *d, int64_t i) {
 static int check_spans(const decoding *d, fc_error *error) {
     for (int64_t i = 0; d->spans && i < d->n_spans; i++) {
         const fc_span *s = d->spans + i;
+        if (fc_is_stopped_at(d->stopping, i)) return fc_fail(error, FC_ERR_STOPPED);
         if (s->stream < 0 || s->stream >= d->header.n_streams || s->start < 0 || s->count < 1
             || s->count > d->header.stream_size - s->start)
             return fc_fail_at(error, FC_ERR_ARGUMENT, s->stream, -1, s->start);
@@ -369,6 +372,7 @@ static int decode_job(void *context, int thread, int64_t job, fc_error *error) {
     start until = job + 1 < d->n_starts ? d->starts[job + 1] : (start){d->n_spans, 0};
     place at = {-1, 0, 0};
     for (int64_t i = from.span; i < d->n_spans && i <= until.span; i++) {
+        if (fc_is_stopped_at(d->stopping, i)) return fc_fail(error, FC_ERR_STOPPED);
         fc_span span = span_of(d, i);
         int64_t frame = i == from.span ? from.frame : span.start / d->header.frame_size;
         int64_t end = i == until.span ? until.frame : last_frame(d, &span) + 1;
@@ -405,7 +409,7 @@ static int find_exceptions(decoding *d, fc_error *error) {
     d->exceptions = find_bytes(d, h->head_size + h->streams_size, h->exceptions_size);
     if (!d->exceptions) return fc_fail(error, FC_ERR_MISSING_PIECE);
     d->n_exceptions = h->exceptions_size / FC_EXCEPTION_SIZE;
-    return fc_check_exceptions(d->exceptions, h, error);
+    return fc_check_exceptions(d->exceptions, h, d->stopping, error);
 }
 
 static int check_all(decoding *d, int64_t head_size, const fc_expect *expect, fc_error *error) {
@@ -476,17 +480,19 @@ static int check_streams(const decoding *d, fc_error *error) {
 
 int fc_decode(const uint8_t *head, int64_t head_size, const fc_piece *pieces, int64_t n_pieces,
               const fc_expect *expect, const fc_span *spans, int64_t n_spans, const fc_view *out,
-              int32_t n_threads, fc_error *error) {
+              int32_t n_threads, const fc_stop *stop, fc_error *error) {
+    fc_stopping stopping = fc_begin_stopping(stop);
     decoding d = {.head = head, .pieces = pieces, .n_pieces = n_pieces, .spans = spans,
-                  .n_spans = n_spans, .out = out, .n_threads = fc_usable_threads(n_threads)};
+                  .n_spans = n_spans, .out = out, .n_threads = fc_usable_threads(n_threads),
+                  .stopping = &stopping};
     static pthread_once_t asked = PTHREAD_ONCE_INIT;
     pthread_once(&asked, ask_environment);
     int code = check_all(&d, head_size, expect, error);
-    if (code) return code;
+    if (code) return fc_end_stopping(&stopping, code, error);
     if (!spans) fc_keep_freed(fc_samples_size(&d.header));
     if (make_workers(&d)) code = fc_fail(error, FC_ERR_MEMORY);
-    if (!code) code = fc_run_jobs(d.n_threads, d.n_starts, decode_job, NULL, &d, error);
+    if (!code) code = fc_run_jobs(d.n_threads, d.n_starts, decode_job, NULL, &d, &stopping, error);
     if (!code) code = check_streams(&d, error);
     free_decoding(&d);
-    return code;
+    return fc_end_stopping(&stopping, code, error);
 }

@@ -87,6 +87,7 @@ typedef struct encoding {
     int64_t n_exceptions;
     int64_t n_unfit; /* runs among these of finite samples that are no marks */
     misfits misfits;
+    fc_stopping *stopping;
 } encoding;
 
 /* -- checking options ------------------------------------------------------ */
@@ -147,6 +148,7 @@ static int64_t find_end(encoding *e, int thread, int64_t stream) {
     int64_t size = e->options->stream_size, count;
     if (e->options->quanta_rule != FC_QUANTA_PRECISION || e->marks.zero < 0) return size;
     for (int64_t first = (size - 1) / SCAN_BLOCK * SCAN_BLOCK; first >= 0; first -= SCAN_BLOCK) {
+        if (fc_is_stopped(e->stopping)) break;
         const void *block = load(e, thread, stream, first, size, &count);
         int64_t kept = fc_count_to_zeros(e->options->dtype, block, count);
         if (kept) return first + kept;
@@ -160,6 +162,7 @@ static fc_stats scan_samples(encoding *e, int thread, int64_t stream, int64_t en
     fc_stats all, more;
     scan_block(e, thread, stream, 0, end, rule, limit, &all);
     for (int64_t first = SCAN_BLOCK; first < end; first += SCAN_BLOCK) {
+        if (fc_is_stopped(e->stopping)) break;
         scan_block(e, thread, stream, first, end, rule, limit, &more);
         fc_merge_stats(&all, &more);
     }
@@ -172,6 +175,7 @@ static int64_t find_largest(encoding *e, int thread, int64_t stream, double magn
     int rule = e->options->quanta_rule == FC_QUANTA_NONE ? FC_QUANTA_NONE : FC_QUANTA_GIVEN;
     for (int64_t first = 0; first < end; first += SCAN_BLOCK) {
         fc_stats s;
+        if (fc_is_stopped(e->stopping)) break;
         scan_block(e, thread, stream, first, end, rule, fc_no_limit(e->options->dtype), &s);
         if (!s.n || (s.max < magnitude && -s.min < magnitude)) continue;
         int64_t count;
@@ -284,7 +288,8 @@ static int scan_by_blocks(encoding *e, fc_error *error) {
         e->scan_stream = stream;
         e->scan_end = find_end(e, 0, stream);
         int64_t n_blocks = (e->scan_end + SCAN_BLOCK - 1) / SCAN_BLOCK;
-        fc_run_jobs(e->n_threads, n_blocks, scan_one_block, NULL, e, error);
+        if (fc_run_jobs(e->n_threads, n_blocks, scan_one_block, NULL, e, e->stopping, error))
+            return error->code;
         for (int64_t i = 1; i < n_blocks; i++) fc_merge_stats(e->scans, e->scans + i);
         fc_add_zeros(e->scans, &e->marks, size - e->scan_end);
         if (plan_stream(e, 0, stream, e->scan_end, e->scans, error)) return error->code;
@@ -297,7 +302,7 @@ static int scan(encoding *e, fc_error *error) {
     if (n < e->n_threads) return scan_by_blocks(e, error);
     e->streams_a_job = 1 + JOB_SAMPLES / e->options->stream_size;
     return fc_run_jobs(e->n_threads, (n + e->streams_a_job - 1) / e->streams_a_job, scan_streams,
-                       NULL, e, error);
+                       NULL, e, e->stopping, error);
 }
 
 /* -- encoding frames ----------------------------------------------------------- */
@@ -557,6 +562,7 @@ static size_t chunk_bound(const encoding *e) {
     size_t bound = (size_t)h->head_size;
     int others = 0;
     for (int64_t stream = 0; stream < h->n_streams; stream++) {
+        if (fc_is_stopped_at(e->stopping, stream)) break; /* before the chunk is written to */
         fc_plan plan = plan_of(e, stream);
         others |= plan.others;
         int64_t last = fc_frame_samples(h, h->n_frames - 1);
@@ -613,7 +619,7 @@ static int settle_header(encoding *e, fc_error *error) {
 
 static void write_index(encoding *e) {
     const fc_header *h = &e->header;
-    for (int64_t s = 0; s < h->n_streams; s++) {
+    for (int64_t s = 0; s < h->n_streams && !fc_is_stopped_at(e->stopping, s); s++) {
         uint8_t *offset = e->chunk + fc_offsets_at(h) + h->offset_width * s;
         if (h->offset_width == 8) fc_put64(offset, e->offsets[s]);
         if (h->offset_width == 4) fc_put32(offset, (uint32_t)e->offsets[s]);
@@ -624,7 +630,7 @@ static void write_index(encoding *e) {
 static void write_stream_headers(encoding *e) {
     const fc_header *h = &e->header;
     uint8_t *at = e->chunk + h->head_size;
-    for (int64_t s = 0; s < h->n_streams; s++) {
+    for (int64_t s = 0; s < h->n_streams && !fc_is_stopped_at(e->stopping, s); s++) {
         uint32_t smallest = UINT32_MAX, largest = 0;
         int64_t size = FC_STREAM_HEADER_SIZE;
         for (int64_t f = 0; f < h->n_frames; f++) {
@@ -647,7 +653,7 @@ static int write_exceptions(encoding *e, fc_error *error) {
     if (!chunk) return fc_fail(error, FC_ERR_MEMORY);
     e->chunk = chunk;
     uint8_t *at = chunk + e->written;
-    for (; e->first_part; drop_part(e)) {
+    for (; e->first_part && !fc_is_stopped(e->stopping); drop_part(e)) {
         const fc_exceptions *some = &e->first_part->list;
         for (int64_t i = 0; i < some->n; i++, at += FC_EXCEPTION_SIZE)
             fc_write_exception(at, some->items + i);
@@ -662,7 +668,7 @@ static int finish_chunk(encoding *e, fc_error *error) {
     write_stream_headers(e);
     h->streams_size = e->written - h->head_size;
     if (fc_streams_checksum(e->chunk + h->head_size, h->streams_size, e->n_threads,
-                            &h->streams_crc, error)
+                            e->stopping, &h->streams_crc, error)
         || write_exceptions(e, error))
         return error->code;
     fc_write_head(e->chunk, h);
@@ -678,7 +684,7 @@ static int encode(encoding *e, fc_error *error) {
     e->written = e->header.head_size;
     int64_t frames = e->header.n_streams * e->header.n_frames;
     int64_t jobs = (frames + e->frames_a_job - 1) / e->frames_a_job;
-    int code = fc_run_jobs(e->n_threads, jobs, encode_job, append_job, e, error);
+    int code = fc_run_jobs(e->n_threads, jobs, encode_job, append_job, e, e->stopping, error);
     return code ? code : finish_chunk(e, error);
 }
 
@@ -723,8 +729,8 @@ static void describe_misfit(encoding *e, fc_misfit *misfit) {
 }
 
 /* Encodes with the options as they are. */
-static int encode_once(const fc_view *samples, const fc_encode_options *options, made *made,
-                       fc_error *error) {
+static int encode_once(const fc_view *samples, const fc_encode_options *options,
+                       fc_stopping *stopping, made *made, fc_error *error) {
     static pthread_once_t asked = PTHREAD_ONCE_INIT;
     pthread_once(&asked, ask_environment);
     int only_libflac = libflac_forced || options->only_libflac;
@@ -734,7 +740,8 @@ static int encode_once(const fc_view *samples, const fc_encode_options *options,
                   .misfits = {.mutex = PTHREAD_MUTEX_INITIALIZER},
                   .n_threads = useful_threads(options),
                   .by_own = !only_libflac,
-                  .by_libflac = only_libflac || options->level > FC_MAX_FAST_LEVEL};
+                  .by_libflac = only_libflac || options->level > FC_MAX_FAST_LEVEL,
+                  .stopping = stopping};
     begin_header(&e);
     int code = encode(&e, error);
     if (!code) {
@@ -756,13 +763,13 @@ static void drop(made *made) {
 
 /* Takes the chunk without loss in place of one with many exceptions, if it is smaller. */
 static int encode_without_loss(const fc_view *samples, const fc_encode_options *options,
-                               made *made, fc_error *error) {
+                               fc_stopping *stopping, made *made, fc_error *error) {
     struct made other = {0};
     fc_encode_options lossless = *options;
     lossless.quanta_rule = FC_QUANTA_NONE;
     lossless.n_parameters = lossless.n_marks = 0;
     lossless.misfit = NULL;
-    int code = encode_once(samples, &lossless, &other, error);
+    int code = encode_once(samples, &lossless, stopping, &other, error);
     if (code) return drop(made), code;
     if (made->chunk && made->size <= other.size) return drop(&other), FC_OK;
     drop(made);
@@ -776,11 +783,13 @@ int fc_encode(const fc_view *samples, const fc_encode_options *options, uint8_t 
     int code = check_options(options, error);
     if (code) return code;
     made made = {0};
-    code = encode_once(samples, options, &made, error);
+    fc_stopping stopping = fc_begin_stopping(options->stop);
+    code = encode_once(samples, options, &stopping, &made, error);
     int is_unfit = code == FC_ERR_QUANTA_TOO_FINE && (!options->strict || made.has_many);
     if (is_unfit || (!code && made.has_many))
-        code = encode_without_loss(samples, options, &made, error);
-    if (code) return code;
+        code = encode_without_loss(samples, options, &stopping, &made, error);
+    code = fc_end_stopping(&stopping, code, error);
+    if (code) return drop(&made), code;
     *chunk = made.chunk;
     *chunk_size = made.size;
     return FC_OK;

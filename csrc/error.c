@@ -14,6 +14,7 @@ static const struct {
     {FC_ERR_QUANTA_TOO_FINE, "FC_ERR_QUANTA_TOO_FINE",
      "a sample is 2**63 quanta or more from zero"},
     {FC_ERR_ENCODER, "FC_ERR_ENCODER", "libFLAC's encoder failed"},
+    {FC_ERR_STOPPED, "FC_ERR_STOPPED", "the call was stopped before its end"},
     {FC_ERR_TRUNCATED, "FC_ERR_TRUNCATED", "the chunk is cut short"},
     {FC_ERR_TRAILING, "FC_ERR_TRAILING", "bytes follow the end of the chunk"},
     {FC_ERR_MAGIC, "FC_ERR_MAGIC", "these bytes are not a flaccodec chunk"},

@@ -28,6 +28,7 @@
 #define FC_MAX_FRAME_SIZE 65535
 #define FC_MAX_LEVEL 8
 #define FC_MAX_MARKS 16 /* values that mark missing samples */
+#define FC_ASK_MS 100 /* milliseconds between two calls of fc_stop.ask */
 
 typedef enum fc_code {
     FC_OK = 0,
@@ -38,6 +39,7 @@ typedef enum fc_code {
     FC_ERR_QUANTA = 5,
     FC_ERR_QUANTA_TOO_FINE = 6,
     FC_ERR_ENCODER = 7,
+    FC_ERR_STOPPED = 8,
     FC_ERR_TRUNCATED = 16,
     FC_ERR_TRAILING = 17,
     FC_ERR_MAGIC = 18,
@@ -138,6 +140,17 @@ typedef struct fc_misfit {
     double smallest;        /* the smallest quanta that would do for it */
 } fc_misfit;
 
+/* How a call is stopped before its end. It then fails with FC_ERR_STOPPED, within the time
+ * that a few jobs of some 100,000 samples take, and has freed all that it allocated. */
+typedef struct fc_stop {
+    /* Called on the caller's thread, about every FC_ASK_MS, while the call lasts; what is not 0
+     * stops it. NULL for nobody to ask. */
+    int (*ask)(void *context);
+    void *context;
+    /* Stops the call when it is not 0. Any thread may set it, at any time. NULL for none. */
+    const int32_t *flag;
+} fc_stop;
+
 typedef struct fc_encode_options {
     int32_t dtype;      /* fc_dtype */
     int32_t level;      /* 0 to FC_MAX_LEVEL, with libFLAC's meaning */
@@ -157,6 +170,7 @@ typedef struct fc_encode_options {
     int32_t only_libflac; /* encodes, as it does with FLACCODEC_ENCODER=libflac */
     int32_t n_threads;        /* at least 1; never changes the bytes */
     const fc_allocator *allocator; /* of the chunk; NULL for memory that fc_free frees */
+    const fc_stop *stop;           /* NULL where nobody stops the call */
 } fc_encode_options;
 
 /* The header of a chunk, parsed. */
@@ -238,7 +252,8 @@ int fc_check_chunk(const uint8_t *chunk, int64_t size, const fc_expect *expect, 
 
 /* Checks the streams of a whole chunk against their checksum, and its header, but decodes
  * nothing. */
-int fc_check_streams(const uint8_t *chunk, int64_t size, int32_t n_threads, fc_error *error);
+int fc_check_streams(const uint8_t *chunk, int64_t size, int32_t n_threads, const fc_stop *stop,
+                     fc_error *error);
 
 /* The largest head_size of a chunk with this shape and mode; what to fetch
  * where nothing of the chunk is known yet. -1 where no chunk can be so. */
@@ -259,7 +274,7 @@ int64_t fc_head_bound(int32_t dtype, int64_t n_streams, int64_t stream_size,
 int fc_decode(const uint8_t *head, int64_t head_size, const fc_piece *pieces,
               int64_t n_pieces, const fc_expect *expect, const fc_span *spans,
               int64_t n_spans, const fc_view *out, int32_t n_threads,
-              fc_error *error);
+              const fc_stop *stop, fc_error *error);
 
 /* Decodes FLAC streams of any writer, such as flacarray's: stream i is in
  * nbytes[i] bytes from bytes + starts[i] on, all within size. Samples first
@@ -270,7 +285,7 @@ int fc_decode(const uint8_t *head, int64_t head_size, const fc_piece *pieces,
 int fc_decode_streams(const uint8_t *bytes, int64_t size, const int64_t *starts,
                       const int64_t *nbytes, int64_t n_streams, int64_t stream_size,
                       int64_t first, int64_t last, int32_t channels, void *out,
-                      int32_t n_threads, fc_error *error);
+                      int32_t n_threads, const fc_stop *stop, fc_error *error);
 
 /* A stream of one of several chunks. */
 typedef struct fc_pick {
@@ -283,7 +298,8 @@ typedef struct fc_pick {
  * mode, stream_size and frame_size. Heads and exceptions are verified, streams
  * are not, and get a checksum anew: fc_check_streams() first. *chunk is for the caller to give to fc_free. */
 int fc_gather_streams(const fc_piece *chunks, int64_t n_chunks, const fc_pick *picks,
-                      int64_t n_picks, uint8_t **chunk, int64_t *chunk_size, fc_error *error);
+                      int64_t n_picks, const fc_stop *stop, uint8_t **chunk, int64_t *chunk_size,
+                      fc_error *error);
 
 /* CRC-32C (Castagnoli) of size bytes, going on from crc (0 at the start). */
 uint32_t fc_crc32c(uint32_t crc, const uint8_t *bytes, int64_t size);

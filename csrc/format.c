@@ -242,14 +242,15 @@ static int checksum_piece(void *context, int thread, int64_t piece, fc_error *er
     return FC_OK;
 }
 
-int fc_streams_checksum(const uint8_t *streams, int64_t size, int n_threads, uint32_t *crc,
-                        fc_error *error) {
+int fc_streams_checksum(const uint8_t *streams, int64_t size, int n_threads,
+                        fc_stopping *stopping, uint32_t *crc, fc_error *error) {
     int64_t pieces = (size + CHECKSUM_PIECE - 1) / CHECKSUM_PIECE;
     checksum c = {streams, size, malloc((size_t)pieces * sizeof *c.crcs + 1)};
     if (!c.crcs) return fc_fail(error, FC_ERR_MEMORY);
-    int code = fc_run_jobs(pieces < 4 ? 1 : n_threads, pieces, checksum_piece, NULL, &c, error);
+    int code = fc_run_jobs(pieces < 4 ? 1 : n_threads, pieces, checksum_piece, NULL, &c, stopping,
+                           error);
     *crc = 0;
-    for (int64_t i = 0; i < pieces; i++)
+    for (int64_t i = 0; i < pieces && !code; i++)
         *crc = fc_crc32c_join(*crc, c.crcs[i], piece_size(&c, i));
     free(c.crcs);
     return code;
@@ -269,14 +270,18 @@ int fc_check_chunk(const uint8_t *chunk, int64_t size, const fc_expect *expect, 
     return code ? code : fc_check_head(chunk, size, error);
 }
 
-int fc_check_streams(const uint8_t *chunk, int64_t size, int32_t n_threads, fc_error *error) {
+int fc_check_streams(const uint8_t *chunk, int64_t size, int32_t n_threads, const fc_stop *stop,
+                     fc_error *error) {
     fc_header h;
     uint32_t crc;
+    fc_stopping stopping = fc_begin_stopping(stop);
     int code = fc_read_header(chunk, size, &h, error);
     if (code) return code;
     code = fc_check_length(&h, size, error);
     if (code) return code;
-    code = fc_streams_checksum(chunk + h.head_size, h.streams_size, n_threads, &crc, error);
+    code = fc_streams_checksum(chunk + h.head_size, h.streams_size, n_threads, &stopping, &crc,
+                               error);
+    code = fc_end_stopping(&stopping, code, error);
     if (code || crc == h.streams_crc) return code;
     return fc_fail_values(error, FC_ERR_STREAMS_CHECKSUM, crc, h.streams_crc);
 }
@@ -292,13 +297,16 @@ fc_exception fc_read_exception(const uint8_t *at) {
     return (fc_exception){fc_get32(at), fc_get32(at + 4), fc_get64(at + 8), fc_get64(at + 16)};
 }
 
-int fc_check_exceptions(const uint8_t *table, const fc_header *h, fc_error *error) {
+int fc_check_exceptions(const uint8_t *table, const fc_header *h, fc_stopping *stopping,
+                        fc_error *error) {
     uint32_t crc = fc_crc32c(0, table, h->exceptions_size);
     if (crc != h->exceptions_crc)
         return fc_fail_values(error, FC_ERR_EXCEPTIONS, crc, h->exceptions_crc);
     uint64_t stream = 0, free_from = 0;
     for (int64_t at = 0; at < h->exceptions_size; at += FC_EXCEPTION_SIZE) {
         fc_exception e = fc_read_exception(table + at);
+        if (fc_is_stopped_at(stopping, at / FC_EXCEPTION_SIZE))
+            return fc_fail(error, FC_ERR_STOPPED);
         if (e.stream != stream) free_from = 0;
         if (e.stream < stream || e.stream >= h->n_streams || !e.length || e.start < free_from
             || e.start >= (uint64_t)h->stream_size

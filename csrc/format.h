@@ -5,6 +5,7 @@
 #include <stddef.h>
 
 #include "flaccodec.h"
+#include "stop.h"
 
 #define FC_EXCEPTION_SIZE 24
 #define FC_EXCEPTION_MAX_RUN UINT32_MAX
@@ -79,13 +80,14 @@ void fc_write_stream_header(uint8_t *at, const fc_header *h, int bits, int chann
 int fc_check_length(const fc_header *h, int64_t size, fc_error *error);
 
 /* The checksum of all streams, by several threads. */
-int fc_streams_checksum(const uint8_t *streams, int64_t size, int n_threads, uint32_t *crc,
-                        fc_error *error);
+int fc_streams_checksum(const uint8_t *streams, int64_t size, int n_threads,
+                        fc_stopping *stopping, uint32_t *crc, fc_error *error);
 
 void fc_write_exception(uint8_t *at, const fc_exception *exception);
 fc_exception fc_read_exception(const uint8_t *at);
 
 /* Checks a table of exceptions: order, ranges, the checksum of the header. */
-int fc_check_exceptions(const uint8_t *table, const fc_header *h, fc_error *error);
+int fc_check_exceptions(const uint8_t *table, const fc_header *h, fc_stopping *stopping,
+                        fc_error *error);
 
 #endif

@@ -19,20 +19,24 @@ typedef struct {
     fc_header header; /* of the new chunk */
     uint8_t *chunk;
     int64_t written;
+    fc_stopping stopping;
 } gathering;
 
-static int open_source(source *s, const uint8_t *chunk, int64_t size, fc_error *error) {
+static int open_source(source *s, const uint8_t *chunk, int64_t size, fc_stopping *stopping,
+                       fc_error *error) {
     s->chunk = chunk;
     int code = fc_read_header(chunk, size, &s->header, error);
     const fc_header *h = &s->header;
     if (code) return code;
     if (fc_check_length(h, size, error)) return error->code;
     if (fc_check_head(chunk, size, error)) return error->code;
-    if (fc_check_exceptions(chunk + h->head_size + h->streams_size, h, error)) return error->code;
+    if (fc_check_exceptions(chunk + h->head_size + h->streams_size, h, stopping, error))
+        return error->code;
     s->starts = malloc((size_t)(h->n_streams + 1) * sizeof *s->starts);
     if (!s->starts) return fc_fail(error, FC_ERR_MEMORY);
     int64_t at = h->head_size;
     for (int64_t i = 0; i < h->n_streams; i++) {
+        if (fc_is_stopped_at(stopping, i)) return fc_fail(error, FC_ERR_STOPPED);
         s->starts[i] = at;
         at += FC_STREAM_HEADER_SIZE;
         for (int64_t f = 0; f < h->n_frames; f++)
@@ -47,9 +51,10 @@ static int are_alike(const fc_header *a, const fc_header *b) {
         && a->frame_size == b->frame_size;
 }
 
-static int check_picks(const gathering *g, int64_t n, fc_error *error) {
+static int check_picks(gathering *g, int64_t n, fc_error *error) {
     if (n < 1) return fc_fail(error, FC_ERR_EMPTY);
     for (int64_t i = 0; i < n; i++) {
+        if (fc_is_stopped_at(&g->stopping, i)) return fc_fail(error, FC_ERR_STOPPED);
         const fc_pick *p = g->picks + i;
         if (p->chunk < 0 || p->chunk >= g->n_sources || p->stream < 0
             || p->stream >= g->sources[p->chunk].header.n_streams)
@@ -79,6 +84,7 @@ static int plan_header(gathering *g, int64_t n, fc_error *error) {
                      .stream_size = first->stream_size, .frame_size = first->frame_size,
                      .quanta = first->mode == FC_MODE_QUANTIZED ? quanta_of(g, 0) : 0};
     for (int64_t i = 0; i < n; i++) {
+        if (fc_is_stopped_at(&g->stopping, i)) return fc_fail(error, FC_ERR_STOPPED);
         if (offset_of(g, i)) h->flags |= FC_FLAG_OFFSETS;
         if (h->mode == FC_MODE_QUANTIZED && quanta_of(g, i) != quanta_of(g, 0))
             h->flags |= FC_FLAG_QUANTA;
@@ -87,9 +93,9 @@ static int plan_header(gathering *g, int64_t n, fc_error *error) {
     return fc_derive(h, error);
 }
 
-static int64_t streams_bytes(const gathering *g) {
+static int64_t streams_bytes(gathering *g) {
     int64_t bytes = 0;
-    for (int64_t i = 0; i < g->header.n_streams; i++) {
+    for (int64_t i = 0; i < g->header.n_streams && !fc_is_stopped_at(&g->stopping, i); i++) {
         const source *s = g->sources + g->picks[i].chunk;
         bytes += s->starts[g->picks[i].stream + 1] - s->starts[g->picks[i].stream];
     }
@@ -109,12 +115,17 @@ static void copy_index(gathering *g, int64_t i) {
            (size_t)(4 * h->n_frames));
 }
 
+#define COPIED_AT_ONCE (INT64_C(1) << 20)
+
 static void copy_stream(gathering *g, int64_t i) {
     const source *s = g->sources + g->picks[i].chunk;
     int64_t start = s->starts[g->picks[i].stream];
-    int64_t size = s->starts[g->picks[i].stream + 1] - start;
-    memcpy(g->chunk + g->written, s->chunk + start, (size_t)size);
-    g->written += size;
+    int64_t end = s->starts[g->picks[i].stream + 1];
+    for (int64_t size; start < end && !fc_is_stopped(&g->stopping); start += size) {
+        size = end - start < COPIED_AT_ONCE ? end - start : COPIED_AT_ONCE;
+        memcpy(g->chunk + g->written, s->chunk + start, (size_t)size);
+        g->written += size;
+    }
 }
 
 /* The exceptions of a stream of a source: the first, and the one after the last. */
@@ -136,9 +147,9 @@ static void find_exceptions(const source *s, int64_t stream, int64_t *first, int
     *end = bounds[1];
 }
 
-static int64_t count_exceptions(const gathering *g) {
+static int64_t count_exceptions(gathering *g) {
     int64_t n = 0, first, end;
-    for (int64_t i = 0; i < g->header.n_streams; i++) {
+    for (int64_t i = 0; i < g->header.n_streams && !fc_is_stopped_at(&g->stopping, i); i++) {
         find_exceptions(g->sources + g->picks[i].chunk, g->picks[i].stream, &first, &end);
         n += end - first;
     }
@@ -157,6 +168,11 @@ static void copy_exceptions(gathering *g, int64_t i) {
     }
 }
 
+static void for_each_stream(gathering *g, void (*copy)(gathering *g, int64_t i)) {
+    for (int64_t i = 0; i < g->header.n_streams && !fc_is_stopped_at(&g->stopping, i); i++)
+        copy(g, i);
+}
+
 static int gather(gathering *g, int64_t n, fc_error *error) {
     int code = check_picks(g, n, error);
     if (!code) code = plan_header(g, n, error);
@@ -164,14 +180,17 @@ static int gather(gathering *g, int64_t n, fc_error *error) {
     fc_header *h = &g->header;
     h->streams_size = streams_bytes(g);
     h->exceptions_size = FC_EXCEPTION_SIZE * count_exceptions(g);
+    if (fc_is_stopped(&g->stopping)) return fc_fail(error, FC_ERR_STOPPED); /* sizes in part */
     h->chunk_size = h->head_size + h->streams_size + h->exceptions_size;
     g->chunk = malloc((size_t)h->chunk_size);
     if (!g->chunk) return fc_fail(error, FC_ERR_MEMORY);
     g->written = h->head_size;
-    for (int64_t i = 0; i < n; i++) copy_index(g, i);
-    for (int64_t i = 0; i < n; i++) copy_stream(g, i);
-    for (int64_t i = 0; i < n; i++) copy_exceptions(g, i);
-    h->streams_crc = fc_crc32c(0, g->chunk + h->head_size, h->streams_size);
+    for_each_stream(g, copy_index);
+    for_each_stream(g, copy_stream);
+    for_each_stream(g, copy_exceptions);
+    if (fc_streams_checksum(g->chunk + h->head_size, h->streams_size, 1, &g->stopping,
+                            &h->streams_crc, error))
+        return error->code;
     h->exceptions_crc = fc_crc32c(0, g->chunk + h->head_size + h->streams_size,
                                   h->exceptions_size);
     fc_write_head(g->chunk, h);
@@ -179,17 +198,22 @@ static int gather(gathering *g, int64_t n, fc_error *error) {
 }
 
 int fc_gather_streams(const fc_piece *chunks, int64_t n_chunks, const fc_pick *picks,
-                      int64_t n_picks, uint8_t **chunk, int64_t *chunk_size, fc_error *error) {
+                      int64_t n_picks, const fc_stop *stop, uint8_t **chunk, int64_t *chunk_size,
+                      fc_error *error) {
     if (n_chunks < 1) return fc_fail(error, FC_ERR_EMPTY);
-    gathering g = {.n_sources = n_chunks, .picks = picks};
+    gathering g = {.n_sources = n_chunks, .picks = picks,
+                   .stopping = fc_begin_stopping(stop)};
     g.sources = calloc((size_t)n_chunks, sizeof *g.sources);
     int code = g.sources ? FC_OK : fc_fail(error, FC_ERR_MEMORY);
     for (int64_t i = 0; i < n_chunks && !code; i++)
-        code = open_source(g.sources + i, chunks[i].bytes, chunks[i].size, error);
+        code = open_source(g.sources + i, chunks[i].bytes, chunks[i].size, &g.stopping, error);
     if (!code) code = gather(&g, n_picks, error);
+    code = fc_end_stopping(&g.stopping, code, error);
     if (!code) {
         *chunk = g.chunk;
         *chunk_size = g.header.chunk_size;
+    } else {
+        free(g.chunk);
     }
     for (int64_t i = 0; g.sources && i < n_chunks; i++) free(g.sources[i].starts);
     free(g.sources);

@@ -20,6 +20,7 @@ typedef struct {
     int64_t frames;             /* that libFLAC has given */
     int64_t frame;              /* that it is asked for; -1 for none, or where not known */
     int failed;                 /* an fc_code */
+    fc_stopping *stopping;
 } reader;
 
 typedef struct {
@@ -29,12 +30,14 @@ typedef struct {
     int32_t channels;
     uint8_t *out;
     reader *readers;
+    fc_stopping stopping;
 } streams;
 
 static FLAC__StreamDecoderReadStatus read_bytes(const FLAC__StreamDecoder *flac,
                                                 FLAC__byte *buffer, size_t *size, void *client) {
     reader *r = client;
     (void)flac;
+    if (fc_is_stopped(r->stopping)) return FLAC__STREAM_DECODER_READ_STATUS_ABORT;
     if ((int64_t)*size > r->size - r->at) *size = (size_t)(r->size - r->at);
     if (!*size) return FLAC__STREAM_DECODER_READ_STATUS_END_OF_STREAM;
     memcpy(buffer, r->bytes + r->at, *size);
@@ -88,6 +91,7 @@ static FLAC__StreamDecoderWriteStatus take_frame(const FLAC__StreamDecoder *flac
                                                  const FLAC__int32 *const *buffer, void *client) {
     reader *r = client;
     (void)flac;
+    if (fc_is_stopped(r->stopping)) return FLAC__STREAM_DECODER_WRITE_STATUS_ABORT;
     int64_t begin = (int64_t)frame->header.number.sample_number;
     int64_t end = begin + frame->header.blocksize;
     r->frames++;
@@ -163,7 +167,7 @@ static int decode_wanted(reader *r) {
 }
 
 static int decode_stream(void *context, int thread, int64_t stream, fc_error *error) {
-    const streams *s = context;
+    streams *s = context;
     reader *r = s->readers + thread;
     int64_t start = s->starts[stream], nbytes = s->nbytes[stream];
     if (start < 0 || nbytes < 0 || start > s->size || nbytes > s->size - start)
@@ -173,7 +177,8 @@ static int decode_stream(void *context, int thread, int64_t stream, fc_error *er
     uint8_t *out = s->out + stream * (s->last - s->first) * 4 * s->channels;
     *r = (reader){.flac = r->flac, .bytes = s->bytes + start, .size = nbytes,
                   .channels = s->channels, .stream_size = s->stream_size, .first = s->first,
-                  .wanted = s->first, .end = s->last, .out = out, .frame = -1};
+                  .wanted = s->first, .end = s->last, .out = out, .frame = -1,
+                  .stopping = &s->stopping};
     if (!FLAC__stream_decoder_reset(r->flac)) return fc_fail_at(error, FC_ERR_MEMORY, stream, -1, -1);
     code = decode_wanted(r);
     return code ? fc_fail_at(error, code, stream, r->frame, -1) : FC_OK;
@@ -182,16 +187,17 @@ static int decode_stream(void *context, int thread, int64_t stream, fc_error *er
 int fc_decode_streams(const uint8_t *bytes, int64_t size, const int64_t *starts,
                       const int64_t *nbytes, int64_t n_streams, int64_t stream_size,
                       int64_t first, int64_t last, int32_t channels, void *out,
-                      int32_t n_threads, fc_error *error) {
+                      int32_t n_threads, const fc_stop *stop, fc_error *error) {
     if (first < 0 || last <= first || last > stream_size || channels < 1 || channels > 2)
         return fc_fail(error, FC_ERR_ARGUMENT);
     int threads = fc_usable_threads(n_threads);
-    streams s = {bytes, starts, nbytes, size, stream_size, first, last, channels, out, NULL};
+    streams s = {bytes, starts, nbytes, size, stream_size, first, last, channels, out, NULL,
+                 fc_begin_stopping(stop)};
     s.readers = calloc((size_t)threads, sizeof *s.readers);
     if (!s.readers) return fc_fail(error, FC_ERR_MEMORY);
-    int code = fc_run_jobs(threads, n_streams, decode_stream, NULL, &s, error);
+    int code = fc_run_jobs(threads, n_streams, decode_stream, NULL, &s, &s.stopping, error);
     for (int i = 0; i < threads; i++)
         if (s.readers[i].flac) FLAC__stream_decoder_delete(s.readers[i].flac);
     free(s.readers);
-    return code;
+    return fc_end_stopping(&s.stopping, code, error);
 }

@@ -9,8 +9,9 @@ int fc_usable_threads(int n_threads) {
 }
 
 static int run_serially(int64_t n_jobs, fc_job work, fc_job commit, void *context,
-                        fc_error *error) {
+                        fc_stopping *stopping, fc_error *error) {
     for (int64_t job = 0; job < n_jobs; job++) {
+        if (fc_is_stopped(stopping)) return fc_fail(error, FC_ERR_STOPPED);
         int code = work(context, 0, job, error);
         if (!code && commit) code = commit(context, 0, job, error);
         if (code) return code;
@@ -22,7 +23,10 @@ typedef struct {
     pthread_mutex_t mutex;
     int64_t job;  /* the lowest that failed; INT64_MAX where none did */
     fc_error error;
+    fc_stopping *stopping;
 } failure;
+
+#define BEFORE_ALL (-1) /* the job that fails if the call is stopped */
 
 static int64_t lowest_failed(const failure *lowest) {
     return __atomic_load_n(&lowest->job, __ATOMIC_ACQUIRE);
@@ -39,8 +43,13 @@ static void note_failure(failure *lowest, int64_t job, const fc_error *error) {
 
 static void work_on(int64_t job, int place, fc_job work, void *context, failure *lowest) {
     fc_error error;
-    if (job < lowest_failed(lowest) && work(context, place, job, &error))
+    if (job >= lowest_failed(lowest)) return;
+    if (fc_is_stopped(lowest->stopping)) {
+        fc_fail(&error, FC_ERR_STOPPED);
+        note_failure(lowest, BEFORE_ALL, &error);
+    } else if (work(context, place, job, &error)) {
         note_failure(lowest, job, &error);
+    }
 }
 
 typedef struct {
@@ -147,11 +156,12 @@ static void run_in_order(int n_threads, int64_t n_jobs, fc_job work, fc_job comm
 int fc_slots(int n_threads) { return n_threads < 2 ? 1 : 2 * n_threads; }
 
 int fc_run_jobs(int n_threads, int64_t n_jobs, fc_job work, fc_job commit,
-                void *context, fc_error *error) {
+                void *context, fc_stopping *stopping, fc_error *error) {
     n_threads = fc_usable_threads(n_threads);
     if (n_threads > n_jobs) n_threads = (int)n_jobs;
-    if (n_threads <= 1) return run_serially(n_jobs, work, commit, context, error);
-    failure lowest = {PTHREAD_MUTEX_INITIALIZER, INT64_MAX, {0, -1, -1, -1, -1, -1, 0}};
+    if (n_threads <= 1) return run_serially(n_jobs, work, commit, context, stopping, error);
+    failure lowest = {PTHREAD_MUTEX_INITIALIZER, INT64_MAX, {0, -1, -1, -1, -1, -1, 0},
+                      stopping};
     if (commit)
         run_in_order(n_threads, n_jobs, work, commit, context, &lowest);
     else

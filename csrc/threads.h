@@ -3,6 +3,7 @@
 #define FC_THREADS_H
 
 #include "flaccodec.h"
+#include "stop.h"
 #include "team.h"
 
 #define FC_MAX_SLOTS (2 * FC_MAX_THREADS)
@@ -16,11 +17,12 @@
  *
  * A callback that fails returns its code with *error filled in. The failure
  * of the lowest job is what this returns: all jobs below it are done, none
- * above it is committed. */
+ * above it is committed. If the call is stopped, it returns FC_ERR_STOPPED,
+ * and any jobs may be left undone. */
 typedef int (*fc_job)(void *context, int place, int64_t job, fc_error *error);
 
 int fc_run_jobs(int n_threads, int64_t n_jobs, fc_job work, fc_job commit,
-                void *context, fc_error *error);
+                void *context, fc_stopping *stopping, fc_error *error);
 
 int fc_slots(int n_threads);
 

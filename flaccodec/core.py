@@ -11,6 +11,7 @@ import enum
 import functools
 import itertools
 import sys
+import threading
 import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -38,9 +39,11 @@ from flaccodec.exceptions import (
     UnknownVersionError,
     UnsupportedDtypeError,
 )
+from flaccodec.stopping import Stopped, current_stop
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from types import TracebackType
 
 _ffi: Any = _native.ffi
 _lib: Any = _native.lib
@@ -206,8 +209,10 @@ def _details(error: Any) -> str:
     return ""
 
 
-def _exception(error: Any, expect: Any = None) -> Exception:
+def _exception(error: Any, expect: Any = None) -> BaseException:
     code = error.code
+    if code == _lib.FC_ERR_STOPPED:
+        return _why_stopped()
     if code == _lib.FC_ERR_MEMORY:
         return MemoryError("flaccodec could not allocate memory")
     if code in (_lib.FC_ERR_DTYPE, _lib.FC_ERR_SHAPE):
@@ -224,6 +229,56 @@ def _exception(error: Any, expect: Any = None) -> Exception:
     if code in _STREAMS:
         return CorruptStreamError(message, error.stream, None if error.frame < 0 else error.frame)
     return _SIMPLE[code](message)
+
+
+# -- stopping C before its end ----------------------------------------------------
+
+_raised: list[BaseException] = []
+"""What signal handlers raised while C was at work on the main thread."""
+
+
+def _note_raised(
+    _kind: type[BaseException], error: BaseException, traceback: TracebackType | None
+) -> None:
+    _raised.append(error.with_traceback(traceback))
+
+
+@_ffi.def_extern(error=1, onerror=_note_raised)  # type: ignore[untyped-decorator]
+def flaccodec_ask(_context: Any) -> int:
+    """Have Python run the handlers of signals that came since, as it does in any function.
+
+    C calls it every 0.1 s. It goes on unless a handler raises something, such as
+    KeyboardInterrupt.
+    """
+    return 0
+
+
+_BY_SIGNALS = _ffi.new("fc_stop *", {"ask": _lib.flaccodec_ask})
+
+
+def _in_main_thread() -> bool:
+    return threading.get_ident() == threading.main_thread().ident
+
+
+def _stop() -> Any:
+    """Return what may stop a call of C, an ``fc_stop *`` that must outlive it.
+
+    Python runs the handlers of signals on the main thread alone; other threads need not ask.
+    """
+    stop = current_stop.get()
+    if stop is None:
+        return _BY_SIGNALS if _in_main_thread() else _ffi.NULL
+    ask = _lib.flaccodec_ask if _in_main_thread() else _ffi.NULL
+    return _ffi.new("fc_stop *", {"ask": ask, "flag": _ffi.cast("int32_t *", _address(stop.flag))})
+
+
+def _why_stopped() -> BaseException:
+    if _in_main_thread() and _raised:
+        return _raised.pop()
+    stop = current_stop.get()
+    if stop is not None and stop.is_set():
+        return Stopped()
+    return KeyboardInterrupt()  # not noted, as another signal came meanwhile
 
 
 # -- arrays and bytes for C -------------------------------------------------------
@@ -429,11 +484,12 @@ def encode_chunk(
     options.misfit = misfit
     options.plain = plain
     options.n_threads = num_threads
+    options.stop = stop = _stop()
     view, keep = _view(array)
     chunk, size, error = _ffi.new("uint8_t **"), _ffi.new("int64_t *"), _ffi.new("fc_error *")
     if _lib.fc_encode(view, options, chunk, size, error):
         raise _exception(error)
-    del keep
+    del keep, stop
     made = _owned(chunk[0], size[0])
     if misfit.is_any:
         warn(_quanta_warning(misfit))
@@ -592,8 +648,10 @@ def check_streams(chunk: Buffer, *, num_threads: int = 1) -> None:
     """
     data, size = _bytes_of(chunk)
     error = _ffi.new("fc_error *")
-    if _lib.fc_check_streams(data, size, num_threads, error):
-        decode_chunk(chunk, num_threads=num_threads)
+    code = _lib.fc_check_streams(data, size, num_threads, _stop(), error)
+    if code:
+        if code != _lib.FC_ERR_STOPPED:
+            decode_chunk(chunk, num_threads=num_threads)
         raise _exception(error)
 
 
@@ -657,6 +715,7 @@ def _decode(
         n_spans,
         view,
         num_threads,
+        _stop(),
         error,
     )
     del keep, keep_view
@@ -778,7 +837,9 @@ def gather_streams(chunks: Sequence[Buffer], picks: npt.NDArray[np.int64]) -> np
     picks = np.ascontiguousarray(picks, dtype=np.int64)
     chunk, size, error = _ffi.new("uint8_t **"), _ffi.new("int64_t *"), _ffi.new("fc_error *")
     c_picks = _ffi.cast("fc_pick *", _address(picks))
-    code = _lib.fc_gather_streams(c_chunks, len(chunks), c_picks, len(picks), chunk, size, error)
+    code = _lib.fc_gather_streams(
+        c_chunks, len(chunks), c_picks, len(picks), _stop(), chunk, size, error
+    )
     del keep
     if code:
         raise _exception(error)
@@ -844,6 +905,7 @@ def decode_streams(
         2 if wide else 1,
         _address(out),
         num_threads,
+        _stop(),
         error,
     )
     if code and numbers is not None and error.stream >= 0:

@@ -44,7 +44,7 @@ def compile_program(name, binary, flags=()):
     subprocess.run(command, check=True)
 
 
-@pytest.mark.parametrize("name", ["test_team", "test_chunk"])
+@pytest.mark.parametrize("name", ["test_team", "test_chunk", "test_stop"])
 def test_under_thread_sanitizer(name, tmp_path):
     compile_program(name, tmp_path / name, ["-fsanitize=thread"])
     result = run_with_thread_sanitizer(tmp_path / name)

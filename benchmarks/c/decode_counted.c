@@ -60,7 +60,7 @@ static void decode(int bits, int level, int times) {
     fc_expect expect = {FC_INT32, STREAMS, stream};
     fc_piece whole = {chunk, 0, size};
     for (int i = 0; i < times; i++)
-        if (fc_decode(chunk, size, &whole, 1, &expect, NULL, 0, &to, 1, &error)) exit(1);
+        if (fc_decode(chunk, size, &whole, 1, &expect, NULL, 0, &to, 1, NULL, &error)) exit(1);
     if (times && memcmp(x, out, sizeof x)) exit(1);
     fc_free(chunk);
 }

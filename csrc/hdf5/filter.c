@@ -88,7 +88,8 @@ static size_t decode(call *c) {
     if (!samples) return (size_t)fc_refuse(&c->reason, "%s", fc_code_text(FC_ERR_MEMORY));
     fc_view out = view_of(&c->client, samples);
     fc_piece piece = {*c->buf, 0, (int64_t)c->nbytes};
-    if (fc_decode(*c->buf, (int64_t)c->nbytes, &piece, 1, expect, NULL, 0, &out, c->n_threads, &error)) {
+    if (fc_decode(*c->buf, (int64_t)c->nbytes, &piece, 1, expect, NULL, 0, &out, c->n_threads,
+                  NULL, &error)) {
         c->h5->free(samples);
         return (size_t)fc_refuse_chunk(&c->reason, &error, expect);
     }

@@ -55,12 +55,12 @@ static void decode_everything(const uint8_t *chunk, int64_t size, const fc_expec
     fc_view view = {out, NULL, expect->stream_size * item_sizes[expect->dtype],
                     item_sizes[expect->dtype], 0};
     fc_piece whole = {chunk, 0, size};
-    fc_decode(chunk, size, &whole, 1, expect, NULL, 0, &view, threads, &error);
+    fc_decode(chunk, size, &whole, 1, expect, NULL, 0, &view, threads, NULL, &error);
     int64_t start = (int64_t)(draw() % (uint64_t)expect->stream_size);
     fc_span spans[2] = {
         {0, start, expect->stream_size - start, 0},
         {expect->n_streams - 1, 0, 1 + (int64_t)(draw() % (uint64_t)expect->stream_size), 0}};
-    fc_decode(chunk, size, &whole, 1, expect, spans, 2, &view, threads, &error);
+    fc_decode(chunk, size, &whole, 1, expect, spans, 2, &view, threads, NULL, &error);
 }
 
 static void repair(uint8_t *chunk, int64_t size) {
@@ -111,7 +111,7 @@ static void check(int dtype, int64_t n_streams, int64_t stream_size, int rule, i
         fc_expect expect = {dtype, n_streams, stream_size};
         fc_piece whole = {chunk, 0, chunk_size};
         fc_view to = {out, NULL, stream_size * size, size, 0};
-        if (fc_decode(chunk, chunk_size, &whole, 1, &expect, NULL, 0, &to, 2, &error))
+        if (fc_decode(chunk, chunk_size, &whole, 1, &expect, NULL, 0, &to, 2, NULL, &error))
             fail("decode", &error);
         if (rule == FC_QUANTA_NONE && memcmp(samples, out, (size_t)(n * size)))
             fail("other samples", NULL);
@@ -139,7 +139,7 @@ static void check_size(int kind, int bits, int level, int64_t n, int only_libfla
     if (header.streams_size > (int64_t)(FC_STREAM_HEADER_SIZE + fc_frame_bound(n, 1, bits)))
         fail("larger than verbatim", NULL);
     fc_piece whole = {chunk, 0, size};
-    if (fc_decode(chunk, size, &whole, 1, NULL, NULL, 0, &to, 1, &error)) fail("decode", &error);
+    if (fc_decode(chunk, size, &whole, 1, NULL, NULL, 0, &to, 1, NULL, &error)) fail("decode", &error);
     if (memcmp(samples, out, (size_t)n * 4)) fail("other samples", NULL);
     fc_free(chunk);
     free(samples);

@@ -60,7 +60,9 @@ static int commit_job(void *context, int place, int64_t job, fc_error *error) {
 static void run(int n_threads, int64_t n, int in_order, int64_t fails_at, long ms) {
     jobs j = {.n_threads = n_threads, .in_order = in_order, .fails_at = fails_at, .ms = ms};
     fc_error error;
-    int code = fc_run_jobs(n_threads, n, do_job, in_order ? commit_job : NULL, &j, &error);
+    fc_stopping stopping = fc_begin_stopping(NULL);
+    int code = fc_run_jobs(n_threads, n, do_job, in_order ? commit_job : NULL, &j, &stopping,
+                           &error);
     CHECK(code == (fails_at < n ? FC_ERR_ARGUMENT : FC_OK));
     if (code) CHECK(error.stream == fails_at);
     for (int64_t i = 0; i < n && i < fails_at; i++) {

@@ -78,7 +78,7 @@ static int decode_whole(const chunk *c, const fc_view *out) {
     fc_expect expect = {c->header.dtype, c->header.n_streams, c->header.stream_size};
     fc_piece whole = {c->bytes, 0, c->size};
     fc_error error;
-    int code = fc_decode(c->bytes, c->size, &whole, 1, &expect, NULL, 0, out, 1, &error);
+    int code = fc_decode(c->bytes, c->size, &whole, 1, &expect, NULL, 0, out, 1, NULL, &error);
     check_error(c, code, &error);
     return code;
 }
@@ -167,7 +167,7 @@ static void decode_spans(chunk *c, const uint8_t *samples) {
     uint8_t *out = make_output(size, 0x55), *head = copy(c->bytes, head_size);
     int n_pieces = cut_pieces(c, pieces);
     fc_view view = {out, NULL, 0, c->item, 0};
-    int code = fc_decode(head, head_size, pieces, n_pieces, NULL, spans, n, &view, 1, &error);
+    int code = fc_decode(head, head_size, pieces, n_pieces, NULL, spans, n, &view, 1, NULL, &error);
     check_error(c, code, &error);
     if (!code && samples) compare_spans(c, spans, n, out, samples);
     for (int i = 0; i < n_pieces; i++) free((uint8_t *)pieces[i].bytes);
@@ -184,7 +184,7 @@ static void decode_outside(const chunk *c) {
     fc_piece whole = {c->bytes, 0, c->size};
     fc_view view = {NULL, NULL, 0, c->item, 0};
     fc_error error;
-    if (!fc_decode(c->bytes, c->size, &whole, 1, NULL, spans + below(7), 1, &view, 1, &error))
+    if (!fc_decode(c->bytes, c->size, &whole, 1, NULL, spans + below(7), 1, &view, 1, NULL, &error))
         abort();
 }
 
@@ -216,7 +216,7 @@ static void gather(chunk *c, const uint8_t *samples) {
     fc_pick picks[4];
     fc_error error;
     for (int64_t i = 0; i < n; i++) picks[i] = (fc_pick){i & 1, c->header.n_streams - 1 - i};
-    int code = fc_gather_streams(chunks, 2, picks, n, &gathered, &size, &error);
+    int code = fc_gather_streams(chunks, 2, picks, n, NULL, &gathered, &size, &error);
     check_error(c, code, &error);
     if (code && samples) abort();
     if (!code) {

@@ -66,7 +66,7 @@ static void encode_chunk(const taken *truth, int level, int alone) {
                                  .only_libflac = alone, .n_threads = 1};
     if (fc_encode(&from, &options, &chunk, &size, &error)) abort();
     fc_piece whole = {chunk, 0, size};
-    if (fc_decode(chunk, size, &whole, 1, NULL, NULL, 0, &to, 1, &error)
+    if (fc_decode(chunk, size, &whole, 1, NULL, NULL, 0, &to, 1, NULL, &error)
         || memcmp(out, truth->channel[0], (size_t)n * 4))
         abort();
     fc_free(chunk);

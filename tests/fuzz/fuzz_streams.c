@@ -37,7 +37,7 @@ static int decode(const uint8_t *bytes, size_t size, const request *r, int filli
     fc_error error;
     memset(out, filling, out_size);
     int code = fc_decode_streams(bytes, nbytes, &start, &nbytes, 1, r->stream_size, r->first,
-                                 r->last, r->channels, out, 1, &error);
+                                 r->last, r->channels, out, 1, NULL, &error);
     if (code && (code != error.code || error.stream)) abort();
     return code;
 }
