@@ -6,6 +6,7 @@ chunks. Here HDF5 only moves the bytes of chunks.
 
 from __future__ import annotations
 
+import contextlib
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -133,8 +134,9 @@ def write(
     parts = wanted.parts(chunks.shape)
     side_by_side, within = _share(resolve_threads(num_threads, available_processors()), len(parts))
     jobs = (_encoding(chunks, part, values[part.at], within) for part in parts)
-    for part, chunk in zip(parts, run_in_order(jobs, side_by_side), strict=True):
-        dataset.id.write_direct_chunk(chunks.offset(part.number), chunk)
+    with contextlib.closing(run_in_order(jobs, side_by_side)) as encoded:
+        for part, chunk in zip(parts, encoded, strict=True):
+            dataset.id.write_direct_chunk(chunks.offset(part.number), chunk)
 
 
 def _direct(dataset: h5py.Dataset) -> FlacChunks | None:

@@ -31,6 +31,7 @@ from flaccodec.zarr_arrays import chunk_key, is_plain
 from flaccodec.zarr_codec import FlacCodec
 from flaccodec.zarr_grid import written_shape
 from flaccodec.zarr_removal import Place
+from flaccodec.zarr_threads import wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -148,7 +149,8 @@ def _move(source: Callable[[], core.Buffer], key: StorePath) -> None:
     if _is_local(key.store) and hasattr(key.store, "set_sync"):  # from zarr 3.1.6 on
         key.store.set_sync(key.path, buffer)  # `set` would wake two threads more for each chunk
     else:
-        sync(key.set(buffer))
+        # A file is written in a thread, which goes on although nobody waits for it.
+        wait_for(key.set(buffer), may_be_cut=not _is_local(key.store))
 
 
 def _at_a_time(chunks: FlacChunks, store: Store) -> int:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import math
 from dataclasses import dataclass
@@ -23,6 +22,7 @@ from flaccodec.partial import ChunkReader
 from flaccodec.selection import is_empty, plan_read, total_frames
 from flaccodec.threads import resolve_threads
 from flaccodec.zarr_places import located
+from flaccodec.zarr_threads import in_thread
 
 if TYPE_CHECKING:
     from typing import Self
@@ -220,14 +220,14 @@ class FlacCodec(ArrayBytesCodec, ArrayBytesCodecPartialDecodeMixin, metaclass=_S
         if chunk is None:
             return False
         with located([byte_getter]):
-            await asyncio.to_thread(_decode_whole, chunk, out)
+            await in_thread(_decode_whole, chunk, out)
         return True
 
     async def _encode_single(self, chunk_data: NDBuffer, chunk_spec: ArraySpec) -> Buffer | None:
-        return await asyncio.to_thread(self._encode_sync, chunk_data, chunk_spec)
+        return await in_thread(self._encode_sync, chunk_data, chunk_spec)
 
     async def _decode_single(self, chunk_data: Buffer, chunk_spec: ArraySpec) -> NDBuffer:
-        return await asyncio.to_thread(self._decode_sync, chunk_data, chunk_spec)
+        return await in_thread(self._decode_sync, chunk_data, chunk_spec)
 
     # -- parts of chunks ----------------------------------------------------------------
 
@@ -309,7 +309,7 @@ async def _decode_parts(
 ) -> NDBuffer | None:
     if parts is None:
         return None
-    picked = await asyncio.to_thread(_decode_plan, *parts, plan, chunk_spec)
+    picked = await in_thread(_decode_plan, *parts, plan, chunk_spec)
     return chunk_spec.prototype.nd_buffer.from_numpy_array(picked)
 
 
