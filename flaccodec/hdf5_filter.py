@@ -28,9 +28,12 @@ PLUGIN_PATH = str(Path(__file__).resolve().parent / "hdf5_plugin")
 _LIBRARY = Path(PLUGIN_PATH) / "libh5flaccodec.so"
 
 # docs/format.md, "In HDF5", has the client data.
-_LAYOUT, _FILL_LAYOUT = 1, 2
+_LAYOUT, _MARKS_LAYOUT = 1, 2
 _USER_VALUES = 6
-_FILL_VALUES = 13
+_VALUES = 11
+MOST_MARKS = 8
+"""Numbers that mark missing samples of a dataset, the fill value among them."""
+
 _LOSSLESS, _QUANTA, _PRECISION = range(3)
 
 
@@ -64,15 +67,40 @@ def _set_threads(chosen: int | None) -> None:
     _load().flaccodec_set_threads(chosen or 0, int(threads.in_pool_process()))
 
 
-def client_data(options: CodecOptions) -> tuple[int, ...]:
-    """Return options as the client data values that users give."""
+def client_data(options: CodecOptions, marks: Sequence[float] = ()) -> tuple[int, ...]:
+    """Return options as the client data values that users give.
+
+    Parameters
+    ----------
+    options : CodecOptions
+    marks : sequence of float
+        Numbers that mark missing samples, besides the dataset's fill value, which the filter
+        finds by itself.
+
+    Raises
+    ------
+    ConfigurationError
+        There are too many of them.
+    """
+    if len(marks) >= MOST_MARKS:
+        raise ConfigurationError(
+            f"there must be at most {MOST_MARKS - 1} numbers that mark missing samples, besides "
+            f"the fill value. Got {len(marks)}: {tuple(marks)}."
+        )
     rule, parameter = _LOSSLESS, 0.0
     if options.quanta is not None:
         rule, parameter = _QUANTA, float(options.quanta)
     elif options.precision is not None:
         rule, parameter = _PRECISION, float(options.precision)
-    low, high = struct.unpack("<II", struct.pack("<d", parameter))
-    return _LAYOUT, options.level, rule, low, high, options.frame_size
+    layout = _MARKS_LAYOUT if marks else _LAYOUT
+    head = (layout, options.level, rule, *_words(parameter), options.frame_size)
+    return (*head, *(word for mark in marks for word in _words(mark)))
+
+
+def _words(value: float) -> tuple[int, int]:
+    """Return the low and the high 32 bits of a float64."""
+    low, high = struct.unpack("<II", struct.pack("<d", value))
+    return low, high
 
 
 def read_client_data(values: Sequence[int]) -> CodecOptions:
@@ -94,19 +122,37 @@ def read_client_data(values: Sequence[int]) -> CodecOptions:
     )
 
 
+def marks_of(values: Sequence[int]) -> tuple[float, ...]:
+    """Return the numbers that mark missing samples, as the filter knows them.
+
+    Parameters
+    ----------
+    values : sequence of int
+        The client data of a dataset.
+
+    Returns
+    -------
+    tuple of float
+        The fill value first, 0 where there is none. None at all where there are no client data.
+    """
+    if not values:
+        return ()
+    words = values[_VALUES:]
+    if values[0] != _MARKS_LAYOUT or not words:
+        return (0.0,)
+    return struct.unpack(f"<{len(words) // 2}d", struct.pack(f"<{len(words)}I", *words))
+
+
 def fill_of(values: Sequence[int]) -> float:
     """Return the fill value that the filter knows of; 0 where it stands with no client data."""
-    if len(values) < _FILL_VALUES:
-        return 0.0
-    (fill,) = struct.unpack("<d", struct.pack("<II", *values[_FILL_VALUES - 2 : _FILL_VALUES]))
-    return float(fill)
+    return (*marks_of(values), 0.0)[0]
 
 
 def _check_client_data(values: Sequence[int]) -> None:
     name = f"the client data of filter {FILTER_ID}"
-    if values and values[0] not in (_LAYOUT, _FILL_LAYOUT):
+    if values and values[0] not in (_LAYOUT, _MARKS_LAYOUT):
         raise ConfigurationError(
-            f"{name} must be of layout {_LAYOUT} or {_FILL_LAYOUT}. Got layout {values[0]}, in "
+            f"{name} must be of layout {_LAYOUT} or {_MARKS_LAYOUT}. Got layout {values[0]}, in "
             f"{tuple(values)}: a later flaccodec may know it."
         )
     if len(values) < _USER_VALUES:

@@ -36,7 +36,8 @@ def compile_source(source, target, code, flags=()):
 
 
 @contextlib.contextmanager
-def _locked(path):
+def locked(path):
+    """Keep other processes that ask for the same file waiting."""
     with path.open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield
@@ -49,7 +50,7 @@ def library(code, tmp_path_factory):
         folder = folder.parent
     folder = folder / ("library-portable" if code == "portable" else "library")
     folder.mkdir(exist_ok=True)
-    with _locked(folder / "lock"):
+    with locked(folder / "lock"):
         sources = sorted((ROOT / "csrc").glob("*.c"))
         objects = [folder / f"{source.stem}.o" for source in sources]
         if not (folder / "done").exists():

@@ -13,7 +13,7 @@
 
 /* Where each value is. */
 enum { LAYOUT, LEVEL, RULE, FIRST, SECOND, FRAME_SIZE, DTYPE, ORDER, N_STREAMS, SIZE_LOW,
-       SIZE_HIGH, FILL };
+       SIZE_HIGH };
 
 static uint64_t two_words(const unsigned *low) {
     return (uint64_t)low[1] << 32 | (uint32_t)low[0];
@@ -77,18 +77,78 @@ static void fill_in(const unsigned *given, size_t n, unsigned *values) {
     if (n) memcpy(values, given, n * sizeof *given);
 }
 
+/* -- marks ----------------------------------------------------------------- */
+
+static int too_many_marks(fc_reason *reason) {
+    return fc_refuse(reason, "there must be at most %d numbers that mark missing samples, the "
+                     "fill value among them", FC_CLIENT_MARKS);
+}
+
+int fc_add_mark(fc_client *c, double mark, fc_reason *reason) {
+    for (int i = 0; i < c->n_marks; i++)
+        if (c->marks[i] == mark || (isnan(c->marks[i]) && isnan(mark))) return 1;
+    if (c->n_marks == FC_CLIENT_MARKS) return too_many_marks(reason);
+    c->marks[c->n_marks++] = mark;
+    return 1;
+}
+
+/* Sign and direction of the exponent, then m and e. */
+static int read_decimal_mark(const unsigned *three, double *mark, fc_reason *reason) {
+    static const char *const forms[] = {"%ue-%u", "-%ue-%u", "%ue%u", "-%ue%u"};
+    char text[32];
+    if (three[0] >= sizeof forms / sizeof *forms)
+        return fc_refuse(reason, "the first of the three values of a mark in the client data must "
+                         "be 0 to 3. Got %u", three[0]);
+    snprintf(text, sizeof text, forms[three[0]], three[1], three[2]);
+    *mark = strtod(text, NULL);
+    if (isfinite(*mark)) return 1;
+    return fc_refuse(reason, "a mark must be finite. Got %s", text);
+}
+
+/* Of a dataset that may be copied, all with its fill value in front; else those that users name
+ * besides. There are as many values that only the first count goes with, or the second. */
+static int read_marks(const unsigned *given, size_t n, fc_client *c, fc_reason *reason) {
+    c->marks[0] = 0;
+    c->n_marks = 1;
+    if (n <= FC_CLIENT_USER_VALUES || n == FC_CLIENT_VALUES) return 1;
+    if (given[LAYOUT] == FC_CLIENT_MARKS_LAYOUT && n % 2) {
+        c->n_marks = (int32_t)(n - FC_CLIENT_VALUES) / 2;
+        for (int i = 0; i < c->n_marks; i++)
+            c->marks[i] = from_bits(given + FC_CLIENT_VALUES + 2 * i);
+        return 1;
+    }
+    size_t each = given[LAYOUT] == FC_CLIENT_MARKS_LAYOUT ? 2 : 3;
+    for (const unsigned *at = given + FC_CLIENT_USER_VALUES; at < given + n; at += each) {
+        double mark = each == 2 ? from_bits(at) : 0;
+        if ((each == 3 && !read_decimal_mark(at, &mark, reason)) || !fc_add_mark(c, mark, reason))
+            return 0;
+    }
+    return 1;
+}
+
 /* Layout and count; a dataset may be copied, and then all its values are given. */
 static int check_layout(const unsigned *given, size_t n, fc_reason *reason) {
     unsigned layout = n ? given[LAYOUT] : FC_CLIENT_LAYOUT;
-    if (layout != FC_CLIENT_LAYOUT && layout != FC_CLIENT_FILL_LAYOUT)
-        return fc_refuse(reason, "value 1 of the client data, their layout, must be %d or "
+    if (layout < FC_CLIENT_LAYOUT || layout > FC_CLIENT_DECIMAL_MARKS_LAYOUT)
+        return fc_refuse(reason, "value 1 of the client data, their layout, must be %d to "
                          "%d. Got %u; a later flaccodec may know it", FC_CLIENT_LAYOUT,
-                         FC_CLIENT_FILL_LAYOUT, layout);
-    size_t all = layout == FC_CLIENT_LAYOUT ? FC_CLIENT_VALUES : FC_CLIENT_FILL_VALUES;
-    if (n <= FC_CLIENT_USER_VALUES || n == all) return 1;
-    return fc_refuse(reason, "there must be at most %d values of client data. Got %zu",
-                     FC_CLIENT_USER_VALUES, n);
+                         FC_CLIENT_DECIMAL_MARKS_LAYOUT, layout);
+    if (n <= FC_CLIENT_USER_VALUES) return 1;
+    if (layout == FC_CLIENT_LAYOUT) {
+        if (n == FC_CLIENT_VALUES) return 1;
+        return fc_refuse(reason, "there must be at most %d values of client data. Got %zu",
+                         FC_CLIENT_USER_VALUES, n);
+    }
+    size_t each = layout == FC_CLIENT_MARKS_LAYOUT ? 2 : 3, user = n - FC_CLIENT_USER_VALUES;
+    int is_copy = each == 2 && n > FC_CLIENT_VALUES && n % 2;
+    if (is_copy ? n <= FC_CLIENT_MOST_VALUES : user % each == 0 && user / each < FC_CLIENT_MARKS)
+        return 1;
+    return fc_refuse(reason, "client data of layout %u must be %d values, and %zu for each of at "
+                     "most %d marks. Got %zu", layout, FC_CLIENT_USER_VALUES, each,
+                     FC_CLIENT_MARKS - 1, n);
 }
+
+/* -- all ------------------------------------------------------------------- */
 
 int fc_read_user_values(const unsigned *given, size_t n, fc_client *c, fc_reason *reason) {
     unsigned values[FC_CLIENT_USER_VALUES];
@@ -101,7 +161,7 @@ int fc_read_user_values(const unsigned *given, size_t n, fc_client *c, fc_reason
                          FC_MAX_FRAME_SIZE, values[FRAME_SIZE]);
     c->level = (int32_t)values[LEVEL];
     c->frame_size = values[FRAME_SIZE];
-    return read_rule(values, c, reason);
+    return read_rule(values, c, reason) && read_marks(given, n, c, reason);
 }
 
 int fc_check_client(const fc_client *c, fc_reason *reason) {
@@ -117,11 +177,14 @@ int fc_check_client(const fc_client *c, fc_reason *reason) {
 }
 
 int fc_read_client_data(const unsigned *values, size_t n, fc_client *c, fc_reason *reason) {
-    if (n != FC_CLIENT_VALUES && n != FC_CLIENT_FILL_VALUES)
+    if (n < FC_CLIENT_VALUES || n > FC_CLIENT_MOST_VALUES || n % 2 == 0)
         /* HDF5 asks no filter when such a dataset is created. */
         return fc_refuse(reason, "the dataset must have %d values of client data. Got %zu, as have "
                          "datasets of variable length, which cannot be compressed",
                          FC_CLIENT_VALUES, n);
+    if (values[LAYOUT] == FC_CLIENT_DECIMAL_MARKS_LAYOUT)
+        return fc_refuse(reason, "value 1 of a dataset's client data, their layout, must be %d or "
+                         "%d. Got %u", FC_CLIENT_LAYOUT, FC_CLIENT_MARKS_LAYOUT, values[LAYOUT]);
     if (!fc_read_user_values(values, n, c, reason)) return 0;
     uint64_t stream_size = two_words(values + SIZE_LOW);
     if (!fc_item_size((int)values[DTYPE]) || values[ORDER] > 1 || !values[N_STREAMS]
@@ -131,13 +194,13 @@ int fc_read_client_data(const unsigned *values, size_t n, fc_client *c, fc_reaso
                          values[N_STREAMS], values[SIZE_LOW], values[SIZE_HIGH]);
     c->chunk = (fc_expect){(int32_t)values[DTYPE], values[N_STREAMS], (int64_t)stream_size};
     c->big_endian = (int32_t)values[ORDER];
-    c->fill = n == FC_CLIENT_FILL_VALUES ? from_bits(values + FILL) : 0;
     return fc_check_client(c, reason);
 }
 
-size_t fc_write_client_data(const fc_client *c, unsigned values[FC_CLIENT_FILL_VALUES]) {
-    int is_lossless = c->quanta_rule == FC_QUANTA_NONE, has_fill = !is_lossless && c->fill != 0;
-    values[LAYOUT] = has_fill ? FC_CLIENT_FILL_LAYOUT : FC_CLIENT_LAYOUT;
+size_t fc_write_client_data(const fc_client *c, unsigned values[FC_CLIENT_MOST_VALUES]) {
+    int is_lossless = c->quanta_rule == FC_QUANTA_NONE;
+    int has_marks = !is_lossless && (c->n_marks > 1 || c->marks[0] != 0);
+    values[LAYOUT] = has_marks ? FC_CLIENT_MARKS_LAYOUT : FC_CLIENT_LAYOUT;
     values[LEVEL] = (unsigned)c->level;
     values[RULE] = c->quanta_rule == FC_QUANTA_GIVEN ? FC_CLIENT_QUANTA
         : c->quanta_rule == FC_QUANTA_PRECISION      ? FC_CLIENT_PRECISION
@@ -148,6 +211,8 @@ size_t fc_write_client_data(const fc_client *c, unsigned values[FC_CLIENT_FILL_V
     values[ORDER] = (unsigned)c->big_endian;
     values[N_STREAMS] = (unsigned)c->chunk.n_streams;
     put_two_words(values + SIZE_LOW, (uint64_t)c->chunk.stream_size);
-    if (has_fill) put_double(values + FILL, c->fill);
-    return has_fill ? FC_CLIENT_FILL_VALUES : FC_CLIENT_VALUES;
+    if (!has_marks) return FC_CLIENT_VALUES;
+    for (int i = 0; i < c->n_marks; i++)
+        put_double(values + FC_CLIENT_VALUES + 2 * i, c->marks[i]);
+    return (size_t)(FC_CLIENT_VALUES + 2 * c->n_marks);
 }

@@ -6,10 +6,12 @@
 #include "reason.h"
 
 #define FC_CLIENT_LAYOUT 1
-#define FC_CLIENT_FILL_LAYOUT 2  /* with a fill value behind */
-#define FC_CLIENT_USER_VALUES 6  /* what users give; fewer will do */
-#define FC_CLIENT_VALUES 11      /* of a dataset: those, and what set_local adds */
-#define FC_CLIENT_FILL_VALUES 13 /* in the layout with a fill value */
+#define FC_CLIENT_MARKS_LAYOUT 2         /* with marks behind, two values each */
+#define FC_CLIENT_DECIMAL_MARKS_LAYOUT 3 /* likewise, three each, as people type them */
+#define FC_CLIENT_USER_VALUES 6          /* what users give before any marks; fewer will do */
+#define FC_CLIENT_VALUES 11              /* of a dataset: those, and what set_local adds */
+#define FC_CLIENT_MARKS 8                /* at most, with the fill value */
+#define FC_CLIENT_MOST_VALUES (FC_CLIENT_VALUES + 2 * FC_CLIENT_MARKS)
 
 /* How users may give quanta and precision. */
 enum {
@@ -28,10 +30,13 @@ typedef struct {
     /* From the dataset. */
     fc_expect chunk;
     int32_t big_endian;
-    double fill; /* 0 where the dataset has none of its own */
+    /* Numbers that mark missing samples. The first is the fill value, 0 where there is none;
+     * a 0 behind it says that chunks are filled up with zeros all the same. */
+    double marks[FC_CLIENT_MARKS];
+    int32_t n_marks; /* at least 1 */
 } fc_client;
 
-/* Reads what users give, and passes over what the dataset gave. Each of
+/* Reads what users give, and passes over what the dataset gave but marks. Each of
  * these returns 1, or 0 with a reason. */
 int fc_read_user_values(const unsigned *values, size_t n, fc_client *client, fc_reason *reason);
 
@@ -41,7 +46,10 @@ int fc_read_client_data(const unsigned *values, size_t n, fc_client *client, fc_
 /* Checks that what users gave goes with the chunks. */
 int fc_check_client(const fc_client *client, fc_reason *reason);
 
+/* Adds a mark, unless it is there. */
+int fc_add_mark(fc_client *client, double mark, fc_reason *reason);
+
 /* Returns how many there are. */
-size_t fc_write_client_data(const fc_client *client, unsigned values[FC_CLIENT_FILL_VALUES]);
+size_t fc_write_client_data(const fc_client *client, unsigned values[FC_CLIENT_MOST_VALUES]);
 
 #endif

@@ -124,22 +124,30 @@ static double float_from(uint64_t bits, size_t size) {
     return memcpy(&wide, &bits, sizeof wide), wide;
 }
 
-int fc_read_fill(const fc_h5 *h5, hid_t dcpl, hid_t type, fc_client *client, fc_reason *reason) {
-    int status;
+static int own_fill(const fc_h5 *h5, hid_t dcpl, hid_t type, const fc_client *client,
+                    double *fill) {
     uint8_t value[8] = {0};
     size_t size = (size_t)fc_item_size(client->chunk.dtype);
     uint64_t bits = 0;
-    client->fill = 0;
-    if (!fc_is_float(client->chunk.dtype)) return 1;
-    if (h5->Pfill_value_defined(dcpl, &status) < 0)
-        return fc_refuse(reason, "the dataset's fill value could not be read");
-    if (status != H5D_FILL_VALUE_USER_DEFINED) return 1;
-    if (h5->Pget_fill_value(dcpl, type, value) < 0)
-        return fc_refuse(reason, "the dataset's fill value could not be read");
+    if (h5->Pget_fill_value(dcpl, type, value) < 0) return 0;
     for (size_t i = 0; i < size; i++)
         bits |= (uint64_t)value[client->big_endian ? size - 1 - i : i] << 8 * i;
-    client->fill = float_from(bits, size);
+    *fill = float_from(bits, size);
     return 1;
+}
+
+int fc_read_fill(const fc_h5 *h5, hid_t dcpl, hid_t type, fc_client *client, fc_reason *reason) {
+    int status, when;
+    if (!fc_is_float(client->chunk.dtype)) return 1;
+    if (h5->Pfill_value_defined(dcpl, &status) < 0 || h5->Pget_fill_time(dcpl, &when) < 0
+        || (status == H5D_FILL_VALUE_USER_DEFINED
+            && !own_fill(h5, dcpl, type, client, &client->marks[0])))
+        return fc_refuse(reason, "the dataset's fill value could not be read");
+    /* HDF5 fills partial chunks up with zeros then. Quanta that are given have all zeros on
+     * their grid; those that follow the samples must know that these are none. */
+    int pads_with_zeros = status != H5D_FILL_VALUE_USER_DEFINED || when == H5D_FILL_TIME_NEVER;
+    return !pads_with_zeros || client->quanta_rule != FC_QUANTA_PRECISION
+        || fc_add_mark(client, 0, reason);
 }
 
 /* -------------------------------------------------------------------------- */
@@ -150,12 +158,13 @@ int fc_read_dataset(const fc_h5 *h5, hid_t dcpl, hid_t type, hid_t space, fc_cli
         && read_filters(h5, dcpl, client, reason) && fc_check_client(client, reason);
 }
 
-/* Mandatory whatever the program said: a chunk that was passed over because
- * its samples cannot be encoded would break the promise that they are. */
+/* Optional whatever the program said, so that HDF5 stores a chunk that cannot be encoded, as
+ * when there is no memory, as the samples that it holds, and notes that in its filter mask.
+ * Where a mandatory filter fails as HDF5 flushes a chunk, it loses the file. */
 int fc_update_dataset(const fc_h5 *h5, hid_t dcpl, const fc_client *client, fc_reason *reason) {
-    unsigned values[FC_CLIENT_FILL_VALUES];
+    unsigned values[FC_CLIENT_MOST_VALUES];
     size_t n = fc_write_client_data(client, values);
-    if (h5->Pmodify_filter(dcpl, FC_FILTER_ID, H5Z_FLAG_MANDATORY, n, values) < 0)
+    if (h5->Pmodify_filter(dcpl, FC_FILTER_ID, H5Z_FLAG_OPTIONAL, n, values) < 0)
         return fc_refuse(reason, "the client data could not be set");
     return 1;
 }

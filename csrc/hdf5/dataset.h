@@ -13,7 +13,8 @@ int fc_read_dataset(const fc_h5 *h5, hid_t dcpl, hid_t type, hid_t space, fc_cli
                     fc_reason *reason);
 
 /* Reads the fill value, with which HDF5 fills up partial chunks, so that they can be told
- * from samples when they are encoded. Only while the dataset is created: the creation
+ * from samples when they are encoded. A dataset without one keeps what the client data say, as
+ * copies by programs that set none need it. Only while the dataset is created: the creation
  * properties of one that was opened have no type of it, and HDF5 crashes. */
 int fc_read_fill(const fc_h5 *h5, hid_t dcpl, hid_t type, fc_client *client, fc_reason *reason);
 

@@ -45,23 +45,34 @@ static void replace_buffer(call *c, void *buffer, size_t size) {
     *c->buf_size = size;
 }
 
-/* Encoded where HDF5 will have the chunk, in its own memory. */
-static void *allocate(const void *h5, size_t size) { return ((const fc_h5 *)h5)->allocate(size, 0); }
+/* Encoded where HDF5 will have the chunk, in its own memory. Never in less than the samples
+ * take: as HDF5 copies a dataset, it puts the samples of its next chunk into the buffer of this
+ * one, and does not look at how large it is. What is not touched takes no memory. */
+static size_t room(const call *c, size_t size) { return size < c->nbytes ? c->nbytes : size; }
 
-static void *resize(const void *h5, void *memory, size_t size) {
-    return ((const fc_h5 *)h5)->resize(memory, size);
+static void *allocate(const void *context, size_t size) {
+    const call *c = context;
+    return c->h5->allocate(room(c, size), 0);
 }
 
-static void release(const void *h5, void *memory) { ((const fc_h5 *)h5)->free(memory); }
+static void *resize(const void *context, void *memory, size_t size) {
+    const call *c = context;
+    return c->h5->resize(memory, room(c, size));
+}
+
+static void release(const void *context, void *memory) {
+    ((const call *)context)->h5->free(memory);
+}
 
 static size_t encode(call *c) {
     const fc_client *client = &c->client;
-    fc_allocator allocator = {allocate, resize, release, c->h5};
+    fc_allocator allocator = {allocate, resize, release, c};
     fc_encode_options options = {
         .dtype = client->chunk.dtype, .level = client->level,
         .n_streams = client->chunk.n_streams, .stream_size = client->chunk.stream_size,
         .frame_size = client->frame_size, .quanta_rule = client->quanta_rule,
-        .parameters = &client->parameter, .n_parameters = 1, .marks = &client->fill, .n_marks = 1,
+        .parameters = &client->parameter, .n_parameters = 1, .marks = client->marks,
+        .n_marks = client->n_marks,
         .n_threads = c->n_threads, .allocator = &allocator};
     fc_view samples = view_of(client, *c->buf);
     fc_error error;
@@ -72,7 +83,7 @@ static size_t encode(call *c) {
                                  samples_size(client), c->nbytes);
     if (fc_encode(&samples, &options, &chunk, &size, &error))
         return (size_t)fc_refuse_chunk(&c->reason, &error, &client->chunk);
-    replace_buffer(c, chunk, (size_t)size);
+    replace_buffer(c, chunk, room(c, (size_t)size));
     return (size_t)size;
 }
 
@@ -126,7 +137,7 @@ static htri_t can_apply(hid_t dcpl, hid_t type, hid_t space) {
     fc_reason reason;
     if (read_dataset(h5, dcpl, type, space, &client, &reason)) return 1;
     fc_push(h5, "can_apply", &reason);
-    return -1; /* 0 would have an optional filter left out in silence */
+    return -1; /* 0 would have the filter left out in silence, as it may be optional */
 }
 
 static herr_t set_local(hid_t dcpl, hid_t type, hid_t space) {

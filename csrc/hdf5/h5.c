@@ -51,6 +51,7 @@ static int find_all(fc_h5 *h5, void *handle, const void *base) {
     FIND(Pmodify_filter);
     FIND(Pfill_value_defined);
     FIND(Pget_fill_value);
+    FIND(Pget_fill_time);
     FIND(Sget_simple_extent_dims);
     FIND(Tget_class);
     FIND(Tget_size);

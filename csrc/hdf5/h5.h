@@ -15,6 +15,7 @@ typedef uint64_t hsize_t;
 
 #define FC_EXPORT __attribute__((visibility("default")))
 
+#define H5D_FILL_TIME_NEVER 1
 #define H5D_FILL_VALUE_USER_DEFINED 2
 #define H5E_MAJOR 0
 #define H5E_MINOR 1
@@ -27,7 +28,7 @@ typedef uint64_t hsize_t;
 #define H5T_ORDER_BE 1
 #define H5T_SGN_NONE 0
 #define H5Z_CLASS_T_VERS 1
-#define H5Z_FLAG_MANDATORY 0x0000u
+#define H5Z_FLAG_OPTIONAL 0x0001u
 #define H5Z_FLAG_REVERSE 0x0100u
 
 typedef struct {
@@ -66,6 +67,7 @@ typedef struct {
                              const unsigned cd_values[]);
     herr_t (*Pfill_value_defined)(hid_t plist, int *status);
     herr_t (*Pget_fill_value)(hid_t plist, hid_t type, void *value);
+    herr_t (*Pget_fill_time)(hid_t plist, int *when);
     int (*Sget_simple_extent_dims)(hid_t space, hsize_t dims[], hsize_t max_dims[]);
     int (*Tget_class)(hid_t type);
     size_t (*Tget_size)(hid_t type);
