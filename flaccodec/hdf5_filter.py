@@ -246,11 +246,13 @@ class Flac(h5py.filters.FilterRefBase):  # type: ignore[misc]
     `flaccodec.FlacCodec`.
 
     ``create_dataset`` raises ValueError, with the reason, for dtypes and filters that FLAC
-    cannot be used with. A sample of 2**63 quanta or more is found when HDF5 writes the chunk,
-    which may be when the file is flushed or closed. HDF5 asks no filter about strings and lists
-    of variable length when it makes a dataset, and h5py tells this one no dtype: they pass it
-    by as long as the dataset stays open, and HDF5 refuses to write more of them later. So leave
-    ``compression=`` out for them.
+    cannot be used with. No sample makes a write fail: what quanta cannot hold is stored exactly.
+    Where there is no memory to encode a chunk, it is stored as samples, which every HDF5 program
+    reads (docs/hdf5.md, "When a write fails").
+
+    HDF5 asks no filter about strings and lists of variable length when it makes a dataset, and
+    h5py tells this one no dtype: they pass it by as long as the dataset stays open, and HDF5
+    refuses to write more of them later. So leave ``compression=`` out for them.
 
     Examples
     --------

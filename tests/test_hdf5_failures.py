@@ -24,8 +24,8 @@ from flaccodec.hdf5 import FILTER_ID, Flac
 
 sys.path.insert(0, str(Path(__file__).parent / "mpi"))
 
-from environments import parallel_h5py  # noqa: E402 - lies beside the programs for ranks
-from runner import mpirun  # noqa: E402
+from environments import parallel_h5py
+from runner import mpirun
 
 ROOT = Path(__file__).resolve().parents[1]
 WRAPPED = ["malloc", "calloc", "realloc", "fc_h5_of"]
@@ -171,7 +171,9 @@ def test_memory_that_ran_out_does_not_tell_in_the_command_line_tools(tmp_path, f
     for at in range(0, 12, 3):
         packed.unlink(missing_ok=True)
         variables = environment(failing, FLACCODEC_TEST_FAILS_AT=str(at))
-        assert run("h5repack", "-f", f"UD={FILTER_ID},0,0", plain, packed, environment=variables) == ""
+        assert (
+            run("h5repack", "-f", f"UD={FILTER_ID},0,0", plain, packed, environment=variables) == ""
+        )
         assert run("h5diff", plain, packed) == ""
         with h5py.File(packed) as file:
             assert same_bits(hdf5.read(file["x"]), array)

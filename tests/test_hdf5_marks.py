@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import itertools
 import re
 import struct
 from pathlib import Path
@@ -80,7 +81,9 @@ def test_a_copy_without_a_fill_value_keeps_that_of_its_source(tmp_path, fill, op
         )
         second = copy(file, first, "1", kind)
         third = copy(file, second, "2", kind)
-        fourth = file.create_dataset("3", SHAPE, "f4", chunks=CHUNKS, dcpl=second.id.get_create_plist())
+        fourth = file.create_dataset(
+            "3", SHAPE, "f4", chunks=CHUNKS, dcpl=second.id.get_create_plist()
+        )
         hdf5.write(fourth, second[...])
         given, kept = values_of(first), values_of(second)
         assert kept[1:13] == given[1:13]
@@ -203,7 +206,7 @@ def test_nccopy_keeps_the_fill_value(tmp_path, options):
     data = xarray.Dataset({"v": (("c", "t"), walk(np.nan, "f8", 5))})
     encoding = flaccodec.encoding(data.v, engine="h5netcdf", **options)
     data.to_netcdf(paths[0], engine="h5netcdf", encoding={"v": {**encoding, "chunksizes": CHUNKS}})
-    for source, target in zip(paths, paths[1:], strict=False):
+    for source, target in itertools.pairwise(paths):
         run("nccopy", source, target)
     with xarray.open_dataset(paths[0], engine="h5netcdf") as first:
         want = first.v.values

@@ -346,19 +346,30 @@ def test_a_fresh_process_with_the_environment_variable_alone(tmp_path, dtype):
 
 
 WRITING = """
-import sys, h5py
-h5py.h5z.filter_avail(61868)
+import sys, h5py, numpy as np
+how = sys.argv[2]
+if how == "asks":
+    h5py.h5z.filter_avail(61868)
 with h5py.File(sys.argv[1], "r+") as file:
-    file["x"][...] = -7
+    if how == "in part":
+        file["x"][:, 1:] = -7
+        file["x"][:, :1] = -7
+    else:
+        file["x"][...] = np.full((16, 2000), -7, "i4")
 """
 
 
-def test_writing_in_a_fresh_process_that_has_asked_for_the_filter(tmp_path):
-    """Without asking HDF5 says that it is not registered."""
+@pytest.mark.parametrize("how", ["asks", "in part", "whole"])
+def test_writing_in_a_fresh_process(tmp_path, how):
+    """HDF5 looks for the filter only if it has to read, as it is optional: see docs/hdf5.md."""
     path = tmp_path / "x.h5"
     write(path, walk("i4"), chunks=(4, 500), compression=Flac())
-    python(WRITING, path)
+    python(WRITING, path, how)
     assert (read(path) == -7).all()
+    with h5py.File(path) as file:
+        masks = {file["x"].id.get_chunk_info(i).filter_mask for i in range(16)}
+        assert masks == ({1} if how == "whole" else {0})
+        assert (hdf5.read(file["x"]) == -7).all()
 
 
 NETCDF = """
