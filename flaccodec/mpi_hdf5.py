@@ -6,7 +6,6 @@ import math
 import operator
 import re
 import warnings
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
 
 import h5py
@@ -14,13 +13,10 @@ import numpy as np
 from h5py import h5fd, h5p, h5s
 
 from flaccodec import group_io
-from flaccodec.chunk_checks import located
 from flaccodec.exceptions import ConfigurationError
-from flaccodec.hdf5_chunks import FlacChunks
 from flaccodec.hdf5_driver import is_parallel
 from flaccodec.hdf5_filter import Flac
 from flaccodec.hdf5_members import check_group
-from flaccodec.hdf5_selection import parse
 from flaccodec.mpi_grid import distributed_chunks, rows_of
 from flaccodec.mpi_ranks import attempt, share
 from flaccodec.utils import held_samples, unmasked
@@ -32,13 +28,9 @@ if TYPE_CHECKING:
 
     from flaccodec.group_layout import GroupStreams
     from flaccodec.mpi_groups import SpreadStreams, SpreadTable
-    from flaccodec.options import CodecOptions
 
 TRANSFER_BYTES = 2**30
 """Bytes that a rank writes at once; MPI's files take less than 2 GiB."""
-
-SAFE_QUANTA = 2.0**62
-"""From zero, of samples that are encoded whatever is rounded on the way; the end is 2**63."""
 
 _said: set[str] = set()
 
@@ -298,40 +290,6 @@ def check_rows(rows: slice, n: int) -> int:
     return stop - first
 
 
-def check_can_be_encoded(dataset: h5py.Dataset, rows: slice, samples: npt.NDArray[Any]) -> None:
-    """Check that the filter can encode samples of some rows.
-
-    It would find out in the midst of the ranks' collective write, where the others wait.
-
-    Raises
-    ------
-    QuantaTooFineError, QuantaError
-        Samples are too many quanta from zero; the message names the chunk.
-    """
-    chunks = FlacChunks.of(dataset)
-    if chunks is None or not samples.size or not _may_be_too_fine(chunks.options, samples):
-        return
-    # The fastest level, on which quanta do not depend.
-    trial = FlacChunks(dataset, replace(chunks.options, level=0))
-    wanted = parse(dataset, rows)
-    if wanted is None:
-        raise AssertionError
-    values = wanted.spread(samples)
-    for part in wanted.parts(trial.shape):
-        chunk = np.full(trial.shape, trial.fill, dtype=trial.dtype)
-        chunk[part.local] = values[part.at]
-        with located(trial.place(part.number)):
-            trial.encode(chunk)
-
-
-def _may_be_too_fine(options: CodecOptions, samples: npt.NDArray[Any]) -> bool:
-    """Whether samples may be too many quanta from zero: it takes encoding them to be sure."""
-    if options.quanta is None:
-        return options.precision is not None  # quanta follow the samples
-    largest = max(np.fmax.reduce(samples, axis=None), -np.fmin.reduce(samples, axis=None))
-    return not largest < SAFE_QUANTA * options.quanta
-
-
 def write_distributed(dataset: h5py.Dataset, comm: Any, rows: slice, arr: npt.ArrayLike) -> None:
     """Write each rank's rows of a dataset of `create_distributed`. All ranks call this.
 
@@ -349,10 +307,14 @@ def write_distributed(dataset: h5py.Dataset, comm: Any, rows: slice, arr: npt.Ar
     ConfigurationError
         On all ranks: a rank's `rows` are not rows of the dataset, or its array is not of their
         shape, or has samples that the dataset's dtype cannot hold.
-    QuantaTooFineError, QuantaError
-        On all ranks: a rank's samples cannot be quantized; the message names the chunk.
     RankError
         On all ranks: a rank could not write.
+
+    Notes
+    -----
+    No sample makes the filter fail, nor does a rank without memory for it: its chunk is stored as
+    samples. Ranks would wait for one whose transfer fails. (Parallel HDF5 before 1.14 loses the
+    note that a chunk is samples: docs/hdf5.md, "When a write fails".)
     """
 
     def check() -> npt.NDArray[Any]:
@@ -360,9 +322,7 @@ def write_distributed(dataset: h5py.Dataset, comm: Any, rows: slice, arr: npt.Ar
         shape = (check_rows(rows, dataset.shape[0]), *dataset.shape[1:])
         if array.shape != shape:
             raise ConfigurationError(f"arr must have the rows' shape, {shape}. Got {array.shape}.")
-        samples = held_samples(array, dataset.dtype)
-        check_can_be_encoded(dataset, rows, samples)
-        return samples
+        return held_samples(array, dataset.dtype)
 
     local = attempt(comm, check)
     write_rows(comm, dataset, rows.start, local)

@@ -14,6 +14,7 @@ import h5py
 import numpy as np
 import pytest
 import sanitized
+import xarray
 import zarr
 from strategies import same_bits
 from test_hdf5_programs import VALGRIND, pkg_config, python, run
@@ -183,6 +184,51 @@ def test_memory_that_ran_out_does_not_tell_in_the_command_line_tools(tmp_path, f
 def test_memory_runs_out_on_one_rank(tmp_path, failing):
     """The others do not wait for it."""
     mpirun(2, "check_filter_memory.py", failing, tmp_path, h5py=parallel_h5py(), timeout=60)
+
+
+# -- samples that quanta cannot hold -----------------------------------------------------------
+
+
+def with_one_far_off():
+    x = np.random.default_rng(0).normal(0, 10, (4, 20_000))
+    x[2, 7777] = 1e20
+    return x
+
+
+def check_all_is_there(got, x):
+    assert got[2, 7777] == 1e20
+    assert np.abs(got - x).max() <= 0.005 + 1e-9
+
+
+@pytest.mark.parametrize("many", [False, True])
+def test_xarray_through_h5netcdf_keeps_all_samples(tmp_path, many):
+    path, x = tmp_path / "x.nc", with_one_far_off()
+    if many:
+        x[:, ::3] *= 1e20
+    data = xarray.Dataset({"x": (("a", "b"), x)})
+    encoding = {"x": {"compression": Flac(quanta=0.01), "chunksizes": (1, 5000)}}
+    data.to_netcdf(path, engine="h5netcdf", encoding=encoding)
+    with xarray.open_dataset(path, engine="h5netcdf") as again:
+        got = again.x.values
+    assert np.abs(got - x).max() <= 0.005 + 1e-9
+    assert same_bits(got[np.abs(x) > 1e18], x[np.abs(x) > 1e18])
+    with h5py.File(path) as file:
+        assert {file["x"].id.get_chunk_info(i).filter_mask for i in range(16)} == {0}
+
+
+@pytest.mark.parametrize("cache", [0, 2**20])
+@pytest.mark.parametrize("options", [{"quanta": 0.01}, {"quanta": 1e-300}, {"precision": 300}])
+def test_chunks_that_are_flushed_at_close_do_not_fail(tmp_path, options, cache):
+    x = with_one_far_off()
+    with h5py.File(tmp_path / "x.h5", "w", rdcc_nbytes=cache) as file:
+        file["before"] = x
+        y = file.create_dataset("x", x.shape, "f8", chunks=(4, 1000), compression=Flac(**options))
+        file["after"] = x
+        y[...] = x
+    with h5py.File(tmp_path / "x.h5") as file:
+        assert same_bits(file["before"][...], x) and same_bits(file["after"][...], x)
+        check_all_is_there(file["x"][...], x)
+        check_all_is_there(hdf5.read(file["x"]), x)
 
 
 # -- chunks that are stored as samples -------------------------------------------------------

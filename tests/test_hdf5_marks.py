@@ -84,7 +84,7 @@ def test_a_copy_without_a_fill_value_keeps_that_of_its_source(tmp_path, fill, op
         fourth = file.create_dataset(
             "3", SHAPE, "f4", chunks=CHUNKS, dcpl=second.id.get_create_plist()
         )
-        hdf5.write(fourth, second[...])
+        fourth[...] = second[...]
         given, kept = values_of(first), values_of(second)
         assert kept[1:13] == given[1:13]
         assert hdf5_filter.marks_of(kept)[0] == pytest.approx(fill, nan_ok=True)
@@ -155,30 +155,38 @@ NAMED = {
 }
 
 
+def named(file, name, values, fill):
+    return file.create_dataset(
+        name, SHAPE, "f4", chunks=CHUNKS, fillvalue=fill, compression=FILTER_ID,
+        compression_opts=values,
+    )  # fmt: skip
+
+
 @pytest.mark.parametrize("values", NAMED.values(), ids=NAMED)
 @pytest.mark.parametrize("fill", [None, 1.25])
 def test_marks_that_programs_name(tmp_path, values, fill):
     x = walk(-9999.3)
     with h5py.File(tmp_path / "x.h5", "w") as file:
-        a, b = (
-            file.create_dataset(
-                name, SHAPE, "f4", chunks=CHUNKS, fillvalue=fill, compression=FILTER_ID,
-                compression_opts=values,
-            )
-            for name in "ab"
-        )  # fmt: skip
-        a[...] = x
-        hdf5.write(b, x)
-        marks = hdf5_filter.marks_of(values_of(a))
+        named(file, "x", values, fill)[...] = x
+        marks = hdf5_filter.marks_of(values_of(file["x"]))
         assert marks[0] == (fill or 0)
         assert -9999.3 in marks
         if values is NAMED["several"]:
             assert marks[1:] == (1e20, -9999.3, -1e20, 0.001)
     with h5py.File(tmp_path / "x.h5") as file:
-        for got in file["a"][...], file["b"][...]:
-            missing = x == np.float32(-9999.3)
-            np.testing.assert_array_equal(got[missing], x[missing])
-            assert 0 < np.abs(got - x)[~missing].max() <= 0.35 + 1e-4
+        got = file["x"][...]
+    missing = x == np.float32(-9999.3)
+    np.testing.assert_array_equal(got[missing], x[missing])
+    assert 0 < np.abs(got - x)[~missing].max() <= 0.35 + 1e-4
+
+
+@pytest.mark.parametrize("values", NAMED.values(), ids=NAMED)
+def test_hdf5_write_knows_them_too(tmp_path, values):
+    x = walk(-9999.3)
+    with h5py.File(tmp_path / "x.h5", "w") as file:
+        named(file, "a", values, 1.25)[...] = x
+        hdf5.write(named(file, "b", values, 1.25), x)
+    with h5py.File(tmp_path / "x.h5") as file:
         for at in np.ndindex(2, 2):
             chunks = [file[name].id.read_direct_chunk((2 * at[0], 10_000 * at[1])) for name in "ab"]
             assert chunks[0] == chunks[1]
@@ -213,7 +221,8 @@ def test_nccopy_keeps_the_fill_value(tmp_path, options):
         assert (np.isnan(want) == np.isnan(data.v.values)).all()
         for path in paths[1:]:
             with xarray.open_dataset(path, engine="h5netcdf") as other:
-                np.testing.assert_allclose(other.v.values, want, atol=2e-6)
+                # Precision's quanta are chosen anew, by samples that were rounded.
+                np.testing.assert_allclose(other.v.values, want, rtol=1e-5)
 
 
 def test_h5repack_with_a_mark(tmp_path):
