@@ -800,8 +800,10 @@ def _check_spans(spans: npt.NDArray[np.void], out: npt.NDArray[Any]) -> None:
     if len(spans) == 0:
         return
     step = out.strides[-1]
-    low, high = np.lib.array_utils.byte_bounds(out)
     base = out.__array_interface__["data"][0]
+    reach = [(n - 1) * stride for n, stride in zip(out.shape, out.strides, strict=True)]
+    low = base + sum(min(r, 0) for r in reach)
+    high = base + sum(max(r, 0) for r in reach) + out.itemsize
     first = spans["out_offset"] + base
     last = first + (spans["count"] - 1) * step
     if min(first.min(), last.min()) < low or max(first.max(), last.max()) + out.itemsize > high:

@@ -11,6 +11,7 @@ import numpy as np
 
 from flaccodec.exceptions import ConfigurationError
 from flaccodec.mpi_distribution import is_comm
+from flaccodec.optional import needed
 from flaccodec.utils import check_keep
 
 if TYPE_CHECKING:
@@ -214,10 +215,8 @@ def plot_residual(
 
 def _figure(file: str | Path | None, size: tuple[float, float]) -> Any:
     """Make a figure: of pyplot's to be shown, else one that pyplot knows nothing of."""
-    try:
+    with needed("a picture", "plot", "matplotlib"):
         from matplotlib.figure import Figure
-    except ImportError as error:
-        raise ImportError("pictures need matplotlib: pip install 'flaccodec[plot]'") from error
     if file is not None:
         return Figure(figsize=size, layout="constrained")
     import matplotlib.pyplot as plt

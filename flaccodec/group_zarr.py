@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-try:
+from flaccodec.optional import needed
+
+with needed("flaccodec.zarr", "zarr"):
     import zarr
-except ImportError as error:
-    raise ImportError("flaccodec.group_zarr needs zarr: pip install 'flaccodec[zarr]'") from error
 
 from flaccodec import core, group_io, mpi_groups
 from flaccodec.group_arrays import compress_parts

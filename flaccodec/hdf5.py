@@ -13,10 +13,10 @@ import os
 import sys
 from typing import TYPE_CHECKING, Any
 
-try:
+from flaccodec.optional import needed
+
+with needed("flaccodec.hdf5", "hdf5", "h5py"):
     import h5py  # noqa: TC002 - here, to tell what is missing
-except ImportError as error:
-    raise ImportError("flaccodec.hdf5 needs h5py: pip install 'flaccodec[hdf5]'") from error
 
 from flaccodec import core, group_io, mpi_groups
 from flaccodec.group_arrays import compress_array

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import h5py
 import numpy as np
-from h5py import h5d
+
+from flaccodec.optional import needed
+
+with needed("FlacArray.write_hdf5 and read_hdf5", "hdf5", "h5py"):
+    import h5py
+    from h5py import h5d
 
 from flaccodec import core, stream_chunks
 from flaccodec.array import FlacArray

@@ -155,6 +155,8 @@ def _to_hdf5(name: str, value: Any, dtype: np.dtype[Any]) -> Any:
         (number,) = struct.unpack("<d", base64.standard_b64decode(value))
         return dtype.type(number)
     if name == FILL and isinstance(value, int):
+        if dtype.kind in "iu" and not np.iinfo(dtype).min <= value <= np.iinfo(dtype).max:
+            raise OverflowError(f"{value} is beyond {dtype}")  # numpy before 2 wraps it
         return dtype.type(value)
     if isinstance(value, str | bool | float):
         return value

@@ -14,7 +14,9 @@ from urllib.parse import unquote, urlparse
 import h5py
 import numpy as np
 
-try:
+from flaccodec.optional import needed
+
+with needed("flaccodec.hdf5.virtual_zarr", "virtual", "virtualizarr", "obstore"):
     import obstore.store
     from obspec_utils.readers import BlockStoreReader
     from obspec_utils.registry import ObjectStoreRegistry
@@ -26,10 +28,6 @@ try:
         ManifestStore,
     )
     from zarr.core.metadata import ArrayV3Metadata
-except ImportError as error:
-    raise ImportError(
-        "flaccodec.hdf5.virtual_zarr needs VirtualiZarr: pip install 'flaccodec[virtual]'"
-    ) from error
 
 from flaccodec import hdf5_fletcher32
 from flaccodec.exceptions import ConfigurationError

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-try:
+from flaccodec.optional import needed
+
+with needed("flaccodec.hdf5.to_zarr", "zarr"):
     import zarr
     from zarr.core.buffer import default_buffer_prototype
     from zarr.core.config import config
     from zarr.core.sync import sync
     from zarr.storage import LocalStore
-except ImportError as error:
-    raise ImportError("flaccodec.hdf5.to_zarr needs zarr: pip install 'flaccodec[zarr]'") from error
 
 from flaccodec import core
 from flaccodec.chunk_checks import located

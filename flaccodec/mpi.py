@@ -15,6 +15,7 @@ import numpy as np
 from flaccodec.exceptions import ConfigurationError
 from flaccodec.mpi_distribution import check_ranges, even_ranges, join_parts
 from flaccodec.mpi_ranks import share
+from flaccodec.optional import needed
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,10 +26,8 @@ __all__ = ["distribute_and_verify", "global_array_properties", "global_bytes"]
 
 
 def _import() -> Any:
-    try:
+    with needed("flaccodec.mpi", "mpi", "mpi4py"):
         from mpi4py import MPI
-    except (ImportError, RuntimeError) as error:  # RuntimeError where there is no MPI library
-        raise ImportError("flaccodec.mpi needs mpi4py: pip install 'flaccodec[mpi]'") from error
     return MPI
 
 

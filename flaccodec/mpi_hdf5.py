@@ -8,9 +8,13 @@ import re
 import warnings
 from typing import TYPE_CHECKING, Any, cast
 
-import h5py
 import numpy as np
-from h5py import h5fd, h5p, h5s
+
+from flaccodec.optional import needed
+
+with needed("flaccodec.hdf5", "hdf5", "h5py"):
+    import h5py
+    from h5py import h5fd, h5p, h5s
 
 from flaccodec import group_io
 from flaccodec.exceptions import ConfigurationError

@@ -6,10 +6,14 @@ from typing import TYPE_CHECKING, Any, cast
 from uuid import uuid4
 
 import numpy as np
-import zarr
-from zarr.core.buffer import default_buffer_prototype
-from zarr.core.sync import sync
-from zarr.storage import MemoryStore, ZipStore
+
+from flaccodec.optional import needed
+
+with needed("flaccodec.zarr", "zarr"):
+    import zarr
+    from zarr.core.buffer import default_buffer_prototype
+    from zarr.core.sync import sync
+    from zarr.storage import MemoryStore, ZipStore
 
 from flaccodec import group_io
 from flaccodec.exceptions import GroupError

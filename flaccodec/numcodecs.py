@@ -6,13 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-try:
+from flaccodec.optional import needed
+
+with needed("flaccodec.numcodecs", "numcodecs"):
     from numcodecs.abc import Codec
     from numcodecs.compat import ensure_contiguous_ndarray, ensure_ndarray
-except ImportError as error:
-    raise ImportError(
-        "flaccodec.numcodecs needs numcodecs: pip install 'flaccodec[numcodecs]'"
-    ) from error
 
 from flaccodec import core
 from flaccodec.exceptions import ConfigurationError

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from flaccodec.optional import needed
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -26,10 +28,8 @@ def check_progress(progress: bool) -> None:
 
 
 def _tqdm() -> Any:
-    try:
+    with needed("progress=True", "progress", "tqdm"):
         from tqdm.auto import tqdm
-    except ImportError as error:
-        raise ImportError("progress=True needs tqdm: pip install 'flaccodec[progress]'") from error
     return tqdm
 
 

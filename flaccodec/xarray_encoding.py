@@ -10,6 +10,7 @@ import numpy as np
 
 from flaccodec import core
 from flaccodec.exceptions import ConfigurationError
+from flaccodec.optional import check_version
 from flaccodec.options import CodecOptions
 
 if TYPE_CHECKING:
@@ -67,6 +68,8 @@ def encoding(
         the engine cannot write FLAC.
     UnsupportedDtypeError
         FLAC cannot hold the variable's dtype.
+    ImportError
+        zarr (or h5py) is missing; or it, xarray or h5netcdf is older than flaccodec needs.
 
     Examples
     --------
@@ -75,6 +78,8 @@ def encoding(
     {'serializer': FlacCodec(level=5, quanta=0.5, precision=None, frame_size=4096), \
 'compressors': None}
     """
+    for library in _LIBRARIES.get(engine, ()):
+        check_version(library, "flaccodec.encoding", "xarray")
     if engine not in _ENGINES:
         known = " or ".join(map(repr, _ENGINES))
         raise ConfigurationError(f"engine must be {known}. Got {engine!r}{_ADVICE.get(engine, '')}")
@@ -160,6 +165,9 @@ _ENGINES: dict[str, Callable[[CodecOptions], dict[str, Any]]] = {
     "zarr": _for_zarr,
     "h5netcdf": _for_h5netcdf,
 }
+
+_LIBRARIES = {"zarr": ("xarray",), "h5netcdf": ("xarray", "h5netcdf")}
+"""What is given the encoding: where it is there, it must know what to do with it."""
 
 _ADVICE = {
     "netcdf4": (

@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-try:
+from flaccodec.optional import needed
+
+with needed("flaccodec.zarr", "zarr"):
     import zarr
     from zarr.abc.codec import ArrayArrayCodec, ArrayBytesCodec, BytesBytesCodec
     from zarr.registry import get_codec_class
-except ImportError as error:
-    raise ImportError("flaccodec.zarr needs zarr: pip install 'flaccodec[zarr]'") from error
 
 from flaccodec.blocks import chunk_blocks, is_elsewhere, read
 from flaccodec.exceptions import ConfigurationError

@@ -5,10 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import zarr
-from zarr.codecs import ShardingCodec
-from zarr.core.buffer import default_buffer_prototype
-from zarr.core.sync import sync
+
+from flaccodec.optional import needed
+
+with needed("FlacArray.to_zarr and from_zarr", "zarr"):
+    import zarr
+    from zarr.codecs import ShardingCodec
+    from zarr.core.buffer import default_buffer_prototype
+    from zarr.core.sync import sync
 
 from flaccodec import core, stream_chunks
 from flaccodec.array import FlacArray

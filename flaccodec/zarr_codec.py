@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-try:
+from flaccodec.optional import needed
+
+with needed("flaccodec.FlacCodec", "zarr"):
     from zarr.abc.codec import ArrayBytesCodec, ArrayBytesCodecPartialDecodeMixin
     from zarr.core.common import parse_named_configuration
-except ImportError as error:
-    raise ImportError("flaccodec.FlacCodec needs zarr: pip install 'flaccodec[zarr]'") from error
 
 from flaccodec import core, memory
 from flaccodec.exceptions import ConfigurationError, CorruptChunkError

@@ -9,16 +9,14 @@ from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import numpy as np
 
-try:
+from flaccodec.optional import needed
+
+with needed("flaccodec.zarr_pipeline", "zarr"):
     import zarr
     from zarr.codecs import ShardingCodec, TransposeCodec
     from zarr.core.codec_pipeline import BatchedCodecPipeline
     from zarr.core.common import concurrent_map
     from zarr.registry import register_pipeline
-except ImportError as error:
-    raise ImportError(
-        "flaccodec.zarr_pipeline needs zarr: pip install 'flaccodec[zarr]'"
-    ) from error
 
 from flaccodec.zarr_locks import alone_with
 from flaccodec.zarr_places import located

@@ -210,7 +210,7 @@ def test_computed_data_need_the_encoding_anew(tmp_path):
 
 TIMES = np.datetime64("2024-01-01", "ns") + np.arange(3000) * np.timedelta64(10, "ms")
 NO_INTEGERS = {
-    "times": np.where(np.arange(3000) == 5, np.datetime64("NaT"), TIMES),
+    "times": np.where(np.arange(3000) == 5, np.datetime64("NaT", "ns"), TIMES),
     "spans": TIMES - TIMES[0],
     "truth values": np.arange(3000) % 3 == 0,
 }

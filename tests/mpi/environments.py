@@ -1,21 +1,22 @@
 """An h5py built for parallel HDF5, in a folder of its own.
 
-It is made once, against Debian's libhdf5-openmpi-dev, in the folder that the environment
-variable FLACCODEC_TEST_ENVS names, by default ``.cache`` of the repository. Programs that have
+It is made once, against Debian's libhdf5-openmpi-dev, and kept between runs (see
+tests/kept.py). Programs that have
 the folder in PYTHONPATH import it in place of the h5py from PyPI, which is built without MPI;
 all else is what runs the tests.
 """
 
-import fcntl
 import os
 import subprocess
 import sys
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+import kept
+
 REQUIREMENT = "h5py==3.16.0"
 BUILD_REQUIREMENTS = ["cython>=3.1,<4", "pkgconfig", "setuptools>=77"]
-VERSION = f"{REQUIREMENT} for Python {sys.version_info[0]}.{sys.version_info[1]}"
+VERSION = f"Python {sys.version}"
 
 
 def _directory(option):
@@ -37,7 +38,6 @@ def _install(folder):
         "PYTHONPATH": str(build),
     }
     pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--quiet", "install"]
-    subprocess.run(["rm", "-rf", folder], check=True)
     subprocess.run([*pip, "--target", build, *BUILD_REQUIREMENTS], check=True)
     # Isolated, the build would compile an mpi4py of its own, which takes longer than h5py.
     # pip's cache would give this h5py to those who want the one without MPI.
@@ -45,20 +45,12 @@ def _install(folder):
     command = [*pip, *options, "--target", folder, REQUIREMENT]
     subprocess.run(command, check=True, env=variables)
     subprocess.run(["rm", "-rf", build], check=True)
-    (folder / "done").write_text(VERSION)
 
 
 def parallel_h5py():
     """Return the folder that holds this h5py; build it, in some minutes, if there is none yet."""
-    cache = Path(os.environ.get("FLACCODEC_TEST_ENVS", ROOT / ".cache"))
-    cache.mkdir(parents=True, exist_ok=True)
-    folder = cache / "h5py-openmpi"
-    done = folder / "done"
-    with (cache / "h5py-openmpi.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)  # tests run in several processes
-        if not done.exists() or done.read_text() != VERSION:
-            _install(folder)
-    return folder
+    library = f"HDF5 in {_directory('libs-only-L')}"
+    return kept.kept("h5py-openmpi", [REQUIREMENT, *BUILD_REQUIREMENTS, VERSION, library], _install)
 
 
 if __name__ == "__main__":
