@@ -57,9 +57,10 @@ def test_floats_with_an_error(options):
     data = np.random.default_rng(1).normal(size=(4, 10_000))
     data[2, 5:9] = np.nan, np.inf, -np.inf, -0.0
     array = zarr.array(data, chunks=(2, 5000), compressor=Flac(**options), fill_value=np.nan)
-    difference = np.abs(array[:] - data)[np.isfinite(data)]
+    finite = np.isfinite(data)
+    difference = np.abs(array[:][finite] - data[finite])
     assert 0 < difference.max() <= 0.55e-3
-    np.testing.assert_array_equal(np.isfinite(array[:]), np.isfinite(data))
+    np.testing.assert_array_equal(array[:][~finite], data[~finite])
     again = zarr.array(array[:], chunks=(2, 5000), compressor=Flac(quanta=1e-3))
     if "quanta" in options:
         np.testing.assert_array_equal(again[:], array[:])

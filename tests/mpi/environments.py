@@ -1,9 +1,8 @@
 """An h5py built for parallel HDF5, in a folder of its own.
 
 It is made once, against Debian's libhdf5-openmpi-dev, and kept between runs (see
-tests/kept.py). Programs that have
-the folder in PYTHONPATH import it in place of the h5py from PyPI, which is built without MPI;
-all else is what runs the tests.
+tests/kept.py). Programs that have the folder in PYTHONPATH import it in place of the h5py from
+PyPI, which is built without MPI; all else is what runs the tests.
 """
 
 import os
