@@ -9,7 +9,7 @@ import zarr
 
 import flaccodec
 from flaccodec import FlacArray
-from flaccodec.exceptions import QuantaError
+from flaccodec.exceptions import ConfigurationError
 
 if not zarr.__version__.startswith("2."):
     pytest.skip("zarr 3 is here: ./dev versions zarr2 runs these", allow_module_level=True)
@@ -96,7 +96,7 @@ def test_options_are_kept_in_the_metadata():
 
 
 def test_errors_are_ours():
-    with pytest.raises(QuantaError):
+    with pytest.raises(ConfigurationError):
         zarr.array(walk("<i4"), compressor=Flac(quanta=0.5))
 
 
