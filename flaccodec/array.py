@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from flaccodec import core, memory
-from flaccodec.blocks import in_block, is_elsewhere, read_blocks
+from flaccodec.blocks import in_block, is_elsewhere, read_blocks, stream_blocks
 from flaccodec.compress import check_level, choose_threads
 from flaccodec.core import QuantaRule
 from flaccodec.exceptions import (
@@ -870,14 +870,28 @@ class FlacArray:
         return array if dtype is None else array.astype(dtype, copy=False)
 
     def __eq__(self, other: object) -> bool:
+        """Tell whether another has the same shape, dtype and samples, bit for bit.
+
+        How they are compressed, such as with which level, makes no difference.
+        """
         if not isinstance(other, FlacArray):
             return NotImplemented
         return (
             self._shape == other._shape
             and self.global_shape == other.global_shape
             and self.dtype == other.dtype
-            and np.array_equal(self._chunk, other._chunk)
+            and (np.array_equal(self._chunk, other._chunk) or self._has_samples_of(other))
         )
+
+    def _has_samples_of(self, other: FlacArray) -> bool:
+        for numbers, _ in stream_blocks((self.nstreams, self.stream_size)):
+            rows = np.arange(self.nstreams)[numbers]
+            mine, others = (
+                fa._decode(rows, slice(None), choose_threads(None)) for fa in (self, other)
+            )
+            if not np.array_equal(mine.view(np.uint8), others.view(np.uint8)):
+                return False
+        return True
 
     def __repr__(self) -> str:
         rank = ""

@@ -12,7 +12,7 @@ from flaccodec import core
 from flaccodec.exceptions import ConfigurationError, UnsupportedDtypeError
 from flaccodec.index import ChunkIndex
 from flaccodec.threads import available_processors, in_pool, resolve_threads
-from flaccodec.utils import check_one_given, float_to_int, unmasked
+from flaccodec.utils import check_one_given, chosen_quanta, fit_floats, unmasked
 
 __all__ = ["array_compress"]
 
@@ -25,6 +25,16 @@ Compressed = tuple[
     npt.NDArray[Any] | None,
     npt.NDArray[Any] | None,
 ]
+
+CompressedOnGrid = tuple[
+    npt.NDArray[np.uint8],
+    npt.NDArray[np.int64],
+    npt.NDArray[np.int64],
+    npt.NDArray[Any] | None,
+    npt.NDArray[Any] | None,
+    npt.NDArray[np.float64] | None,
+]
+"""`Compressed` of some streams, and the quanta of floats."""
 
 
 def choose_threads(use_threads: bool | None) -> int:
@@ -103,6 +113,17 @@ def array_compress(
     UnsupportedDtypeError, ConfigurationError, EmptyArrayError, QuantaError, QuantaTooFineError
         As their names say.
     """
+    return compress_streams(arr, level, quanta, precision, use_threads)[:5]
+
+
+def compress_streams(
+    arr: npt.ArrayLike,
+    level: int,
+    quanta: npt.ArrayLike | None,
+    precision: npt.ArrayLike | None,
+    use_threads: bool | None,
+) -> CompressedOnGrid:
+    """Do as `array_compress`, and tell the quanta of the grid that floats are on."""
     array = unmasked(arr)
     if array.dtype not in _DTYPES:
         raise UnsupportedDtypeError(
@@ -114,8 +135,11 @@ def array_compress(
     check_one_given(quanta, precision)
     threads, level = choose_threads(use_threads), check_level(level)
     if array.dtype.kind == "i":
-        return (*compress_integers(array, level, threads), None, None)
+        return (*compress_integers(array, level, threads), None, None, None)
     if quanta is None and precision is None:
         raise ConfigurationError("floats need quanta or precision. Got neither.")
-    integers, offsets, gains = float_to_int(array, quanta, precision)
-    return (*compress_integers(integers, level, threads), offsets, gains)
+    fit = fit_floats(array, chosen_quanta(array, quanta, precision))
+    shape = array.shape[:-1] or (1,)
+    offsets, gains, steps = (t.reshape(shape) for t in (fit.offsets, fit.gains, fit.quanta))
+    integers = fit.integers.reshape(array.shape)
+    return (*compress_integers(integers, level, threads), offsets, gains, steps)

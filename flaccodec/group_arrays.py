@@ -10,7 +10,7 @@ import numpy as np
 from flaccodec import core, memory
 from flaccodec.array import FlacArray
 from flaccodec.blocks import in_block, is_elsewhere, read_blocks
-from flaccodec.compress import array_compress, choose_threads, compress_integers
+from flaccodec.compress import choose_threads, compress_integers, compress_streams
 from flaccodec.exceptions import (
     ConfigurationError,
     CorruptStreamError,
@@ -19,6 +19,7 @@ from flaccodec.exceptions import (
     QuantaError,
     UnsupportedDtypeError,
 )
+from flaccodec.group_floats import Fit, fit_grid, largest_of, restore, smallest_quanta, snap
 from flaccodec.group_layout import GroupStreams, check_dtype, stack_tables, table_shape
 from flaccodec.progress import stream_blocks
 from flaccodec.utils import (
@@ -35,10 +36,7 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-    from flaccodec.compress import Compressed
-
-QUANTA = "quanta"
-"""The key, in flaccodec's own attribute, of quanta that all streams have."""
+    from flaccodec.compress import CompressedOnGrid
 
 
 # -- arrays ------------------------------------------------------------------------
@@ -52,16 +50,13 @@ class ArrayParts:
     ----------
     shape, dtype
         The array's; the dtype in this machine's byte order.
-    extras : dict
-        For flaccodec's own attribute.
-    parts : iterable of Compressed
+    parts : iterable of CompressedOnGrid
         Some streams after the other.
     """
 
     shape: tuple[int, ...]
     dtype: np.dtype[Any]
-    extras: dict[str, Any]
-    parts: Iterable[Compressed]
+    parts: Iterable[CompressedOnGrid]
 
 
 def compress_parts(
@@ -84,10 +79,22 @@ def compress_parts(
         parts = _compress_blocks(array, level, quanta, precision, use_threads, progress)
     else:
         whole = np.asarray(array).astype(dtype, copy=False)
-        parts = iter([array_compress(whole, level, quanta, precision, use_threads)])
-    uniform = dtype.kind == "f" and quanta is not None and np.ndim(quanta) == 0
-    extras = {QUANTA: float(np.asarray(quanta))} if uniform else {}
-    return ArrayParts(shape, dtype, extras, parts)
+        parts = iter([_compress(whole, level, quanta, precision, use_threads)])
+    return ArrayParts(shape, dtype, parts)
+
+
+def _compress(
+    array: npt.NDArray[Any],
+    level: int,
+    quanta: npt.ArrayLike | None = None,
+    precision: npt.ArrayLike | None = None,
+    use_threads: bool | None = False,
+) -> CompressedOnGrid:
+    """Compress streams; floats with neither quanta nor precision as a FlacArray does."""
+    if array.dtype.kind != "f" or quanta is not None or precision is not None:
+        return compress_streams(array, level, quanta, precision, use_threads)
+    fa = FlacArray.from_array(array, level, use_threads=use_threads)
+    return _encode_anew(fa, slice(0, fa.nstreams))
 
 
 def compress_array(
@@ -101,7 +108,13 @@ def compress_array(
     """Compress an array to streams of format 1."""
     array = compress_parts(arr, level, quanta, precision, use_threads, progress)
     tables = _join(list(array.parts), table_shape(array.shape))
-    return GroupStreams(array.shape, array.dtype, *tables, extras=array.extras)
+    return _group_streams(array.shape, array.dtype, tables)
+
+
+def _group_streams(
+    shape: tuple[int, ...], dtype: np.dtype[Any], tables: CompressedOnGrid
+) -> GroupStreams:
+    return GroupStreams(shape, dtype, *tables[:5], stream_quanta=tables[5])
 
 
 def _compress_blocks(
@@ -111,8 +124,8 @@ def _compress_blocks(
     precision: npt.ArrayLike | None,
     use_threads: bool | None,
     progress: bool,
-) -> Iterator[Compressed]:
-    """Do as `array_compress` with some streams after the other."""
+) -> Iterator[CompressedOnGrid]:
+    """Do as `_compress` with some streams after the other."""
     options = {
         name: per_stream(name, values, tuple(array.shape[:-1]))
         for name, values in (("quanta", quanta), ("precision", precision))
@@ -124,23 +137,23 @@ def _compress_blocks(
             for name, values in options.items()
         }
         try:
-            yield array_compress(rows, level, use_threads=use_threads, **chosen)
+            yield _compress(rows, level, use_threads=use_threads, **chosen)
         except FlacCodecError as error:
             if is_elsewhere(array):
                 raise in_block(error, numbers) from error
             # Messages number the streams of what was given, which should be all of them.
-            array_compress(array, level, quanta, precision, use_threads)
+            _compress(array, level, quanta, precision, use_threads)
             raise
 
 
-def _join(parts: list[Compressed], tables: tuple[int, ...]) -> Compressed:
+def _join(parts: list[CompressedOnGrid], tables: tuple[int, ...]) -> CompressedOnGrid:
     """Lay compressed streams end to end."""
     compressed = [part[0] for part in parts]
     shifts = np.cumsum([0, *map(len, compressed)])
     rows = [(part[1] + shift, *part[2:]) for part, shift in zip(parts, shifts[:-1], strict=True)]
     together = compressed[0] if len(parts) == 1 else np.concatenate(compressed)
-    starts, nbytes, offsets, gains = stack_tables(rows, tables)
-    return together, starts, nbytes, offsets, gains
+    starts, nbytes, offsets, gains, quanta = stack_tables(rows, tables)
+    return together, starts, nbytes, offsets, gains, quanta
 
 
 def sample_range(streams: GroupStreams, stream_slice: slice | None) -> tuple[int, int]:
@@ -216,11 +229,12 @@ def _restore(streams: GroupStreams, block: slice, samples: npt.NDArray[Any]) -> 
     """Return the values of integers, as the flacarray that wrote them does."""
     if streams.stream_offsets is None:
         return samples
-    # Format 0 has 32-bit samples for 64-bit dtypes, and int64 with offsets alone.
-    restored = samples.astype(streams.dtype)
+    offsets = streams.stream_offsets.ravel()[block]
     if streams.stream_gains is not None:
-        restored *= (streams.dtype.type(1) / streams.stream_gains.ravel()[block])[:, np.newaxis]
-    restored += streams.stream_offsets.ravel()[block, np.newaxis]
+        return restore(samples, offsets, streams.stream_gains.ravel()[block])
+    # Format 0 has 32-bit samples for int64, with offsets alone.
+    restored = samples.astype(streams.dtype)
+    restored += offsets[:, np.newaxis]
     return restored
 
 
@@ -286,21 +300,17 @@ def encode_anew(fa: FlacArray, what: str, progress: bool) -> GroupStreams:
     _, quanta = fa._tables()
     if fa.dtype.kind == "f" and quanta is None:
         raise UnsupportedDtypeError(
-            f"flacarray's group layout cannot hold floats without quanta: {ADVICE}"
+            "flacarray's group layout cannot hold floats without quanta, which the FlacArray was "
+            "not given, or which were too fine for it: make it with coarser ones, as with "
+            f"precision=. Or {ADVICE}"
         )
     if quanta is not None:
         _check_gains(quanta, fa.dtype)
     parts = [
-        _encode_anew(fa, None if quanta is None else quanta[block], block)
+        _encode_anew(fa, block)
         for block in stream_blocks(fa.nstreams, fa.stream_size, what, progress)
     ]
-    uniform = quanta is not None and (quanta == quanta[0]).all()
-    return GroupStreams(
-        fa.shape,
-        fa.dtype,
-        *_join(parts, table_shape(fa.shape)),
-        extras={QUANTA: float(quanta[0])} if quanta is not None and uniform else {},
-    )
+    return _group_streams(fa.shape, fa.dtype, _join(parts, table_shape(fa.shape)))
 
 
 ADVICE = (
@@ -309,15 +319,16 @@ ADVICE = (
 )
 
 
-def _encode_anew(fa: FlacArray, quanta: npt.NDArray[Any] | None, block: slice) -> Compressed:
+def _encode_anew(fa: FlacArray, block: slice) -> CompressedOnGrid:
     """Encode some streams, floats by their integers on the grid."""
     threads = choose_threads(None)
     values = fa._decode(np.arange(block.start, block.stop), slice(None), threads)
+    _, quanta = fa._tables()
     if quanta is None:
-        return (*compress_integers(values, fa.level, threads), None, None)
-    integers, middle = _grid(values, quanta)
-    offsets, gains = (middle * quanta).astype(fa.dtype), gains_of(quanta, fa.dtype)
-    return (*compress_integers(integers, fa.level, threads), offsets, gains)
+        return (*compress_integers(values, fa.level, threads), None, None, None)
+    fit = _fit(values, quanta[block], block.start)
+    streams = compress_integers(fit.integers, fa.level, threads)
+    return (*streams, fit.offsets, fit.gains, fit.quanta)
 
 
 def _check_gains(quanta: npt.NDArray[np.float64], dtype: np.dtype[Any]) -> None:
@@ -329,46 +340,32 @@ def _check_gains(quanta: npt.NDArray[np.float64], dtype: np.dtype[Any]) -> None:
         ) from error
 
 
-def _grid(
-    values: npt.NDArray[Any], quanta: npt.NDArray[Any]
-) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
-    """Return streams in quanta, each less a whole number in its middle, and these numbers."""
+def _fit(values: npt.NDArray[Any], quanta: npt.NDArray[np.float64], first: int) -> Fit:
+    """Return what gives values back; `first` is the number of the first stream."""
     if not np.isfinite(values).all():
         raise UnsupportedDtypeError(
             f"flacarray's group layout cannot hold samples that are not finite: {ADVICE}"
         )
-    grid = np.rint(values / quanta[:, np.newaxis])
-    _check_is_on_grid(values, grid, quanta)
-    middle = whole_offset(grid.min(axis=-1) / 2 + grid.max(axis=-1) / 2, values.dtype)
-    grid -= middle[:, np.newaxis]
-    integers = np.dtype(f"int{8 * values.dtype.itemsize}")
-    if np.abs(grid).max() >= 2.0 ** (8 * integers.itemsize - 1):
-        raise UnsupportedDtypeError(
-            f"flacarray's group layout cannot hold {values.dtype} with quanta this fine: {ADVICE}"
-        )
-    return grid.astype(integers), middle
-
-
-def _check_is_on_grid(
-    values: npt.NDArray[Any], grid: npt.NDArray[Any], quanta: npt.NDArray[Any]
-) -> None:
-    """Refuse samples that a FlacArray has exactly beside its grid: rounding would change them."""
-    with np.errstate(over="ignore"):
-        restored = (grid * quanta[:, np.newaxis]).astype(values.dtype)
-        off = np.abs(restored - values)
-    # With this many quanta their number is itself rounded, as values are.
-    is_fine = np.abs(grid) >= FINE_QUANTA
-    rounding = ROUNDINGS * np.finfo(values.dtype).eps * np.abs(values)
-    wrong = off > np.where(is_fine, rounding, 0)
-    if wrong.any():
+    ends = [np.rint(end(axis=-1).astype(np.float64) / quanta) for end in (values.min, values.max)]
+    fit, fits = fit_grid(values, quanta, whole_offset(ends[0] / 2 + ends[1] / 2, values.dtype))
+    if fits.all():
+        return fit
+    stream = int(np.argmin(fits))
+    row, step = values[stream], quanta[stream]
+    beside = snap(row[np.newaxis], step[np.newaxis])[0] != row
+    if beside.any():
+        sample = int(np.argmax(beside))
         raise UnsupportedDtypeError(
             "flacarray's group layout cannot hold samples that are no whole quanta, as exact fill "
-            f"values may be. Got {values[wrong][0]}: {ADVICE}"
+            "values may be, and those that quanta cannot hold. "
+            f"Got {row[sample]} at stream {first + stream:,}, sample {sample:,}, with quanta "
+            f"{step!s}: {ADVICE}"
         )
-
-
-FINE_QUANTA = 2.0**50
-"""From zero, of samples of float64 whose place on the grid float64 cannot tell surely."""
+    raise UnsupportedDtypeError(
+        f"flacarray's group layout cannot hold {values.dtype} with quanta this fine at stream "
+        f"{first + stream:,}. Got {step!s}: with quanta {smallest_quanta(row, 8)!r} it could. "
+        f"Or {ADVICE}"
+    )
 
 
 ROUNDINGS = 2
@@ -431,9 +428,8 @@ def grid_values(
     A group has values that are whole steps, 1 / gain, from an offset, and both are rounded to
     the dtype; a FlacArray has whole quanta from zero.
 
-    - Where flaccodec's attribute has the exact quanta, offsets are taken for the whole numbers
-      of quanta that they were rounded from. Values are those of the FlacArray that was written,
-      bit for bit: what `read_array` returns without its roundings.
+    - Where flaccodec wrote the quanta too, values are those that the group was written with,
+      put back on that grid by `group_floats.snap`.
     - Else values are those that `read_array` returns, and quanta those of `fit_quanta`: a
       FlacArray keeps them within half of the quanta, and within 4 eps (of the dtype) of the
       stream's largest value or offset, whichever is larger.
@@ -453,15 +449,11 @@ def grid_values(
     quanta : ndarray of float64, shape (streams,)
     """
     offsets, steps = _offsets_and_steps(streams, block)
-    quanta = _exact_quanta(streams, offsets, steps)
-    if quanta is not None:
-        values = samples.astype(np.float64)
-        values += whole_offset(offsets / quanta, streams.dtype)[:, np.newaxis]
-        values *= quanta
-        return values.astype(streams.dtype), np.full(len(steps), quanta)
     values = _restore(streams, block, samples)
-    largest = np.maximum(values.max(axis=-1), -values.min(axis=-1)).astype(np.float64)
-    return values, fit_quanta(offsets, steps, largest, streams.dtype)
+    if streams.stream_quanta is not None:
+        quanta = streams.stream_quanta.ravel()[block]
+        return snap(values, quanta), quanta
+    return values, fit_quanta(offsets, steps, largest_of(values), streams.dtype)
 
 
 def _offsets_and_steps(
@@ -472,22 +464,6 @@ def _offsets_and_steps(
     assert streams.stream_gains is not None
     steps = streams.dtype.type(1) / streams.stream_gains.ravel()[block]
     return streams.stream_offsets.ravel()[block].astype(np.float64), steps.astype(np.float64)
-
-
-def _exact_quanta(
-    streams: GroupStreams, offsets: npt.NDArray[np.float64], steps: npt.NDArray[np.float64]
-) -> float | None:
-    """Return the quanta of flaccodec's attribute; None where the tables are not of them."""
-    quanta = streams.extras.get(QUANTA)
-    if not isinstance(quanta, float | int) or not 0 < quanta < np.inf:
-        return None
-    if (np.abs(offsets) >= MOST_QUANTA * quanta).any():
-        return None
-    rounding = ROUNDINGS * float(np.finfo(streams.dtype).eps)
-    off_grid = offsets - whole_offset(offsets / quanta, streams.dtype) * quanta
-    if (np.abs(steps - quanta) > rounding * quanta).any():
-        return None
-    return None if (np.abs(off_grid) > rounding * np.abs(offsets)).any() else float(quanta)
 
 
 def fit_quanta(

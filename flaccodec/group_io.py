@@ -35,6 +35,7 @@ from flaccodec.group_layout import (
     STREAM_BYTES,
     STREAM_GAINS,
     STREAM_OFFSETS,
+    STREAM_QUANTA,
     STREAM_SIZE,
     STREAM_STARTS,
     WRITTEN_VERSION,
@@ -75,6 +76,9 @@ PAGE_BYTES = 4096
 """What files are read in at the least: pages of the system's cache, and blocks of disks."""
 
 _WRITER = "flaccodec"
+
+QUANTA = "quanta"
+"""The key, in flaccodec's own attribute, of the name of the table that has them."""
 
 ATTRIBUTES = (EXTRAS, FLAC_CHANNELS, SOFTWARE_VERSION, FORMAT_VERSION)
 """Of the group; the one that makes it a flacarray group is written last."""
@@ -209,14 +213,12 @@ def read_rows(group: Any, place: str, rows: slice, keep: npt.NDArray[np.bool_] |
         return GroupRows(table, numbers, None, place)
     mask = keep[rows]
     places = np.argwhere(mask) + np.array([rows.start, *[0] * (mask.ndim - 1)])
-    offsets, gains = table.stream_offsets, table.stream_gains
     kept = replace(
         table,
         shape=(len(places), table.shape[-1]),
         stream_starts=table.stream_starts[mask],
         stream_nbytes=table.stream_nbytes[mask],
-        stream_offsets=None if offsets is None else offsets[mask],
-        stream_gains=None if gains is None else gains[mask],
+        **_pick_values(table, mask),
     )
     return GroupRows(kept, numbers[mask.ravel()], [tuple(i) for i in places.tolist()], place)
 
@@ -226,6 +228,14 @@ def read_bytes(
 ) -> npt.NDArray[np.uint8]:
     """Read ranges of a group's compressed bytes into one array, end to end."""
     return _read_streams(_dataset(group, COMPRESSED), starts, nbytes)
+
+
+def _pick_values(table: GroupTables, mask: npt.NDArray[np.bool_]) -> dict[str, Any]:
+    """Return what floats are restored with, of the streams that a mask picks."""
+    values = {
+        name: getattr(table, name) for name in ("stream_offsets", "stream_gains", "stream_quanta")
+    }
+    return {name: None if value is None else value[mask] for name, value in values.items()}
 
 
 def _read_compressed(group: Any) -> Any:
@@ -247,6 +257,9 @@ def _read_tables(group: Any, rows: slice | None = None) -> GroupTables:
     shape, extras = _shape_and_extras(group, tuple(dataset.shape), stream_size, version)
     if rows is not None and (len(shape) > 1 or len(starts) != 1):
         shape = (*starts.shape, stream_size)
+    has_quanta = extras.get(QUANTA) == STREAM_QUANTA
+    if has_quanta:
+        del extras[QUANTA]
     return GroupTables(
         shape=shape,
         dtype=_array_dtype(group, version, offsets, gains),
@@ -256,6 +269,7 @@ def _read_tables(group: Any, rows: slice | None = None) -> GroupTables:
         stream_gains=gains,
         format_version=version,
         extras=extras,
+        stream_quanta=_read_table(group, STREAM_QUANTA, rows) if has_quanta else None,
     )
 
 
@@ -416,9 +430,6 @@ def check_keep(keep: npt.ArrayLike, shape: tuple[int, ...]) -> npt.NDArray[np.bo
 def _kept(
     table: GroupTables, compressed: Any, place: str, keep: npt.NDArray[np.bool_]
 ) -> tuple[GroupStreams, Indices]:
-    def pick(values: npt.NDArray[Any] | None) -> npt.NDArray[Any] | None:
-        return None if values is None else values[keep]
-
     nbytes = table.stream_nbytes[keep]
     streams = _streams(
         table,
@@ -426,8 +437,7 @@ def _kept(
         compressed=_read_streams(compressed, table.stream_starts[keep], nbytes),
         stream_starts=np.cumsum(nbytes) - nbytes,
         stream_nbytes=nbytes,
-        stream_offsets=pick(table.stream_offsets),
-        stream_gains=pick(table.stream_gains),
+        **_pick_values(table, keep),
         numbers=np.flatnonzero(keep),
         place=place,
     )
@@ -561,9 +571,10 @@ def write_parts(group: Any, place: str, array: ArrayParts, create: Create, appen
                 columns.append((starts + size, *others))
                 size += len(compressed)
                 write(compressed)
-        starts, nbytes, offsets, gains = stack_tables(columns, table_shape(array.shape))
+        starts, nbytes, *values = stack_tables(columns, table_shape(array.shape))
+        offsets, gains, quanta = values
         tables = GroupTables(
-            array.shape, array.dtype, starts, nbytes, offsets, gains, extras=array.extras
+            array.shape, array.dtype, starts, nbytes, offsets, gains, stream_quanta=quanta
         )
         _describe(group, tables, attributes_of(tables), create)
 
@@ -612,8 +623,11 @@ def attributes_of(streams: GroupStreams | GroupTables) -> dict[str, str]:
 def _encode_extras(streams: GroupStreams | GroupTables) -> str:
     if "shape" in streams.extras:
         raise ConfigurationError("extras must not hold shape, which the streams have themselves.")
+    own: dict[str, Any] = {"shape": list(map(int, streams.shape))}
+    if streams.stream_quanta is not None:
+        own[QUANTA] = STREAM_QUANTA
     try:
-        text = json.dumps({"shape": list(map(int, streams.shape)), **streams.extras})
+        text = json.dumps({**own, **streams.extras})
     except TypeError as error:
         raise ConfigurationError(f"extras must be what JSON can express: {error}.") from error
     if len(text) > MAX_EXTRAS_BYTES:

@@ -33,6 +33,12 @@ flacarray passes over, whose ``shape`` is the array's. It holds as long as
 ``flacarray_software_version`` names flaccodec, as flacarray replaces that when it writes to a
 group whose datasets were deleted.
 
+Floats that flaccodec writes have one more table that flacarray passes over, ``stream_quanta``
+(float64): the quanta of a grid, anchored at zero, that the stream's values were rounded from. The
+attribute ``flaccodec`` names it as its ``quanta``. A FlacArray that is read has the numbers of the
+dtype that are nearest to that grid, and so those that were written, bit for bit (see
+`flaccodec.group_floats.snap`).
+
 This module is the layout as such, `flaccodec.group_io` what HDF5 and Zarr have in common, and
 `flaccodec.hdf5` and `flaccodec.group_zarr` are the doors.
 """
@@ -62,7 +68,15 @@ STREAM_STARTS = "stream_starts"
 STREAM_BYTES = "stream_bytes"
 STREAM_OFFSETS = "stream_offsets"
 STREAM_GAINS = "stream_gains"
-DATASETS = (COMPRESSED, STREAM_STARTS, STREAM_BYTES, STREAM_OFFSETS, STREAM_GAINS)
+STREAM_QUANTA = "stream_quanta"
+DATASETS = (
+    COMPRESSED,
+    STREAM_STARTS,
+    STREAM_BYTES,
+    STREAM_OFFSETS,
+    STREAM_GAINS,
+    STREAM_QUANTA,
+)
 
 STREAM_SIZE = "stream_size"  # an attribute of STREAM_STARTS; the others are the group's
 FORMAT_VERSION = "flacarray_format_version"
@@ -90,6 +104,7 @@ class GroupTables:
     stream_gains: npt.NDArray[Any] | None = None
     format_version: int = WRITTEN_VERSION
     extras: Mapping[str, Any] = field(default_factory=dict)
+    stream_quanta: npt.NDArray[np.float64] | None = None
 
     def __post_init__(self) -> None:
         check_tables(self)
@@ -123,6 +138,8 @@ class GroupStreams:
         Of streams that were selected, which of the array's they are, in C order from 0.
     place : str
         What to call the group in messages; empty for streams that come from none.
+    stream_quanta : ndarray of float64 or None, of shape `table_shape`
+        For floats that flaccodec wrote: of the grid that their values were rounded from.
 
     Raises
     ------
@@ -143,6 +160,7 @@ class GroupStreams:
     extras: Mapping[str, Any] = field(default_factory=dict)
     numbers: npt.NDArray[np.int64] | None = None
     place: str = ""
+    stream_quanta: npt.NDArray[np.float64] | None = None
 
     def __post_init__(self) -> None:
         check_dtype(self.dtype)
@@ -251,7 +269,9 @@ def check_tables(streams: GroupStreams | GroupTables) -> None:
         )
     if streams.format_version not in KNOWN_VERSIONS:
         raise UnknownGroupVersionError(unknown_version(streams.format_version))
-    wants = {STREAM_STARTS: np.dtype(np.int64), STREAM_BYTES: np.dtype(np.int64)}
+    wants: dict[str, np.dtype[Any]] = dict.fromkeys(
+        (STREAM_STARTS, STREAM_BYTES), np.dtype(np.int64)
+    )
     has_offsets = streams.dtype.kind == "f" or (
         streams.format_version == 0 and streams.dtype.itemsize == 8
     )
@@ -259,21 +279,31 @@ def check_tables(streams: GroupStreams | GroupTables) -> None:
         wants[STREAM_OFFSETS] = streams.dtype
     if streams.dtype.kind == "f":
         wants[STREAM_GAINS] = streams.dtype
+        if streams.stream_quanta is not None:
+            wants[STREAM_QUANTA] = np.dtype(np.float64)
     for name, table in tables_of(streams).items():
         _check_table(name, table, wants.get(name), streams)
     if streams.stream_gains is not None and streams.stream_offsets is not None:
-        _check_values(streams.stream_offsets, streams.stream_gains)
+        _check_values(streams)
 
 
-def _check_values(offsets: npt.NDArray[Any], gains: npt.NDArray[Any]) -> None:
-    """Check that floats can be restored with these."""
+def _check_values(streams: GroupStreams | GroupTables) -> None:
+    """Check that floats can be restored with their tables."""
+    offsets, gains, quanta = streams.stream_offsets, streams.stream_gains, streams.stream_quanta
+    assert offsets is not None
+    assert gains is not None
     with np.errstate(all="ignore"):
         steps = gains.dtype.type(1) / gains
         cannot = ~((gains > 0) & np.isfinite(gains) & np.isfinite(steps))
-    for name, table, bad, wanted in (
+    checks = [
         (STREAM_GAINS, gains, cannot, "positive and finite, as must be 1 / gain"),
         (STREAM_OFFSETS, offsets, ~np.isfinite(offsets), "finite"),
-    ):
+    ]
+    if quanta is not None:
+        with np.errstate(invalid="ignore"):
+            cannot = ~((quanta > 0) & np.isfinite(quanta))
+        checks.append((STREAM_QUANTA, quanta, cannot, "positive and finite"))
+    for name, table, bad, wanted in checks:
         if bad.any():
             index = _first(bad)
             raise CorruptGroupError(
@@ -294,6 +324,7 @@ def tables_of(streams: GroupStreams | GroupTables) -> dict[str, npt.NDArray[Any]
         STREAM_BYTES: streams.stream_nbytes,
         STREAM_OFFSETS: streams.stream_offsets,
         STREAM_GAINS: streams.stream_gains,
+        STREAM_QUANTA: streams.stream_quanta,
     }
 
 

@@ -15,7 +15,7 @@ import numpy as np
 
 from flaccodec import group_arrays, group_io
 from flaccodec.exceptions import ConfigurationError
-from flaccodec.group_arrays import QUANTA, can_take, compress_array, encode_anew
+from flaccodec.group_arrays import can_take, compress_array, encode_anew
 from flaccodec.group_layout import (
     COMPRESSED,
     WRITTEN_VERSION,
@@ -107,6 +107,7 @@ class SpreadStreams:
     stream_nbytes = property(lambda self: self.tables.get("stream_bytes"))
     stream_offsets = property(lambda self: self.tables.get("stream_offsets"))
     stream_gains = property(lambda self: self.tables.get("stream_gains"))
+    stream_quanta = property(lambda self: self.tables.get("stream_quanta"))
     compressed = property(lambda self: self.tables[COMPRESSED])
     stream_size = property(lambda self: self.shape[-1])
     n_streams = property(lambda self: n_streams(self.shape))
@@ -199,8 +200,11 @@ def _no_streams(layout: Layout, rank: int) -> GroupStreams:
     check_dtype(dtype)
     positions = np.zeros(shape[:-1], dtype=np.int64)
     values = np.zeros(shape[:-1], dtype=dtype) if dtype.kind == "f" else None
+    quanta = np.zeros(shape[:-1]) if dtype.kind == "f" else None
     nothing = np.empty(0, dtype=np.uint8)
-    return GroupStreams(shape, dtype, nothing, positions, positions, values, values)
+    return GroupStreams(
+        shape, dtype, nothing, positions, positions, values, values, stream_quanta=quanta
+    )
 
 
 class _Reach(NamedTuple):
@@ -239,9 +243,6 @@ def _write(
 def _spread(comm: Any, layout: Layout, local: GroupStreams) -> SpreadStreams:
     nbytes = comm.allgather(len(local.compressed))
     begins = ranges_of(nbytes)
-    given = comm.allgather(dict(local.extras) if local.n_streams else None)
-    held = [extras for extras in given if extras is not None]
-    uniform = all(extras.get(QUANTA) == held[0].get(QUANTA) for extras in held)
     leading = layout.local_shape(comm.rank)[:-1]
     tables = {}
     for name, table in tables_of(local).items():
@@ -251,7 +252,7 @@ def _spread(comm: Any, layout: Layout, local: GroupStreams) -> SpreadStreams:
             tables[name] = SpreadTable(layout.shape[:-1], table.dtype, layout.ranges, rows)
     size = begins[-1][1]
     tables[COMPRESSED] = SpreadTable((size,), np.dtype(np.uint8), begins, local.compressed)
-    return SpreadStreams(layout.shape, layout.dtype, tables, held[0] if held and uniform else {})
+    return SpreadStreams(layout.shape, layout.dtype, tables, {})
 
 
 def _write_by_first(door: Door, group: Any, place: str, comm: Any, streams: SpreadStreams) -> None:

@@ -14,6 +14,7 @@ from flaccodec.exceptions import (
     QuantaTooFineError,
     UnsupportedDtypeError,
 )
+from flaccodec.group_floats import Fit, fit_samples, restore, smallest_quanta
 
 __all__ = [
     "compressed_dtype",
@@ -27,6 +28,8 @@ __all__ = [
 Indices = list[tuple[int, ...]]
 
 RANGE_BITS = 30
+FEW_ROUNDS = 3
+ABOUT = 7
 MAX_PRECISION = 308
 _INTEGERS: dict[np.dtype[Any], np.dtype[Any]] = {
     np.dtype(np.float32): np.dtype(np.int32),
@@ -179,24 +182,6 @@ def _choose_quanta(
     return np.asarray(chosen, dtype=np.float64)
 
 
-def _check_fit(scaled: npt.NDArray[Any], quanta: npt.NDArray[Any], bits: int) -> None:
-    limit = 2.0 ** (bits - 1)
-    worst = np.abs(scaled).max(axis=-1)
-    if (worst < limit).all():
-        return
-    stream = int(np.argmax(worst))
-    rows = scaled.reshape(-1, scaled.shape[-1])
-    sample = int(np.argmax(np.abs(rows[stream])))
-    smallest = float(quanta.reshape(-1)[stream] * worst.reshape(-1)[stream] / limit * (1 + 1e-9))
-    raise QuantaTooFineError(
-        f"quanta are too fine for {bits}-bit integers (at stream {stream:,}, sample {sample:,}). "
-        f"The smallest quanta that would do are {smallest!r}.",
-        stream,
-        sample,
-        smallest,
-    )
-
-
 def gains_of(quanta: npt.NDArray[np.float64], dtype: npt.DTypeLike) -> npt.NDArray[Any]:
     """Return 1 / quanta in a dtype, float32 or float64, that tells the quanta.
 
@@ -270,16 +255,27 @@ def float_to_int(
     -------
     integers : ndarray of int32 (for float32) or int64, shape (..., n)
     offsets : ndarray of the data's dtype, shape of the leading axes, (1,) for one stream
-        The middle of each stream's range, rounded to whole quanta (see `whole_offset`); what
-        was subtracted.
+        What was subtracted: the middle of each stream's range, rounded to whole quanta (see
+        `whole_offset`), or 0.
     gains : ndarray like offsets
-        1 / quanta.
+        1 / quanta, or a number of the dtype beside it, or, where quanta are fine beside the
+        dtype's precision, a power of two up to twice that: what `int_to_float` gives every sample
+        back with, within half of the quanta and one rounding.
 
     Raises
     ------
     UnsupportedDtypeError, ConfigurationError, EmptyArrayError, QuantaError, QuantaTooFineError
         As their names say.
     """
+    fit = fit_floats(data, chosen_quanta(data, quanta, precision))
+    tables = data.shape[:-1] or (1,)
+    return fit.integers.reshape(data.shape), fit.offsets.reshape(tables), fit.gains.reshape(tables)
+
+
+def chosen_quanta(
+    data: npt.NDArray[Any], quanta: npt.ArrayLike | None, precision: npt.ArrayLike | None
+) -> npt.NDArray[np.float64]:
+    """Check floats and options, as `float_to_int` says; return quanta of each stream."""
     if data.dtype not in _INTEGERS:
         raise UnsupportedDtypeError(f"data must be float32 or float64. Got {data.dtype}.")
     check_one_given(quanta, precision)
@@ -291,19 +287,59 @@ def float_to_int(
             f"data must be finite. Got {data[tuple(place)]} at {tuple(map(int, place))}; "
             "a FlacArray or FlacCodec keeps such samples."
         )
-    steps = _choose_quanta(data, quanta, precision)
-    gains = gains_of(steps, data.dtype)
-    middle = data.min(axis=-1) / 2.0 + data.max(axis=-1) / 2.0
-    offsets = whole_offset(middle / steps, data.dtype) * steps
-    scaled = np.rint((data - offsets[..., np.newaxis]) / steps[..., np.newaxis])
-    dtype = _INTEGERS[data.dtype]
-    _check_fit(scaled, steps, 8 * dtype.itemsize)
-    shape = data.shape[:-1] or (1,)
-    return (
-        scaled.astype(dtype),
-        offsets.astype(data.dtype).reshape(shape),
-        gains.reshape(shape),
+    return _choose_quanta(data, quanta, precision)
+
+
+def fit_floats(data: npt.NDArray[Any], quanta: npt.NDArray[np.float64]) -> Fit:
+    """Do as `float_to_int`, with streams end to end and quanta of each, and tell the grid."""
+    steps = quanta.reshape(-1)
+    gains_of(steps, data.dtype)
+    rows = data.reshape(-1, data.shape[-1])
+    middle = _middle(rows, steps)
+    fit, fits = fit_samples(rows, steps, middle)
+    for _ in range(FEW_ROUNDS):
+        # What is read may have its middle beside it: with that, it stays when written again.
+        others = _middle(_ends_of(fit), steps)
+        moved = np.flatnonzero((others != middle) & fits)
+        if not len(moved):
+            break
+        middle[moved] = others[moved]
+        again, fits[moved] = fit_samples(rows[moved], steps[moved], middle[moved])
+        for table, found in zip(fit, again, strict=True):
+            table[moved] = found
+    if not fits.all():
+        stream = int(np.argmin(fits))
+        sample = int(np.argmax(np.abs(rows[stream])))
+        smallest = smallest_quanta(rows[stream])
+        raise QuantaTooFineError(
+            f"quanta are too fine for {fit.integers.dtype.itemsize * 8}-bit integers "
+            f"(at stream {stream:,}, sample {sample:,}). "
+            f"Quanta that would do are {smallest!r}.",
+            stream,
+            sample,
+            smallest,
+        )
+    return fit
+
+
+def _middle(rows: npt.NDArray[Any], steps: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Return about the middle of each stream, in whole quanta.
+
+    It is a multiple of a power of two that is small beside the range, so that the middle of what
+    is read is mostly the same.
+    """
+    lowest, highest = (
+        np.rint(end(axis=-1).astype(np.float64) / steps) for end in (rows.min, rows.max)
     )
+    _, exponents = np.frexp(highest - lowest)
+    units = np.ldexp(1.0, np.maximum(exponents - ABOUT, 0))
+    return whole_offset(np.floor((lowest / 2 + highest / 2) / units) * units, rows.dtype)
+
+
+def _ends_of(fit: Fit) -> npt.NDArray[Any]:
+    """Return the lowest and the highest value that each stream is read with."""
+    ends = np.stack([fit.integers.min(axis=-1), fit.integers.max(axis=-1)], axis=-1)
+    return restore(ends, fit.offsets, fit.gains)
 
 
 def int_to_float(
@@ -328,12 +364,9 @@ def int_to_float(
         raise UnsupportedDtypeError(f"idata must be int32 or int64. Got {idata.dtype}.")
     leading = idata.shape[:-1]
     values = [per_stream(n, v, leading) for n, v in (("offset", offset), ("gain", gain))]
-    offsets, gains = (np.broadcast_to(v, leading)[..., np.newaxis] for v in values)
     dtype = _FLOATS[idata.dtype]
-    result: npt.NDArray[Any] = idata.astype(dtype)
-    result *= dtype.type(1) / gains.astype(dtype)
-    result += offsets.astype(dtype)
-    return result
+    offsets, gains = (np.broadcast_to(v, leading).astype(dtype).reshape(-1) for v in values)
+    return restore(idata.reshape(-1, idata.shape[-1]), offsets, gains).reshape(idata.shape)
 
 
 # -- masks ---------------------------------------------------------------------------
