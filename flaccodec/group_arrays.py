@@ -19,7 +19,17 @@ from flaccodec.exceptions import (
     QuantaError,
     UnsupportedDtypeError,
 )
-from flaccodec.group_floats import Fit, fit_grid, largest_of, restore, smallest_quanta, snap
+from flaccodec.group_floats import (
+    Fit,
+    are_of,
+    fit_grid,
+    largest_of,
+    read_back,
+    restore,
+    smallest_quanta,
+    snap,
+    whole_offset,
+)
 from flaccodec.group_layout import GroupStreams, check_dtype, stack_tables, table_shape
 from flaccodec.progress import stream_blocks
 from flaccodec.utils import (
@@ -28,7 +38,6 @@ from flaccodec.utils import (
     gains_of,
     per_stream,
     unmasked,
-    whole_offset,
 )
 
 if TYPE_CHECKING:
@@ -429,7 +438,7 @@ def grid_values(
     the dtype; a FlacArray has whole quanta from zero.
 
     - Where flaccodec wrote the quanta too, values are those that the group was written with,
-      put back on that grid by `group_floats.snap`.
+      put back on that grid by `group_floats.read_back`.
     - Else values are those that `read_array` returns, and quanta those of `fit_quanta`: a
       FlacArray keeps them within half of the quanta, and within 4 eps (of the dtype) of the
       stream's largest value or offset, whichever is larger.
@@ -451,8 +460,13 @@ def grid_values(
     offsets, steps = _offsets_and_steps(streams, block)
     values = _restore(streams, block, samples)
     if streams.stream_quanta is not None:
-        quanta = streams.stream_quanta.ravel()[block]
-        return snap(values, quanta), quanta
+        assert streams.stream_offsets is not None
+        assert streams.stream_gains is not None
+        gains, quanta = (t.ravel()[block] for t in (streams.stream_gains, streams.stream_quanta))
+        tables = samples, streams.stream_offsets.ravel()[block], gains, quanta
+        if are_of(*tables):
+            return read_back(*tables), quanta
+        # Something else has changed the other tables since.
     return values, fit_quanta(offsets, steps, largest_of(values), streams.dtype)
 
 

@@ -28,14 +28,26 @@ if TYPE_CHECKING:
     Choose = Callable[[Any], "_Choice"]
     Judge = Callable[[Any, "_Choice"], Judged]
 
-COARSE = 8.0
-"""Spacings of the dtype that quanta have at least where a sample's place on the grid is sure."""
+COARSE = {np.dtype(np.float32): 2.0, np.dtype(np.float64): 8.0}
+"""Spacings of a dtype that quanta have at least where a sample's place on the grid is sure.
 
-CLOSE = 2.0**-6
+It is found in float64, which has digits to spare for float32 alone.
+"""
+
+CLOSE = 2.0**-3
 """Of the quanta, how far flacarray may read a FlacArray's sample from where it is."""
 
-FARTHEST = 2.0**-2
+FARTHEST = 2.0**-1
 """The same for quanta so fine that integers of the dtype's width hold no finer steps."""
+
+SPACINGS = 4
+"""Of the dtype, at the largest magnitude, how far flacarray may read samples beside that."""
+
+ROUNDINGS = 2
+"""In eps of a dtype, what the roundings of gains and of 1 / gain come to, and a bit more."""
+
+RANGE = 2.0**30
+"""Quanta of the range of a stream, where a FlacArray was given neither quanta nor precision."""
 
 NEGLIGIBLE = 2.0**-12
 """Of the quanta, what the spacing of the dtype may be without a choice of its own."""
@@ -53,7 +65,7 @@ class Fit(NamedTuple):
     integers : ndarray of int32 or int64, shape (streams, n)
     offsets, gains : ndarray of the floats' dtype, shape (streams,)
     quanta : ndarray of float64, shape (streams,)
-        Of the grid, anchored at zero, that `snap` puts the values on.
+        Of the grid, anchored at zero, that `read_back` puts the values on.
     """
 
     integers: npt.NDArray[Any]
@@ -63,12 +75,21 @@ class Fit(NamedTuple):
 
 
 class _Choice(NamedTuple):
-    """Offsets, gains and quanta of some streams, and what they have to give."""
+    """Offsets, gains and quanta of some streams, and what they have to give.
+
+    `middle` is the offsets in whole quanta.
+    """
 
     offsets: Floats
     gains: Floats
     quanta: npt.NDArray[np.float64]
     is_last: bool = False
+    is_loose: bool = False
+    middle: npt.NDArray[np.float64] | None = None
+
+    def loosely(self) -> _Choice:
+        """Return the same, for what flacarray reads to be near only by the dtype's spacing."""
+        return self._replace(is_loose=True)
 
 
 def restore(integers: npt.NDArray[Any], offsets: Floats, gains: Floats) -> Floats:
@@ -99,8 +120,70 @@ def snap(values: Floats, quanta: npt.NDArray[np.float64]) -> Floats:
         on_grid = np.rint(values.astype(np.float64) / steps)
         on_grid *= steps
         on_grid += 0.0  # no negative zeros
-        is_coarse = np.spacing(np.abs(values)) <= steps / COARSE
+        is_coarse = np.spacing(np.abs(values)) <= steps / COARSE[values.dtype]
         return np.where(is_coarse, on_grid.astype(values.dtype), values)
+
+
+def whole_offset(offsets: npt.NDArray[np.float64], dtype: npt.DTypeLike) -> npt.NDArray[np.float64]:
+    """Round offsets in quanta to whole numbers that are known again once they are of a dtype.
+
+    Those of 2**22 and more are multiples of a power of two for float32: its spacing there is
+    up to a quarter of that, so that the product with the quanta, rounded, tells the number. The
+    power is small beside the range of integers, from which it takes.
+
+    Parameters
+    ----------
+    offsets : ndarray
+        In quanta.
+    dtype : dtype
+        float32 or float64.
+    """
+    info = np.finfo(dtype)
+    _, exponents = np.frexp(offsets)
+    units = np.ldexp(1.0, np.clip(exponents - (info.nmant - 1), 0, info.bits - 4))
+    return np.asarray(np.rint(offsets / units) * units)
+
+
+def read_back(
+    integers: npt.NDArray[Any], offsets: Floats, gains: Floats, quanta: npt.NDArray[np.float64]
+) -> Floats:
+    """Return the values of a FlacArray that a group was written with.
+
+    Where gains are 1 / quanta, they are ``(integer + offset / quanta) * quanta``, of the whole
+    number of quanta that the offset was rounded from, with one rounding. Else they are `snap` of
+    what flacarray reads.
+    """
+    values = snap(restore(integers, offsets, gains), quanta)
+    near = np.flatnonzero(_is_near(gains, quanta))
+    if len(near):
+        steps = quanta[near]
+        whole = integers[near].astype(np.float64)
+        whole += whole_offset(offsets[near].astype(np.float64) / steps, gains.dtype)[:, np.newaxis]
+        whole *= steps[:, np.newaxis]
+        whole += 0.0  # no negative zeros
+        with np.errstate(over="ignore"):
+            values[near] = whole.astype(values.dtype)
+    return values
+
+
+def are_of(
+    integers: npt.NDArray[Any], offsets: Floats, gains: Floats, quanta: npt.NDArray[np.float64]
+) -> bool:
+    """Tell whether quanta are of the other tables, as those that were written are."""
+    read = restore(integers, offsets, gains).astype(np.float64)
+    off = np.abs(read_back(integers, offsets, gains, quanta) - read).max(axis=-1)
+    steps = (gains.dtype.type(1) / gains).astype(np.float64)
+    spacing = np.spacing(np.abs(read).max(axis=-1).astype(gains.dtype)).astype(np.float64)
+    close = np.where(_is_near(gains, quanta), CLOSE * quanta + SPACINGS * spacing, steps / 2)
+    return bool((off <= close).all())
+
+
+def _is_near(gains: Floats, quanta: npt.NDArray[np.float64]) -> Bools:
+    """Tell which gains are those of the quanta, or the numbers of the dtype beside them."""
+    with np.errstate(over="ignore", divide="ignore"):
+        steps = (gains.dtype.type(1) / gains).astype(np.float64)
+        off = np.abs(steps - quanta)
+    return np.asarray(off <= ROUNDINGS * float(np.finfo(gains.dtype).eps) * quanta)
 
 
 def width(dtype: np.dtype[Any]) -> int:
@@ -128,10 +211,11 @@ def _rows(values: Floats, rows: npt.NDArray[np.intp]) -> Floats:
 
 
 def fit_grid(values: Floats, quanta: npt.NDArray[np.float64], middle: Floats) -> tuple[Fit, Bools]:
-    """Choose what gives the values of a FlacArray back: `snap` of it is each, bit for bit.
+    """Choose what gives the values of a FlacArray back, bit for bit, by `read_back`.
 
-    flacarray, which knows nothing of `snap`, reads the same values where quanta are powers of
-    two, or fine beside the dtype's spacing; else values within `CLOSE` quanta of them.
+    flacarray, which knows nothing of that, reads the same values where quanta are powers of
+    two, or fine beside the dtype's spacing; else values within `CLOSE` quanta of them. Quanta that
+    a FlacArray chose itself, by the range of a stream, may take more: some spacings of the dtype.
 
     Parameters
     ----------
@@ -148,17 +232,26 @@ def fit_grid(values: Floats, quanta: npt.NDArray[np.float64], middle: Floats) ->
     ndarray of bool, shape (streams,)
         Which streams it gives back. What it holds of the others is of no use.
     """
+    spans = values.max(axis=-1).astype(np.float64) - values.min(axis=-1)
+    is_of_range = np.abs(spans / quanta / RANGE - 1) < 2.0**-20
 
     def judge(rows: Any, some: _Choice) -> Judged:
         wanted, steps = _rows(values, rows), quanta[rows]
-        integers = _nearest(wanted, some)
+        if some.middle is None:
+            integers = _nearest(wanted, some)
+        else:
+            integers = _whole(wanted, steps, some.middle)
         read = restore(integers, some.offsets, some.gains)
+        back = (read_back(integers, some.offsets, some.gains, steps) == wanted).all(axis=-1)
+        if some.is_loose:
+            return integers, np.asarray(back & is_of_range[rows])
         close = (FARTHEST if some.is_last else CLOSE) * steps[:, np.newaxis]
         with np.errstate(over="ignore", invalid="ignore"):
             is_near = (read == wanted) | (np.abs(read.astype(np.float64) - wanted) <= close)
-        return integers, (is_near & (snap(read, steps) == wanted)).all(axis=-1)
+        return integers, np.asarray(back & is_near.all(axis=-1))
 
-    choices = [*_near(quanta, middle, values.dtype), _powers_of_two(values, quanta * CLOSE)]
+    near = list(_near(quanta, middle, values.dtype))
+    choices = [*near, _powers_of_two(values, quanta * CLOSE), lambda r: near[0](r).loosely()]
     fit, fits = _first_that_does(values, [(choose, judge) for choose in choices])
     return fit._replace(quanta=quanta), fits
 
@@ -166,7 +259,7 @@ def fit_grid(values: Floats, quanta: npt.NDArray[np.float64], middle: Floats) ->
 def fit_samples(data: Floats, quanta: npt.NDArray[np.float64], middle: Floats) -> tuple[Fit, Bools]:
     """Choose what gives samples within half of the quanta, plus one rounding of the dtype.
 
-    That is so of what flacarray reads, and of `snap` of it too. Where both cannot be, the quanta
+    That is so of what flacarray reads, and of `read_back` too. Where both cannot be, the quanta
     are the largest power of two that is not above those given, which has no roundings.
 
     Parameters and results are those of `fit_grid`.
@@ -185,8 +278,8 @@ def fit_samples(data: Floats, quanta: npt.NDArray[np.float64], middle: Floats) -
                 kept = np.abs(read.astype(np.float64) - wanted) - rounding <= half + spare
                 if some.is_last:
                     return np.asarray(kept)
-                on_grid = snap(read, some.quanta).astype(np.float64)
-                kept &= rounding * 2 <= half * 2 / COARSE
+                on_grid = read_back(integers, some.offsets, some.gains, some.quanta)
+                kept &= rounding <= half / COARSE[data.dtype]
                 return np.asarray(kept & (np.abs(on_grid - wanted) - rounding <= half))
 
         integers = _nearest(wanted, some)
@@ -197,7 +290,7 @@ def fit_samples(data: Floats, quanta: npt.NDArray[np.float64], middle: Floats) -
             others = integers + integers.dtype.type(by)
             better = ~kept & keeps(others)
             integers, kept = np.where(better, others, integers), kept | better
-        return integers, kept.all(axis=-1)
+        return integers, np.asarray(kept.all(axis=-1))
 
     def judge_same(rows: Any, some: _Choice) -> Judged:
         wanted = _rows(data, rows)
@@ -207,13 +300,14 @@ def fit_samples(data: Floats, quanta: npt.NDArray[np.float64], middle: Floats) -
             read = restore(_nearest(part, some), some.offsets, some.gains)
             return np.asarray((read == part).all(axis=-1))
 
-        same: Bools = is_same(slice(FEW))
+        same = is_same(slice(FEW))
         if some.is_last:
             same &= is_fine[rows]
         if same.any():
             same &= is_same(slice(None))
             same &= judge(rows, some)[1]
-        return _nearest(wanted, some) if same.any() else _nothing(wanted), same
+        integers = _nearest(wanted, some) if same.any() else _nothing(wanted)
+        return integers, np.asarray(same)
 
     choices = [*_near(quanta, middle, data.dtype), _powers_of_two(data, quanta)]
     # What was read stays as it is when it is written again, if its choice is looked for first.
@@ -260,7 +354,8 @@ def _near(
                 gains = (1 / steps).astype(dtype)
                 if direction:
                     gains = np.nextafter(gains, dtype.type(direction))
-                return _Choice((middle[rows] * steps * offset).astype(dtype), gains, steps)
+                whole = middle[rows] * offset
+                return _Choice((whole * steps).astype(dtype), gains, steps, middle=whole)
 
         return choose
 
@@ -293,13 +388,27 @@ def _nothing(values: Floats) -> npt.NDArray[Any]:
 def _nearest(values: Floats, some: _Choice) -> npt.NDArray[Any]:
     """Return the integers whose values are the nearest; what they cannot hold is clipped."""
     dtype = values.dtype
-    integers = np.dtype(f"int{width(dtype)}")
     wide = np.float64 if dtype == np.float32 else dtype
     with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
         steps = (dtype.type(1) / some.gains).astype(wide)
         whole = values.astype(wide) - some.offsets.astype(wide)[:, np.newaxis]
         whole /= steps[:, np.newaxis]
         np.rint(whole, out=whole)
+    return _held(whole, dtype)
+
+
+def _whole(
+    values: Floats, quanta: npt.NDArray[np.float64], middle: npt.NDArray[np.float64]
+) -> npt.NDArray[Any]:
+    """Return values in whole quanta from a middle; what integers cannot hold is clipped."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        whole = np.rint(values / quanta[:, np.newaxis])
+        whole -= middle[:, np.newaxis]
+    return _held(whole, values.dtype)
+
+
+def _held(whole: Floats, dtype: np.dtype[Any]) -> npt.NDArray[Any]:
+    integers = np.dtype(f"int{width(dtype)}")
     limit = 2.0 ** (width(dtype) - 1)
     largest = np.nextafter(limit, 0) if dtype == np.float64 else limit - 1
     with np.errstate(invalid="ignore"):

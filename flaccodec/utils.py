@@ -14,7 +14,7 @@ from flaccodec.exceptions import (
     QuantaTooFineError,
     UnsupportedDtypeError,
 )
-from flaccodec.group_floats import Fit, fit_samples, restore, smallest_quanta
+from flaccodec.group_floats import Fit, fit_samples, restore, smallest_quanta, whole_offset
 
 __all__ = [
     "compressed_dtype",
@@ -29,7 +29,6 @@ Indices = list[tuple[int, ...]]
 
 RANGE_BITS = 30
 FEW_ROUNDS = 3
-ABOUT = 7
 MAX_PRECISION = 308
 _INTEGERS: dict[np.dtype[Any], np.dtype[Any]] = {
     np.dtype(np.float32): np.dtype(np.int32),
@@ -214,26 +213,6 @@ def gains_of(quanta: npt.NDArray[np.float64], dtype: npt.DTypeLike) -> npt.NDArr
     )
 
 
-def whole_offset(offsets: npt.NDArray[np.float64], dtype: npt.DTypeLike) -> npt.NDArray[np.float64]:
-    """Round offsets in quanta to whole numbers that are known again once they are of a dtype.
-
-    Those of 2**22 and more are multiples of a power of two for float32: its spacing there is
-    up to a quarter of that, so that the product with the quanta, rounded, tells the number. The
-    power is small beside the range of integers, from which it takes.
-
-    Parameters
-    ----------
-    offsets : ndarray
-        In quanta.
-    dtype : dtype
-        float32 or float64.
-    """
-    info = np.finfo(dtype)
-    _, exponents = np.frexp(offsets)
-    units = np.ldexp(1.0, np.clip(exponents - (info.nmant - 1), 0, info.bits - 4))
-    return np.asarray(np.rint(offsets / units) * units)
-
-
 def float_to_int(
     data: npt.NDArray[Any],
     quanta: npt.ArrayLike | None = None,
@@ -295,15 +274,16 @@ def fit_floats(data: npt.NDArray[Any], quanta: npt.NDArray[np.float64]) -> Fit:
     steps = quanta.reshape(-1)
     gains_of(steps, data.dtype)
     rows = data.reshape(-1, data.shape[-1])
-    middle = _middle(rows, steps)
+    middle = before = _middle(rows, steps)
     fit, fits = fit_samples(rows, steps, middle)
     for _ in range(FEW_ROUNDS):
         # What is read may have its middle beside it: with that, it stays when written again.
         others = _middle(_ends_of(fit), steps)
+        others = np.where(others == before, np.minimum(middle, others), others)
         moved = np.flatnonzero((others != middle) & fits)
         if not len(moved):
             break
-        middle[moved] = others[moved]
+        before, middle = middle, np.where(fits, others, middle)
         again, fits[moved] = fit_samples(rows[moved], steps[moved], middle[moved])
         for table, found in zip(fit, again, strict=True):
             table[moved] = found
@@ -323,17 +303,11 @@ def fit_floats(data: npt.NDArray[Any], quanta: npt.NDArray[np.float64]) -> Fit:
 
 
 def _middle(rows: npt.NDArray[Any], steps: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """Return about the middle of each stream, in whole quanta.
-
-    It is a multiple of a power of two that is small beside the range, so that the middle of what
-    is read is mostly the same.
-    """
+    """Return the middle of each stream, in whole quanta."""
     lowest, highest = (
         np.rint(end(axis=-1).astype(np.float64) / steps) for end in (rows.min, rows.max)
     )
-    _, exponents = np.frexp(highest - lowest)
-    units = np.ldexp(1.0, np.maximum(exponents - ABOUT, 0))
-    return whole_offset(np.floor((lowest / 2 + highest / 2) / units) * units, rows.dtype)
+    return whole_offset(lowest / 2 + highest / 2, rows.dtype)
 
 
 def _ends_of(fit: Fit) -> npt.NDArray[Any]:

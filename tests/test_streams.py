@@ -135,7 +135,7 @@ def test_the_range_spans_two_to_the_thirty():
         (lambda: float_to_int(np.ones((2, 3)), [1, -1]), QuantaError, "stream 1"),
         (lambda: float_to_int(np.ones((2, 3)), [1, 1, 1]), ConfigurationError, "shape"),
         (
-            lambda: float_to_int(np.array([0, 1e9, -1], "float32"), 1e-6),
+            lambda: float_to_int(np.array([0.1, 1e9, -1], "float32"), 1e-6),
             QuantaTooFineError,
             "sample",
         ),
