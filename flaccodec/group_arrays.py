@@ -48,6 +48,10 @@ if TYPE_CHECKING:
     from flaccodec.compress import CompressedOnGrid
 
 
+ON_GRID = "on_grid"
+"""The key, in flaccodec's own attribute, that marks the floats of a FlacArray."""
+
+
 # -- arrays ------------------------------------------------------------------------
 
 
@@ -59,12 +63,15 @@ class ArrayParts:
     ----------
     shape, dtype
         The array's; the dtype in this machine's byte order.
+    extras : dict
+        For flaccodec's own attribute.
     parts : iterable of CompressedOnGrid
         Some streams after the other.
     """
 
     shape: tuple[int, ...]
     dtype: np.dtype[Any]
+    extras: dict[str, Any]
     parts: Iterable[CompressedOnGrid]
 
 
@@ -89,7 +96,8 @@ def compress_parts(
     else:
         whole = np.asarray(array).astype(dtype, copy=False)
         parts = iter([_compress(whole, level, quanta, precision, use_threads)])
-    return ArrayParts(shape, dtype, parts)
+    by_range = dtype.kind == "f" and quanta is None and precision is None
+    return ArrayParts(shape, dtype, {ON_GRID: True} if by_range else {}, parts)
 
 
 def _compress(
@@ -117,13 +125,16 @@ def compress_array(
     """Compress an array to streams of format 1."""
     array = compress_parts(arr, level, quanta, precision, use_threads, progress)
     tables = _join(list(array.parts), table_shape(array.shape))
-    return _group_streams(array.shape, array.dtype, tables)
+    return _group_streams(array.shape, array.dtype, tables, array.extras)
 
 
 def _group_streams(
-    shape: tuple[int, ...], dtype: np.dtype[Any], tables: CompressedOnGrid
+    shape: tuple[int, ...],
+    dtype: np.dtype[Any],
+    tables: CompressedOnGrid,
+    extras: dict[str, Any],
 ) -> GroupStreams:
-    return GroupStreams(shape, dtype, *tables[:5], stream_quanta=tables[5])
+    return GroupStreams(shape, dtype, *tables[:5], stream_quanta=tables[5], extras=extras)
 
 
 def _compress_blocks(
@@ -185,6 +196,8 @@ def decompress_streams(
 ) -> npt.NDArray[Any]:
     """Restore the values of streams as the flacarray that wrote them does.
 
+    Those of a FlacArray's floats are what it held, as `grid_values` says.
+
     Parameters
     ----------
     streams : GroupStreams
@@ -205,6 +218,8 @@ def decompress_streams(
         A stream is damaged; the message names group and stream.
     """
     samples = _decode_samples(streams, block, stream_slice, use_threads)
+    if streams.extras.get(ON_GRID) and streams.stream_quanta is not None:
+        return grid_values(streams, block, samples)[0]
     return _restore(streams, block, samples)
 
 
@@ -319,7 +334,8 @@ def encode_anew(fa: FlacArray, what: str, progress: bool) -> GroupStreams:
         _encode_anew(fa, block)
         for block in stream_blocks(fa.nstreams, fa.stream_size, what, progress)
     ]
-    return _group_streams(fa.shape, fa.dtype, _join(parts, table_shape(fa.shape)))
+    extras = {} if quanta is None else {ON_GRID: True}
+    return _group_streams(fa.shape, fa.dtype, _join(parts, table_shape(fa.shape)), extras)
 
 
 ADVICE = (

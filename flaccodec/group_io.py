@@ -574,7 +574,14 @@ def write_parts(group: Any, place: str, array: ArrayParts, create: Create, appen
         starts, nbytes, *values = stack_tables(columns, table_shape(array.shape))
         offsets, gains, quanta = values
         tables = GroupTables(
-            array.shape, array.dtype, starts, nbytes, offsets, gains, stream_quanta=quanta
+            array.shape,
+            array.dtype,
+            starts,
+            nbytes,
+            offsets,
+            gains,
+            extras=array.extras,
+            stream_quanta=quanta,
         )
         _describe(group, tables, attributes_of(tables), create)
 

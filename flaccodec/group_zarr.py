@@ -160,8 +160,9 @@ def write_array(
     level : int
         FLAC's level, 0 (fast) to 8 (small).
     quanta, precision : float or array_like, optional
-        For floats one of the two, as for `flaccodec.utils.float_to_int`. Integers are stored
-        exactly whichever is given, as flacarray does.
+        For floats one of the two, as for `flaccodec.utils.float_to_int`; with neither, what
+        `FlacArray.from_array` does. Integers are stored exactly whichever is given, as flacarray
+        does.
     mpi_comm : mpi4py.MPI.Comm, optional
         All its ranks call this, each with its part of one array (see `FlacArray.from_array`).
         Where all ranks have the group, each writes chunks of its own; else rank 0 writes, and
@@ -236,8 +237,9 @@ def read_array(
     Returns
     -------
     ndarray
-        The values that flacarray restores, bit for bit. With `keep`, of shape
-        (number kept, samples).
+        The values that flacarray restores, bit for bit. Of floats that were written by a
+        FlacArray, or with neither quanta nor precision, the values that it held. With `keep`, of
+        shape (number kept, samples).
     list of tuple of int, or None
         Only with `keep_indices`: where in the leading shape, of the whole array, each stream is;
         None without `keep`.

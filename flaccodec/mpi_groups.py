@@ -243,6 +243,9 @@ def _write(
 def _spread(comm: Any, layout: Layout, local: GroupStreams) -> SpreadStreams:
     nbytes = comm.allgather(len(local.compressed))
     begins = ranges_of(nbytes)
+    # They are alike on all ranks that have streams.
+    given = comm.allgather(dict(local.extras) if local.n_streams else None)
+    extras: dict[str, Any] = next((one for one in given if one is not None), {})
     leading = layout.local_shape(comm.rank)[:-1]
     tables = {}
     for name, table in tables_of(local).items():
@@ -252,7 +255,7 @@ def _spread(comm: Any, layout: Layout, local: GroupStreams) -> SpreadStreams:
             tables[name] = SpreadTable(layout.shape[:-1], table.dtype, layout.ranges, rows)
     size = begins[-1][1]
     tables[COMPRESSED] = SpreadTable((size,), np.dtype(np.uint8), begins, local.compressed)
-    return SpreadStreams(layout.shape, layout.dtype, tables, {})
+    return SpreadStreams(layout.shape, layout.dtype, tables, extras)
 
 
 def _write_by_first(door: Door, group: Any, place: str, comm: Any, streams: SpreadStreams) -> None:
