@@ -848,6 +848,19 @@ def gather_streams(chunks: Sequence[Buffer], picks: npt.NDArray[np.int64]) -> np
     return _owned(chunk[0], size[0])
 
 
+SMALLEST_FRAME = 9
+"""Bytes of FLAC's smallest frame: a header, one constant of 4 bits, and two checksums."""
+
+SMALLEST_STREAM: int = STREAM_HEADER_SIZE + SMALLEST_FRAME
+"""Bytes of a FLAC stream of one such frame."""
+
+
+def most_samples(nbytes: int) -> int:
+    """Return a number of samples that no FLAC stream of so many bytes exceeds."""
+    frames = max(nbytes - STREAM_HEADER_SIZE, 0) // SMALLEST_FRAME
+    return frames * int(_lib.FC_MAX_FRAME_SIZE)
+
+
 def decode_streams(
     compressed: Buffer,
     starts: npt.NDArray[np.int64],
@@ -891,6 +904,8 @@ def decode_streams(
     data, size = _bytes_of(compressed)
     starts = np.ascontiguousarray(starts, dtype=np.int64)
     nbytes = np.ascontiguousarray(nbytes, dtype=np.int64)
+    if last > first and len(nbytes):
+        _check_room(compressed, starts, nbytes, stream_size, numbers)
     out = memory.empty((len(starts), last - first), np.int64 if wide else np.int32)
     if out.size == 0:
         return out
@@ -915,6 +930,31 @@ def decode_streams(
     if code:
         raise _exception(error)
     return out
+
+
+def _check_room(
+    compressed: Buffer,
+    starts: npt.NDArray[np.int64],
+    nbytes: npt.NDArray[np.int64],
+    stream_size: int,
+    numbers: npt.NDArray[np.int64] | None,
+) -> None:
+    """Check, before samples get memory, that each stream has bytes for as many."""
+    _, size = _bytes_of(compressed)
+    held = np.minimum(nbytes, size - np.clip(starts, 0, size))
+    if stream_size <= most_samples(int(held.min())):
+        return
+    at = int(held.argmin())
+    inside = 0 <= starts[at] <= size and 0 <= nbytes[at] <= size - starts[at]
+    if not inside:
+        return  # which the decoder tells better
+    stream = at if numbers is None else int(numbers[at])
+    raise CorruptStreamError(
+        f"a stream has another number of samples than declared (at stream {stream:,}): at most "
+        f"{most_samples(int(held[at])):,} in its {int(held[at]):,} bytes. Got a declared size of "
+        f"{stream_size:,}.",
+        stream,
+    )
 
 
 def crc32c(data: Buffer, crc: int = 0) -> int:

@@ -50,6 +50,7 @@ from flaccodec.group_layout import (
     tables_of,
     unknown_version,
 )
+from flaccodec.group_stored import check_number, check_sizes, stored_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -77,7 +78,7 @@ PAGE_BYTES = 4096
 
 _WRITER = "flaccodec"
 
-QUANTA = "quanta"
+QUANTA = "quanta_table"
 """The key, in flaccodec's own attribute, of the name of the table that has them."""
 
 ATTRIBUTES = (EXTRAS, FLAC_CHANNELS, SOFTWARE_VERSION, FORMAT_VERSION)
@@ -118,8 +119,7 @@ def read_group(
         `keep` is not of bool, or of another shape.
     """
     try:
-        table, compressed = _read_tables(group), _read_compressed(group)
-        check_ranges(table.stream_starts, table.stream_nbytes, int(compressed.shape[0]))
+        table, compressed = _read_tables(group)
         if keep is None:
             return _whole(table, compressed, place), None
         return _kept(table, compressed, place, check_keep(keep, table.shape))
@@ -203,8 +203,7 @@ def read_rows(group: Any, place: str, rows: slice, keep: npt.NDArray[np.bool_] |
         As `read_group`.
     """
     try:
-        table, compressed = _read_tables(group, rows), _read_compressed(group)
-        check_ranges(table.stream_starts, table.stream_nbytes, int(compressed.shape[0]))
+        table, _ = _read_tables(group, rows)
     except GroupError as error:
         raise type(error)(f"group {place}, rows {rows.start} to {rows.stop}: {error}") from error
     shape = table.stream_starts.shape
@@ -247,20 +246,32 @@ def _read_compressed(group: Any) -> Any:
     return compressed
 
 
-def _read_tables(group: Any, rows: slice | None = None) -> GroupTables:
+def _read_tables(group: Any, rows: slice | None = None) -> tuple[GroupTables, Any]:
+    """Return tables, or some rows of them, and the dataset of compressed bytes.
+
+    Lengths are compared with the bytes that are stored, tables before they are read.
+    """
     version = _read_version(group)
     dataset = _dataset(group, STREAM_STARTS)
     stream_size = _read_stream_size(dataset)
-    starts, nbytes = _read_positions(group, rows)
-    offsets = _read_table(group, STREAM_OFFSETS, rows) if STREAM_OFFSETS in group else None
-    gains = _read_table(group, STREAM_GAINS, rows) if STREAM_GAINS in group else None
+    compressed = _read_compressed(group)
+    stored = stored_bytes(compressed)
+    check_number(dataset, stored)
+    starts, nbytes = _read_positions(group, rows, dataset.shape)
+    check_ranges(starts, nbytes, int(compressed.shape[0]))
+    check_sizes(nbytes, stream_size, stored)
+    offsets = (
+        _read_table(group, STREAM_OFFSETS, rows, dataset.shape) if STREAM_OFFSETS in group else None
+    )
+    gains = _read_table(group, STREAM_GAINS, rows, dataset.shape) if STREAM_GAINS in group else None
     shape, extras = _shape_and_extras(group, tuple(dataset.shape), stream_size, version)
     if rows is not None and (len(shape) > 1 or len(starts) != 1):
         shape = (*starts.shape, stream_size)
     has_quanta = extras.get(QUANTA) == STREAM_QUANTA
     if has_quanta:
         del extras[QUANTA]
-    return GroupTables(
+    quanta = _read_table(group, STREAM_QUANTA, rows, dataset.shape) if has_quanta else None
+    table = GroupTables(
         shape=shape,
         dtype=_array_dtype(group, version, offsets, gains),
         stream_starts=starts,
@@ -269,23 +280,25 @@ def _read_tables(group: Any, rows: slice | None = None) -> GroupTables:
         stream_gains=gains,
         format_version=version,
         extras=extras,
-        stream_quanta=_read_table(group, STREAM_QUANTA, rows) if has_quanta else None,
+        stream_quanta=quanta,
     )
+    return table, compressed
 
 
 def _read_positions(
-    group: Any, rows: slice | None
+    group: Any, rows: slice | None, shape: tuple[int, ...]
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    starts, nbytes = (_read_table(group, name, rows) for name in (STREAM_STARTS, STREAM_BYTES))
+    starts, nbytes = (
+        _read_table(group, name, rows, shape) for name in (STREAM_STARTS, STREAM_BYTES)
+    )
     if starts.dtype.kind not in "iu" or nbytes.dtype.kind not in "iu":
         raise CorruptGroupError(
             f"{STREAM_STARTS} and {STREAM_BYTES} must be integers. "
             f"Got {starts.dtype} and {nbytes.dtype}."
         )
-    if starts.shape != nbytes.shape or starts.ndim == 0:
+    if starts.ndim == 0:
         raise CorruptGroupError(
-            f"{STREAM_STARTS} and {STREAM_BYTES} must have one shape, of one axis or more. "
-            f"Got {starts.shape} and {nbytes.shape}."
+            f"{STREAM_STARTS} and {STREAM_BYTES} must have one axis or more. Got none."
         )
     return starts.astype(np.int64), nbytes.astype(np.int64)
 
@@ -311,8 +324,17 @@ def _dataset(group: Any, name: str) -> Any:
     return dataset
 
 
-def _read_table(group: Any, name: str, rows: slice | None) -> npt.NDArray[Any]:
-    table = np.asarray(_dataset(group, name)[... if rows is None else rows])
+def _read_table(
+    group: Any, name: str, rows: slice | None, shape: tuple[int, ...]
+) -> npt.NDArray[Any]:
+    """Read a table, which has the shape of the streams' starts; none else is read."""
+    dataset = _dataset(group, name)
+    if tuple(dataset.shape) != tuple(shape):
+        raise CorruptGroupError(
+            f"{name} must have the shape of {STREAM_STARTS}, {tuple(shape)}. "
+            f"Got {tuple(dataset.shape)}."
+        )
+    table = np.asarray(dataset[... if rows is None else rows])
     return table.astype(table.dtype.newbyteorder("="), copy=False)
 
 
@@ -407,6 +429,11 @@ def _streams(table: GroupTables, **replaced: Any) -> GroupStreams:
 
 
 def _whole(table: GroupTables, compressed: Any, place: str) -> GroupStreams:
+    if int(compressed.shape[0]) > 2 * int(table.stream_nbytes.sum()) + READ_BYTES:
+        every = np.ones(table.stream_nbytes.shape, dtype=bool)
+        streams, _ = _kept(table, compressed, place, every)
+        starts = streams.stream_starts.reshape(every.shape)
+        return _streams(table, compressed=streams.compressed, stream_starts=starts, place=place)
     return _streams(table, compressed=np.asarray(compressed[...]), place=place)
 
 

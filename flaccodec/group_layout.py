@@ -35,8 +35,8 @@ group whose datasets were deleted.
 
 Floats that flaccodec writes have one more table that flacarray passes over, ``stream_quanta``
 (float64): the quanta of a grid, anchored at zero, that the stream's values were rounded from. The
-attribute ``flaccodec`` names it as its ``quanta``. A FlacArray that is read has the numbers of the
-dtype that are nearest to that grid, and so those that were written, bit for bit (see
+attribute ``flaccodec`` names it as its ``quanta_table``. A FlacArray that is read has the numbers
+of the dtype that are nearest to that grid, and so those that were written, bit for bit (see
 `flaccodec.group_floats.read_back`).
 
 This module is the layout as such, `flaccodec.group_io` what HDF5 and Zarr have in common, and

@@ -22,7 +22,7 @@ from zarr.storage import MemoryStore
 
 import flaccodec.zarr
 from flaccodec import FlacArray, group_io, group_zarr, hdf5
-from flaccodec.compress import array_compress
+from flaccodec.compress import array_compress, compress_streams
 from flaccodec.decompress import array_decompress
 from flaccodec.exceptions import (
     ConfigurationError,
@@ -41,8 +41,10 @@ CASES = cases(wide_int64=True)
 
 def compress(array, **options):
     extras = options.pop("extras", {})
-    tables = array_compress(array, **options)
-    return GroupStreams(array.shape, array.dtype, *tables, extras=extras)
+    tables = compress_streams(array, 5, options.get("quanta"), options.get("precision"), False)
+    return GroupStreams(
+        array.shape, array.dtype, *tables[:5], extras=extras, stream_quanta=tables[5]
+    )
 
 
 def values_of(streams):
