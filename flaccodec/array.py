@@ -50,12 +50,23 @@ class FlacArray:
     Each run along the last axis, a *stream*, is compressed by itself, so that streams and
     ranges of samples are decompressed as they are asked for. The names and arguments are
     those of the flacarray package. Make one with `from_array` or `from_chunk`; calling the
-    class with another FlacArray copies it.
+    class with another FlacArray copies it, with None it takes streams and tables of flacarray's
+    kind, which are decoded and encoded anew.
 
     Parameters
     ----------
-    other : FlacArray
-        What to copy.
+    other : FlacArray or None
+        What to copy; the rest is for None.
+    shape, global_shape : tuple of int, optional
+        Of the array; over MPI ranks of this rank's part, and of the whole.
+    compressed : bytes-like, optional
+        FLAC streams.
+    dtype : dtype, optional
+        int32, int64, float32 or float64.
+    stream_starts, stream_nbytes, stream_offsets, stream_gains : array_like, optional
+        One number for each stream, as the properties of these names are.
+    mpi_comm, mpi_dist : optional
+        As `from_array` and `read_hdf5` have them.
 
     Examples
     --------
@@ -70,7 +81,34 @@ class FlacArray:
 
     _mpi: Distribution | None
 
-    def __init__(self, other: FlacArray) -> None:
+    def __init__(
+        self,
+        other: FlacArray | None,
+        shape: tuple[int, ...] | None = None,
+        global_shape: tuple[int, ...] | None = None,
+        compressed: core.Buffer | None = None,
+        dtype: npt.DTypeLike | None = None,
+        stream_starts: npt.ArrayLike | None = None,
+        stream_nbytes: npt.ArrayLike | None = None,
+        stream_offsets: npt.ArrayLike | None = None,
+        stream_gains: npt.ArrayLike | None = None,
+        mpi_comm: Any = None,
+        mpi_dist: Any = None,
+    ) -> None:
+        if other is None and shape is not None:
+            from flaccodec.group_parts import from_parts
+
+            parts = {
+                "shape": shape,
+                "global_shape": global_shape,
+                "compressed": compressed,
+                "dtype": dtype,
+                "stream_starts": stream_starts,
+                "stream_nbytes": stream_nbytes,
+                "stream_offsets": stream_offsets,
+                "stream_gains": stream_gains,
+            }
+            other = from_parts(parts, mpi_comm, mpi_dist)
         if not isinstance(other, FlacArray):
             raise ConfigurationError(
                 "FlacArray(other) copies a FlacArray; make one with FlacArray.from_array(array) "

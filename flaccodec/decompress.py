@@ -16,9 +16,10 @@ __all__ = ["array_decompress", "array_decompress_slice"]
 
 
 def _sample_range(first: int | None, last: int | None, stream_size: int) -> tuple[int, int]:
-    """None and negative numbers stand for the ends, as in flacarray."""
-    begin = 0 if first is None or first < 0 else int(first)
-    end = stream_size if last is None or last < 0 else int(last)
+    """As in flacarray: all samples, unless both ends are given and not negative."""
+    if first is None or last is None or first < 0 or last < 0:
+        return 0, stream_size
+    begin, end = int(first), int(last)
     if begin > end or end > stream_size:
         raise ConfigurationError(
             f"samples must be a range within the {stream_size:,} of a stream. "
@@ -68,7 +69,8 @@ def array_decompress_slice(
     keep : array_like of bool, optional
         Which streams, of the shape of the leading axes.
     first_stream_sample, last_stream_sample : int, optional
-        The first sample, and the one after the last; None or negative for the ends.
+        The first sample, and the one after the last. If one of them is None or negative, all
+        samples are decompressed, as in flacarray.
     is_int64 : bool
         Whether the streams hold 64-bit integers in two channels.
     use_threads : bool

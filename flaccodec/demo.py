@@ -22,8 +22,6 @@ if TYPE_CHECKING:
 
 __all__ = ["create_fake_data", "plot_data", "plot_residual"]
 
-SLOW_WAVES = 5
-
 
 def create_fake_data(
     local_shape: Sequence[int],
@@ -35,12 +33,14 @@ def create_fake_data(
 ) -> tuple[npt.NDArray[Any], list[tuple[int, int]]]:
     """Make streams as detectors give them: a level, slow waves, and noise.
 
+    Floats, and int32 and int64 with sigma None, are the numbers that flacarray makes of this seed.
+
     Parameters
     ----------
     local_shape : sequence of int
         The last axis is time. With `comm`, that of this rank's part.
     sigma : float or None
-        Standard deviation of the white noise, in the units of the data; the slow waves
+        Standard deviation of the white noise, in the units of the data; two slow waves
         have amplitudes of a few of it. None for uniform noise over all of the dtype's range.
     dtype : dtype
         Of the result. Integers are the rounded values.
@@ -85,36 +85,54 @@ def _make(
     rng = np.random.default_rng(seed)
     if sigma is None:
         return _uniform(rng, shape, dtype)
-    data = _detector(rng, shape, sigma, dc_sigma or 0)
-    made: npt.NDArray[Any] = (np.rint(data) if dtype.kind in "iu" else data).astype(dtype)
-    return made
+    made = dtype if dtype.kind == "f" else np.dtype(np.float64)
+    data = _detector(rng, shape, sigma, made, dc_sigma)
+    return np.rint(data).astype(dtype) if dtype.kind in "iu" else data
 
 
 def _uniform(
-    rng: np.random.Generator, shape: Sequence[int], dtype: np.dtype[Any]
+    rng: np.random.Generator, shape: tuple[int, ...], dtype: np.dtype[Any]
 ) -> npt.NDArray[Any]:
+    """Return numbers over all of the range; the first two samples are its ends."""
+    data: npt.NDArray[Any]
+    low: float
+    high: float
     if dtype.kind in "iu":
         info = np.iinfo(dtype)
-        data: npt.NDArray[Any] = rng.integers(
-            info.min, info.max, size=tuple(shape), dtype=dtype, endpoint=True
-        )
+        low, high = int(info.min), int(info.max)
+        drawn = dtype if dtype == np.uint64 else np.dtype(np.int64)
+        data = rng.integers(low, high, size=shape, dtype=drawn).astype(dtype)
     else:
-        limit = float(np.finfo(dtype).max)
-        data = (rng.uniform(-1, 1, size=tuple(shape)) * limit).astype(dtype)
+        high = float(np.finfo(dtype).max)
+        low = -high
+        data = (rng.uniform(-1, 1, size=shape) * high).astype(dtype)
+    flat = data.reshape(-1)
+    flat[:2] = [low, high][: flat.size]
     return data
 
 
 def _detector(
-    rng: np.random.Generator, shape: Sequence[int], sigma: float, dc_sigma: float
+    rng: np.random.Generator,
+    shape: tuple[int, ...],
+    sigma: float,
+    dtype: np.dtype[Any],
+    dc_sigma: float | None,
 ) -> npt.NDArray[Any]:
+    """Do as flacarray 0.4 does, each number drawn and rounded in the same order."""
     *leading, n = shape
-    data: npt.NDArray[Any] = rng.normal(0.0, sigma, size=tuple(shape))
-    data += rng.uniform(-dc_sigma * sigma / 2, dc_sigma * sigma / 2, size=(*leading, 1))
-    phase = np.linspace(0, 2 * np.pi, n, endpoint=False)
-    for wave in range(1, SLOW_WAVES + 1):
-        amplitude = rng.uniform(0, 5 * sigma / wave, size=(*leading, 1))
-        shift = rng.uniform(0, 2 * np.pi, size=(*leading, 1))
-        data += amplitude * np.sin(wave * phase + shift)
+    level: Any = 0
+    if dc_sigma is not None:
+        level = dc_sigma * sigma * (rng.random(size=(*leading, 1)) - 0.5)
+    wave = np.zeros(n, dtype=dtype)
+    time = np.arange(n)
+    lowest = 5 / n
+    for frequency, amplitude in zip([3 * lowest, lowest], [2 * sigma, 6 * sigma], strict=True):
+        wave += amplitude * np.sin(2 * np.pi * frequency * time)
+    scale = rng.random(size=(*leading, 1))
+    data: npt.NDArray[Any] = np.empty(shape, dtype=dtype)
+    data[...] = level
+    data += scale * wave
+    data += rng.normal(0.0, sigma, size=shape)
     return data
 
 

@@ -27,7 +27,14 @@ if TYPE_CHECKING:
     from flaccodec.group_io import Indices
     from flaccodec.group_layout import GroupStreams
 
-__all__ = ["read_array", "read_streams", "write_array", "write_streams"]
+__all__ = [
+    "read_array",
+    "read_compressed",
+    "read_streams",
+    "write_array",
+    "write_compressed",
+    "write_streams",
+]
 
 
 CHUNK_BYTES = 2**21
@@ -133,6 +140,90 @@ def read_streams(
         `keep` is not of bool, or of another shape.
     """
     return group_io.read_group(readable(zgrp), _place(zgrp), keep)
+
+
+def write_compressed(
+    zgrp: Any,
+    leading_shape: tuple[int, ...],
+    global_leading_shape: tuple[int, ...],
+    stream_size: int,
+    stream_starts: npt.NDArray[np.int64],
+    global_stream_starts: npt.NDArray[np.int64],
+    stream_nbytes: npt.NDArray[np.int64],
+    stream_offsets: npt.NDArray[Any] | None,
+    stream_gains: npt.NDArray[Any] | None,
+    compressed: npt.NDArray[np.uint8],
+    n_channels: int,
+    local_nbytes: int,
+    global_nbytes: int,
+    global_process_nbytes: list[int],
+    mpi_comm: Any,
+    mpi_dist: list[tuple[int, int]],
+) -> None:
+    """Write streams and tables, as `array_compress` gives them, to a Zarr group.
+
+    Parameters
+    ----------
+    zgrp : Zarr group
+        As for `write_array`.
+    leading_shape, global_leading_shape : tuple of int
+        Of this rank's streams, and of all.
+    stream_size : int
+        Samples of a stream.
+    stream_starts, stream_nbytes, stream_offsets, stream_gains : ndarray or None
+        Of this rank's streams.
+    compressed : ndarray of uint8
+        Their bytes.
+    n_channels : int
+        FLAC channels of each: 1 for 32-bit dtypes, 2 for 64-bit ones.
+    global_stream_starts, local_nbytes, global_nbytes, global_process_nbytes
+        Not needed, since they follow from the others.
+    mpi_comm, mpi_dist
+        The communicator, or None, and the rows of each rank.
+
+    Raises
+    ------
+    GroupError, ConfigurationError
+        The parts contradict each other, or the group has datasets of these names.
+    """
+    from flaccodec.group_parts import write_parts
+
+    parts = {
+        "leading_shape": leading_shape,
+        "global_leading_shape": global_leading_shape,
+        "stream_size": stream_size,
+        "stream_starts": stream_starts,
+        "stream_nbytes": stream_nbytes,
+        "stream_offsets": stream_offsets,
+        "stream_gains": stream_gains,
+        "compressed": compressed,
+        "n_channels": n_channels,
+    }
+    write_parts(ZarrDoor(), zgrp, write_streams, parts, mpi_comm, mpi_dist)
+
+
+def read_compressed(
+    zgrp: Any, keep: npt.ArrayLike | None = None, mpi_comm: Any = None, mpi_dist: Any = None
+) -> tuple[Any, ...]:
+    """Read streams and tables of a Zarr group, as flacarray gives them.
+
+    Parameters are those of `read_array`.
+
+    Returns
+    -------
+    tuple
+        Shape of this rank's part and of the whole, compressed bytes, FLAC channels, starts,
+        bytes, offsets and gains of the streams, rows of each rank, and with `keep` the places of
+        the streams.
+
+    Raises
+    ------
+    GroupError
+        As `read_streams`.
+    """
+    from flaccodec.group_parts import read_parts
+
+    return read_parts(ZarrDoor(), zgrp, read_streams, keep, mpi_comm, mpi_dist)
 
 
 def write_array(

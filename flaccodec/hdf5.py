@@ -27,6 +27,7 @@ from flaccodec.mpi_distribution import is_comm
 from flaccodec.mpi_hdf5 import HDF5Door, create_distributed, write_distributed
 
 if TYPE_CHECKING:
+    import numpy as np
     import numpy.typing as npt
 
     from flaccodec.group_io import Indices
@@ -43,12 +44,14 @@ __all__ = [
     "from_zarr",
     "read",
     "read_array",
+    "read_compressed",
     "read_streams",
     "register",
     "to_zarr",
     "virtual_zarr",
     "write",
     "write_array",
+    "write_compressed",
     "write_distributed",
     "write_streams",
 ]
@@ -131,6 +134,90 @@ def read_streams(
         `keep` is not of bool, or of another shape.
     """
     return group_io.read_group(hgrp, _place(hgrp), keep)
+
+
+def write_compressed(
+    hgrp: Any,
+    leading_shape: tuple[int, ...],
+    global_leading_shape: tuple[int, ...],
+    stream_size: int,
+    stream_starts: npt.NDArray[np.int64],
+    global_stream_starts: npt.NDArray[np.int64],
+    stream_nbytes: npt.NDArray[np.int64],
+    stream_offsets: npt.NDArray[Any] | None,
+    stream_gains: npt.NDArray[Any] | None,
+    compressed: npt.NDArray[np.uint8],
+    n_channels: int,
+    local_nbytes: int,
+    global_nbytes: int,
+    global_process_nbytes: list[int],
+    mpi_comm: Any,
+    mpi_dist: list[tuple[int, int]],
+) -> None:
+    """Write streams and tables, as `array_compress` gives them, to an HDF5 group.
+
+    Parameters
+    ----------
+    hgrp : HDF5 group
+        As for `write_array`.
+    leading_shape, global_leading_shape : tuple of int
+        Of this rank's streams, and of all.
+    stream_size : int
+        Samples of a stream.
+    stream_starts, stream_nbytes, stream_offsets, stream_gains : ndarray or None
+        Of this rank's streams.
+    compressed : ndarray of uint8
+        Their bytes.
+    n_channels : int
+        FLAC channels of each: 1 for 32-bit dtypes, 2 for 64-bit ones.
+    global_stream_starts, local_nbytes, global_nbytes, global_process_nbytes
+        Not needed, since they follow from the others.
+    mpi_comm, mpi_dist
+        The communicator, or None, and the rows of each rank.
+
+    Raises
+    ------
+    GroupError, ConfigurationError
+        The parts contradict each other, or the group has datasets of these names.
+    """
+    from flaccodec.group_parts import write_parts
+
+    parts = {
+        "leading_shape": leading_shape,
+        "global_leading_shape": global_leading_shape,
+        "stream_size": stream_size,
+        "stream_starts": stream_starts,
+        "stream_nbytes": stream_nbytes,
+        "stream_offsets": stream_offsets,
+        "stream_gains": stream_gains,
+        "compressed": compressed,
+        "n_channels": n_channels,
+    }
+    write_parts(HDF5Door(), hgrp, write_streams, parts, mpi_comm, mpi_dist)
+
+
+def read_compressed(
+    hgrp: Any, keep: npt.ArrayLike | None = None, mpi_comm: Any = None, mpi_dist: Any = None
+) -> tuple[Any, ...]:
+    """Read streams and tables of an HDF5 group, as flacarray gives them.
+
+    Parameters are those of `read_array`.
+
+    Returns
+    -------
+    tuple
+        Shape of this rank's part and of the whole, compressed bytes, FLAC channels, starts,
+        bytes, offsets and gains of the streams, rows of each rank, and with `keep` the places of
+        the streams.
+
+    Raises
+    ------
+    GroupError
+        As `read_streams`.
+    """
+    from flaccodec.group_parts import read_parts
+
+    return read_parts(HDF5Door(), hgrp, read_streams, keep, mpi_comm, mpi_dist)
 
 
 def write_array(

@@ -196,11 +196,17 @@ def write_flacarray(door: Door, group: Any, fa: FlacArray, what: str, progress: 
 
 
 def _no_streams(layout: Layout, rank: int) -> GroupStreams:
-    shape, dtype = layout.local_shape(rank), layout.dtype
+    return no_streams_of(layout.local_shape(rank), layout.dtype, on_grid=True)
+
+
+def no_streams_of(
+    shape: tuple[int, ...], dtype: np.dtype[Any], *, on_grid: bool = False
+) -> GroupStreams:
+    """Return the part of a rank without streams; `on_grid`: with a table of quanta."""
     check_dtype(dtype)
     positions = np.zeros(shape[:-1], dtype=np.int64)
     values = np.zeros(shape[:-1], dtype=dtype) if dtype.kind == "f" else None
-    quanta = np.zeros(shape[:-1]) if dtype.kind == "f" else None
+    quanta = np.zeros(shape[:-1]) if dtype.kind == "f" and on_grid else None
     nothing = np.empty(0, dtype=np.uint8)
     return GroupStreams(
         shape, dtype, nothing, positions, positions, values, values, stream_quanta=quanta
@@ -217,6 +223,13 @@ class _Reach(NamedTuple):
 def _reach(door: Door, group: Any) -> _Reach:
     door.place(group)
     return _Reach(door.all_can_write(group), door.is_of_all(group))
+
+
+def write_streams(
+    door: Door, given: Any, comm: Any, layout: Layout, make: Callable[[], GroupStreams]
+) -> None:
+    """Write streams that each rank makes; as `write_array`."""
+    _write(door, given, comm, layout, make)
 
 
 def _write(
@@ -339,6 +352,13 @@ def _read(
         ranges = ranges_of(comm.allgather(streams.n_streams))
         whole = (ranges[-1][1], shape[-1])
     return Layout(whole, streams.dtype, ranges), streams, head.indices
+
+
+def read_layout(
+    door: Door, group: Any, comm: Any, keep: npt.ArrayLike | None, mpi_dist: Any
+) -> tuple[Layout, GroupStreams, Indices | None]:
+    """Read each rank's streams and how they lie on the ranks; as `read_array`."""
+    return _read(door, group, comm, keep, mpi_dist)
 
 
 def _digest(mask: npt.NDArray[np.bool_] | None) -> bytes:

@@ -15,7 +15,7 @@ with needed("flaccodec.zarr", "zarr"):
 
 from flaccodec.blocks import chunk_blocks, is_elsewhere, read
 from flaccodec.exceptions import ConfigurationError
-from flaccodec.group_zarr import read_array, write_array
+from flaccodec.group_zarr import read_array, read_compressed, write_array, write_compressed
 from flaccodec.mpi_zarr import create_distributed
 from flaccodec.zarr_codec import FlacCodec
 from flaccodec.zarr_grid import written_blocks, written_shape
@@ -30,7 +30,14 @@ if TYPE_CHECKING:
 
     from flaccodec.blocks import Block
 
-__all__ = ["create_array", "create_distributed", "read_array", "write_array"]
+__all__ = [
+    "create_array",
+    "create_distributed",
+    "read_array",
+    "read_compressed",
+    "write_array",
+    "write_compressed",
+]
 
 
 def create_array(

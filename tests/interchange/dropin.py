@@ -17,7 +17,9 @@ from flacarray.compress import array_compress
 from flacarray.decompress import array_decompress, array_decompress_slice
 from flacarray.demo import create_fake_data, plot_data
 from flacarray.hdf5 import read_array as hdf5_read_array
+from flacarray.hdf5 import read_compressed as hdf5_read_compressed
 from flacarray.hdf5 import write_array as hdf5_write_array
+from flacarray.hdf5 import write_compressed as hdf5_write_compressed
 from flacarray.utils import (
     compressed_dtype,
     ensure_one_element,
@@ -27,7 +29,9 @@ from flacarray.utils import (
     select_keep_indices,
 )
 from flacarray.zarr import read_array as zarr_read_array
+from flacarray.zarr import read_compressed as zarr_read_compressed
 from flacarray.zarr import write_array as zarr_write_array
+from flacarray.zarr import write_compressed as zarr_write_compressed
 
 results = {}
 
@@ -137,6 +141,44 @@ for dtype in ("int32", "int64", "float32", "float64"):
                 *(group, keep, slice(20, 60), True, None, None, True),
             )
 
+        # -- streams and tables
+        for name, root, write, read in (
+            ("hdf5", hdf5, hdf5_write_compressed, hdf5_read_compressed),
+            ("zarr", stores[3], zarr_write_compressed, zarr_read_compressed),
+        ):
+            parts = array_compress(data, level=5, quanta=quanta)
+            size = len(parts[0])
+            group = root.create_group(f"compressed {case}")
+            note(
+                f"{name}.write_compressed {case}",
+                write,
+                *(group, shape[:-1] or (1,), shape[:-1] or (1,), shape[-1], parts[1], parts[1]),
+                *(parts[2], parts[3], parts[4], parts[0], 2 if dtype.endswith("64") else 1),
+                *(size, size, [size], None, [(0, leading[0])]),
+            )
+            (local, whole, streams, channels, starts, nbytes, offsets, gains, ranges, places) = (
+                read(group, keep=keep)
+            )
+            results[f"{name}.read_compressed keep {case}"] = (tuple(local)[-1:], channels, places)
+            (local, whole, streams, channels, starts, nbytes, offsets, gains, ranges, places) = (
+                read(group)
+            )
+            results[f"{name}.read_compressed {case}"] = (tuple(whole), channels, ranges, places)
+            again = FlacArray(
+                None,
+                shape=shape,
+                global_shape=whole,
+                compressed=streams,
+                dtype=np.dtype(dtype),
+                stream_starts=starts,
+                stream_nbytes=nbytes,
+                stream_offsets=offsets,
+                stream_gains=gains,
+                mpi_comm=None,
+                mpi_dist=ranges,
+            )
+            results[f"{name} FlacArray of parts {case}"] = again.to_array()
+
         # -- low-level tools
         tables = array_compress(data, level=5, quanta=quanta, use_threads=True)
         note(f"array_compress {case}", lambda tables=tables: tables)
@@ -154,6 +196,15 @@ for dtype in ("int32", "int64", "float32", "float64"):
             use_threads=True,
             no_flatten=True,
         )
+        for first, last in ((10, None), (None, 10), (None, 2000), (10, -1), (-1, 10), (0, 500)):
+            note(
+                f"array_decompress ends {first} {last} {case}",
+                array_decompress,
+                *arguments,
+                **options,
+                first_stream_sample=first,
+                last_stream_sample=last,
+            )
         note(f"array_decompress_slice {case}", array_decompress_slice, *arguments, **options)
         note(
             f"array_decompress_slice keep {case}",
