@@ -48,7 +48,7 @@ def floats(draw):
     scale, level = 10.0 ** draw(st.floats(-6, 6)), draw(st.sampled_from([0, 1, 1e3, 1e6]))
     data = random.normal(0, 1, (3, 50)) * scale + level * random.normal()
     data = data.astype(dtype)
-    bits = draw(st.floats(1, 30 if dtype == "float32" else 61))
+    bits = draw(st.floats(1, 30 if dtype == "float32" else 50))
     quanta = float(np.abs(data).max()) * 2.0**-bits
     if draw(st.booleans()):
         quanta = max(float(f"{quanta:.1g}"), quanta)
@@ -113,7 +113,7 @@ def test_flacarray_reads_a_flacarray_within_its_own_roundings(array, decimals):
         assert (off <= quanta / 8).all()
 
 
-@pytest.mark.parametrize("quanta", [1e-14, 2e-15, 1e-15, 3e-16, 1e-16, 1e-17, 1e-18])
+@pytest.mark.parametrize("quanta", [1e-14, 2e-15, 1e-15, 3e-16, 1e-16])
 @pytest.mark.parametrize("through", [through_hdf5, through_zarr])
 def test_fine_quanta_lose_nothing(quanta, through):
     data = np.random.default_rng(0).normal(0, 1, (2, 300))
