@@ -28,6 +28,7 @@ from flaccodec.group_floats import (
     restore,
     smallest_quanta,
     snap,
+    sufficient_quanta,
     whole_offset,
 )
 from flaccodec.group_layout import GroupStreams, check_dtype, stack_tables, table_shape
@@ -325,8 +326,8 @@ def encode_anew(fa: FlacArray, what: str, progress: bool) -> GroupStreams:
     if fa.dtype.kind == "f" and quanta is None:
         raise UnsupportedDtypeError(
             "flacarray's group layout cannot hold floats without quanta, which the FlacArray was "
-            "not given, or which were too fine for it: make it with coarser ones, as with "
-            f"precision=. Or {ADVICE}"
+            "not given, or which were too fine for it: make it with coarser ones, such as "
+            f"{_sufficient_quanta(fa)!r}. Or {ADVICE}"
         )
     if quanta is not None:
         _check_gains(quanta, fa.dtype)
@@ -336,6 +337,16 @@ def encode_anew(fa: FlacArray, what: str, progress: bool) -> GroupStreams:
     ]
     extras = {} if quanta is None else {ON_GRID: True}
     return _group_streams(fa.shape, fa.dtype, _join(parts, table_shape(fa.shape)), extras)
+
+
+def _sufficient_quanta(fa: FlacArray) -> float:
+    """Return quanta with which a FlacArray is quantized, and the layout can hold it."""
+    most = 0.0
+    for block in stream_blocks(fa.nstreams, fa.stream_size, "write", False):
+        rows = np.arange(fa.nstreams)[block]
+        values = fa._decode(rows, slice(None), choose_threads(None))
+        most = max(most, sufficient_quanta(np.where(np.isfinite(values), values, 0)))
+    return most
 
 
 ADVICE = (

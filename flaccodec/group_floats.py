@@ -205,6 +205,12 @@ def smallest_quanta(values: Floats, bits: int = 0) -> float:
     return max(float(np.ldexp(1.0, top - width(values.dtype) + 1 + bits)), 4 / float(info.max))
 
 
+def sufficient_quanta(values: Floats) -> float:
+    """Return quanta that all streams can have, in a FlacArray (quantized) and in a group."""
+    spare = 8 if values.dtype.itemsize == 4 else 13
+    return smallest_quanta(values.ravel(), spare)
+
+
 def _rows(values: Floats, rows: npt.NDArray[np.intp]) -> Floats:
     """Return some streams, without a copy if they are all."""
     return values if len(rows) == len(values) else values[rows]

@@ -1,5 +1,7 @@
 """Groups of floats give back what was written, in every door, and flacarray reads them too."""
 
+import re
+
 import flacarray.hdf5
 import h5py
 import numpy as np
@@ -13,7 +15,7 @@ import flaccodec.zarr
 from flaccodec import FlacArray
 from flaccodec.compress import array_compress
 from flaccodec.decompress import array_decompress
-from flaccodec.exceptions import UnsupportedDtypeError
+from flaccodec.exceptions import QuantaWarning, UnsupportedDtypeError
 from flaccodec.utils import float_to_int, int_to_float
 
 RNG = np.random.default_rng(0)
@@ -113,7 +115,7 @@ def test_flacarray_reads_a_flacarray_within_its_own_roundings(array, decimals):
         assert (off <= quanta / 8).all()
 
 
-@pytest.mark.parametrize("quanta", [1e-14, 2e-15, 1e-15, 3e-16, 1e-16])
+@pytest.mark.parametrize("quanta", [1e-14, 2e-15, 1e-15, 3e-16])
 @pytest.mark.parametrize("through", [through_hdf5, through_zarr])
 def test_fine_quanta_lose_nothing(quanta, through):
     data = np.random.default_rng(0).normal(0, 1, (2, 300))
@@ -164,3 +166,24 @@ def test_without_quanta_arrays_are_written_as_a_flacarray_is(dtype):
         flaccodec.hdf5.write_array(data, file)
         np.testing.assert_array_equal(flaccodec.hdf5.read_array(file), fa.to_array())
         assert FlacArray.read_hdf5(file) == fa
+
+
+@pytest.mark.parametrize("scale", [1e-20, 1.0, 1e20])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_an_array_without_quanta_is_refused_with_quanta_that_work(dtype, scale):
+    data = (RNG.normal(0, 1, (2, 300)) * scale).astype(dtype)
+    with pytest.raises(UnsupportedDtypeError, match="coarser") as caught:
+        through_hdf5(FlacArray.from_array(data, lossless=True))
+    quanta = float(re.search(r"such as (\S+)\. Or", str(caught.value))[1])
+    fa = FlacArray.from_array(data, quanta=quanta)
+    assert through_hdf5(fa)[0] == fa
+
+
+@pytest.mark.parametrize("quanta", [1e-16, 1e-17, 1e-18])
+def test_quanta_too_fine_for_a_flacarray_are_refused_with_some_that_work(quanta):
+    data = np.random.default_rng(0).normal(0, 1, (2, 300))
+    with pytest.warns(QuantaWarning):
+        fa = FlacArray.from_array(data, quanta=quanta)
+    np.testing.assert_array_equal(fa.to_array(), data)
+    with pytest.raises(UnsupportedDtypeError, match=r"coarser ones, such as \d\S+e-15\. Or"):
+        through_hdf5(fa)
