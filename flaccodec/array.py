@@ -20,6 +20,7 @@ from flaccodec.exceptions import (
 )
 from flaccodec.index import ChunkIndex, empty_index
 from flaccodec.keys import full_key, has_ellipsis
+from flaccodec.masks import unmasked
 from flaccodec.mpi_distribution import is_comm
 from flaccodec.mpi_ranks import attempt
 from flaccodec.selection import plan_streams
@@ -194,11 +195,7 @@ class FlacArray:
                 "lossless": lossless,
             }
             return from_local(arr, mpi_comm, given)
-        array: Any = arr if is_elsewhere(arr) else np.asanyarray(arr)
-        if isinstance(array, np.ma.MaskedArray):
-            raise ConfigurationError(
-                "arr must not be masked, since masks are not kept: use arr.filled(np.nan)."
-            )
+        array: Any = arr if is_elsewhere(arr) else unmasked(arr)
         level = check_level(level)
         dtype = core.check_dtype(array.dtype)
         rule, parameters = _choose_rule(dtype, array.shape[:-1], quanta, precision, lossless)

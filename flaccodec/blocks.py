@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from flaccodec import masks
 from flaccodec import progress as bar
 from flaccodec.exceptions import ConfigurationError, FlacCodecError, QuantaTooFineError
 
@@ -70,7 +71,7 @@ def stream_blocks(shape: Sequence[int], samples: int | None = None) -> list[tupl
     return blocks
 
 
-def read(array: Any, part: Block) -> npt.NDArray[Any]:
+def read(array: Any, part: Block, keeps_nan: bool = True) -> npt.NDArray[Any]:
     """Read a part of an array, by a plain slice where there is one axis, as pandas wants it.
 
     Raises
@@ -82,11 +83,9 @@ def read(array: Any, part: Block) -> npt.NDArray[Any]:
     block = array[part[0] if len(part) == 1 else part]
     if hasattr(block, "__dask_graph__"):
         block = block.compute()  # np.asarray would do so, and drop the mask
-    if np.ma.is_masked(block):
-        raise ConfigurationError(
-            "the array must not have masked values, since masks are not kept: fill them before, "
-            f"as by np.ma.filled. Got some in {_as_key(part)}."
-        )
+    masks.check_unmasked(
+        block, "arr", _as_key(part), how=masks.fill_advice(array, "arr", keeps_nan)
+    )
     values = np.asarray(block)
     if values.dtype.newbyteorder("=") != array.dtype.newbyteorder("="):
         raise ConfigurationError(
@@ -104,7 +103,9 @@ def _as_key(part: Block) -> str:
     return f"[{', '.join(texts)}]"
 
 
-def read_blocks(array: Any, what: str, progress: bool) -> Iterator[tuple[slice, npt.NDArray[Any]]]:
+def read_blocks(
+    array: Any, what: str, progress: bool, keeps_nan: bool = True
+) -> Iterator[tuple[slice, npt.NDArray[Any]]]:
     """Read block after block.
 
     Parameters
@@ -114,6 +115,8 @@ def read_blocks(array: Any, what: str, progress: bool) -> Iterator[tuple[slice, 
         What a bar is to be called.
     progress : bool
         Whether there is one.
+    keeps_nan : bool
+        Whether NaN is kept of what is read, for the advice where some of it is masked.
 
     Yields
     ------
@@ -124,7 +127,7 @@ def read_blocks(array: Any, what: str, progress: bool) -> Iterator[tuple[slice, 
     """
     blocks = stream_blocks(array.shape)
     for numbers, part in bar.track(blocks, len(blocks), what, progress):
-        rows = read(array, part).reshape(-1, array.shape[-1])
+        rows = read(array, part, keeps_nan).reshape(-1, array.shape[-1])
         yield numbers, rows.astype(rows.dtype.newbyteorder("="), copy=False)
 
 

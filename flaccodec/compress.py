@@ -11,8 +11,9 @@ import numpy.typing as npt
 from flaccodec import core
 from flaccodec.exceptions import ConfigurationError, UnsupportedDtypeError
 from flaccodec.index import ChunkIndex
+from flaccodec.masks import unmasked
 from flaccodec.threads import available_processors, in_pool, resolve_threads
-from flaccodec.utils import check_one_given, chosen_quanta, fit_floats, unmasked
+from flaccodec.utils import check_one_given, chosen_quanta, fit_floats
 
 __all__ = ["array_compress"]
 
@@ -124,7 +125,7 @@ def compress_streams(
     use_threads: bool | None,
 ) -> CompressedOnGrid:
     """Do as `array_compress`, and tell the quanta of the grid that floats are on."""
-    array = unmasked(arr)
+    array = unmasked(arr, keeps_nan=False)
     if array.dtype not in _DTYPES:
         raise UnsupportedDtypeError(
             "flacarray's streams are of int32, int64, float32 and float64. "

@@ -32,13 +32,13 @@ from flaccodec.group_floats import (
     whole_offset,
 )
 from flaccodec.group_layout import GroupStreams, check_dtype, stack_tables, table_shape
+from flaccodec.masks import unmasked
 from flaccodec.progress import stream_blocks
 from flaccodec.utils import (
     check_one_given,
     check_samples,
     gains_of,
     per_stream,
-    unmasked,
 )
 
 if TYPE_CHECKING:
@@ -86,7 +86,7 @@ def compress_parts(
 ) -> ArrayParts:
     """Compress an array to streams of format 1, by blocks where it is not in memory."""
     check_one_given(quanta, precision)
-    array = arr if is_elsewhere(arr) else unmasked(arr)
+    array = arr if is_elsewhere(arr) else unmasked(arr, keeps_nan=False)
     dtype = array.dtype.newbyteorder("=")
     check_dtype(dtype)
     shape = tuple(map(int, array.shape))
@@ -152,7 +152,7 @@ def _compress_blocks(
         for name, values in (("quanta", quanta), ("precision", precision))
         if values is not None
     }
-    for numbers, rows in read_blocks(array, "write_array", progress):
+    for numbers, rows in read_blocks(array, "write_array", progress, keeps_nan=False):
         chosen = {
             name: values if values.ndim == 0 else values.ravel()[numbers]
             for name, values in options.items()

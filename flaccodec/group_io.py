@@ -51,6 +51,7 @@ from flaccodec.group_layout import (
     unknown_version,
 )
 from flaccodec.group_stored import check_number, check_sizes, stored_bytes
+from flaccodec.masks import unmasked
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -445,7 +446,7 @@ def check_keep(keep: npt.ArrayLike, shape: tuple[int, ...]) -> npt.NDArray[np.bo
     ConfigurationError
         Where it is not of bool, or of another shape.
     """
-    mask = np.asarray(keep)
+    mask = unmasked(keep, "keep")
     leading, tables = shape[:-1], table_shape(shape)
     if mask.dtype != np.bool_ or mask.shape not in (leading, tables):
         raise ConfigurationError(

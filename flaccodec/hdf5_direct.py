@@ -17,6 +17,7 @@ from flaccodec.hdf5_chunks import FlacChunks
 from flaccodec.hdf5_lock import collection_waits
 from flaccodec.hdf5_selection import parse
 from flaccodec.jobs import run_in_any_order, run_in_order
+from flaccodec.masks import check_unmasked, unmasked
 from flaccodec.threads import available_processors, resolve_threads
 
 if TYPE_CHECKING:
@@ -115,6 +116,8 @@ def write(
 
     Raises
     ------
+    ConfigurationError
+        `array` is masked. (``dataset[selection] = array`` drops a mask: h5py does so itself.)
     QuantaTooFineError
         A sample is too many quanta from zero. Chunks before may have been written.
     CorruptChunkError, ChunkMismatchError
@@ -122,6 +125,7 @@ def write(
     TypeError, ValueError, IndexError, OSError
         h5py's, where it refuses selection, array or writing.
     """
+    array = _unmasked(array)
     chunks = _direct(dataset)
     if chunks is not None and dataset.file.mode == "r":
         chunks = None  # H5Dwrite_chunk does not look; h5py refuses
@@ -145,6 +149,14 @@ def _direct(dataset: h5py.Dataset) -> FlacChunks | None:
     if chunks is None or not chunks.is_plain or not chunks.is_ours_alone:
         return None
     return chunks
+
+
+def _unmasked(array: npt.ArrayLike) -> npt.ArrayLike:
+    """Return an array in memory, without a mask; numbers and lists as they are."""
+    if hasattr(array, "__array__") and not isinstance(array, np.generic):
+        return unmasked(array, "array")
+    check_unmasked(array, "array")
+    return array
 
 
 def _as_stored(array: npt.ArrayLike, dtype: np.dtype[Any]) -> npt.NDArray[Any] | None:

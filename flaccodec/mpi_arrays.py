@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from flaccodec.array import FlacArray
 from flaccodec.exceptions import ConfigurationError
+from flaccodec.masks import unmasked
 from flaccodec.mpi_distribution import distribution, layout_of
 from flaccodec.mpi_ranks import attempt, share
 
@@ -19,7 +18,7 @@ if TYPE_CHECKING:
 
 def from_local(arr: Any, comm: Any, options: dict[str, Any]) -> FlacArray:
     """Compress each rank's rows of an array; `FlacArray.from_array` explains."""
-    local = attempt(comm, lambda: None if arr is None else np.asanyarray(arr))
+    local = attempt(comm, lambda: None if arr is None else unmasked(arr))
     layout = layout_of(comm, local)
 
     def encode() -> FlacArray | None:

@@ -25,6 +25,7 @@ from flaccodec.group_layout import (
     table_shape,
     tables_of,
 )
+from flaccodec.masks import unmasked
 from flaccodec.mpi_arrays import spread
 from flaccodec.mpi_distribution import (
     Layout,
@@ -39,7 +40,6 @@ from flaccodec.mpi_distribution import (
 from flaccodec.mpi_group_read import read_by_all, read_by_first
 from flaccodec.mpi_messages import receive, send
 from flaccodec.mpi_ranks import attempt, direct, share
-from flaccodec.utils import unmasked
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -167,7 +167,7 @@ def write_array(door: Door, group: Any, comm: Any, arr: Any, options: Mapping[st
     Exception
         On all ranks what went wrong on one, as `flaccodec.mpi_ranks.share` says.
     """
-    local = attempt(comm, lambda: None if arr is None else unmasked(arr))
+    local = attempt(comm, lambda: None if arr is None else unmasked(arr, keeps_nan=False))
     layout = layout_of(comm, local)
 
     def compress() -> GroupStreams:

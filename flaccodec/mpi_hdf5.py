@@ -21,9 +21,10 @@ from flaccodec.exceptions import ConfigurationError
 from flaccodec.hdf5_driver import is_parallel
 from flaccodec.hdf5_filter import Flac
 from flaccodec.hdf5_members import check_group
+from flaccodec.masks import unmasked
 from flaccodec.mpi_grid import distributed_chunks, rows_of
 from flaccodec.mpi_ranks import attempt, share
-from flaccodec.utils import held_samples, unmasked
+from flaccodec.utils import held_samples
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -14,6 +14,7 @@ with needed("flaccodec.numcodecs", "numcodecs"):
 
 from flaccodec import core
 from flaccodec.exceptions import ConfigurationError
+from flaccodec.masks import check_unmasked
 from flaccodec.options import CodecOptions
 from flaccodec.threads import resolve_threads
 
@@ -93,8 +94,9 @@ class Flac(Codec):  # type: ignore[misc]
         Raises
         ------
         FlacCodecError
-            The array cannot be encoded, or not with these options.
+            The array cannot be encoded, or not with these options, or it is masked.
         """
+        check_unmasked(buf, "buf")
         array = ensure_ndarray(buf)
         if array.flags.f_contiguous and not array.flags.c_contiguous:
             array = array.T

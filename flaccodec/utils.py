@@ -15,6 +15,7 @@ from flaccodec.exceptions import (
     UnsupportedDtypeError,
 )
 from flaccodec.group_floats import Fit, fit_samples, restore, smallest_quanta, whole_offset
+from flaccodec.masks import check_unmasked, unmasked
 
 __all__ = [
     "compressed_dtype",
@@ -49,6 +50,7 @@ def per_stream(name: str, values: npt.ArrayLike, leading: tuple[int, ...]) -> np
     ConfigurationError
         Where it has another shape.
     """
+    check_unmasked(values, name)
     array = np.asarray(values, dtype=np.float64)
     if array.ndim and array.shape != (leading or (1,)):
         raise ConfigurationError(
@@ -72,21 +74,6 @@ def check_quanta(quanta: npt.NDArray[Any]) -> None:
             f"quanta must be positive and finite (at stream {bad[0]:,}). "
             f"Got {quanta.flat[bad[0]]!r}."
         )
-
-
-def unmasked(arr: Any) -> npt.NDArray[Any]:
-    """Do as ``np.asarray``, but to masked arrays.
-
-    Raises
-    ------
-    ConfigurationError
-        It is one.
-    """
-    if isinstance(arr, np.ma.MaskedArray):
-        raise ConfigurationError(
-            "arr must not be masked, since masks are not kept: use arr.filled(value)."
-        )
-    return np.asarray(arr)
 
 
 def held_samples(array: npt.NDArray[Any], dtype: npt.DTypeLike) -> npt.NDArray[Any]:
@@ -246,6 +233,7 @@ def float_to_int(
     UnsupportedDtypeError, ConfigurationError, EmptyArrayError, QuantaError, QuantaTooFineError
         As their names say.
     """
+    data = unmasked(data, "data", keeps_nan=False)
     fit = fit_floats(data, chosen_quanta(data, quanta, precision))
     tables = data.shape[:-1] or (1,)
     return fit.integers.reshape(data.shape), fit.offsets.reshape(tables), fit.gains.reshape(tables)
@@ -375,7 +363,7 @@ def check_keep(keep: npt.ArrayLike, leading: tuple[int, ...]) -> npt.NDArray[np.
     ConfigurationError
         Where it is not boolean or has not the shape of the leading axes.
     """
-    mask = np.asarray(keep)
+    mask = unmasked(keep, "keep")
     if mask.dtype != bool or mask.shape != leading:
         is_numbers = mask.dtype.kind in "iu" and mask.shape == leading
         raise ConfigurationError(

@@ -16,6 +16,7 @@ with needed("flaccodec.zarr", "zarr"):
 from flaccodec.blocks import chunk_blocks, is_elsewhere, read
 from flaccodec.exceptions import ConfigurationError
 from flaccodec.group_zarr import read_array, read_compressed, write_array, write_compressed
+from flaccodec.masks import check_unmasked
 from flaccodec.mpi_zarr import create_distributed
 from flaccodec.zarr_codec import FlacCodec
 from flaccodec.zarr_grid import written_blocks, written_shape
@@ -95,6 +96,8 @@ def create_array(
     kwargs.setdefault("serializer", FlacCodec())
     kwargs.setdefault("compressors", None)
     _check_places(kwargs)
+    if not is_elsewhere(kwargs.get("data")):
+        check_unmasked(kwargs.get("data"), "data")
     if kwargs.get("data") is None or not kwargs.get("write_data", True):
         return zarr.create_array(store, **kwargs)
     return _create_whole(store, kwargs.pop("data"), kwargs)

@@ -17,6 +17,7 @@ with needed("flaccodec.FlacCodec", "zarr"):
 
 from flaccodec import core, memory
 from flaccodec.exceptions import ConfigurationError, CorruptChunkError
+from flaccodec.masks import check_unmasked
 from flaccodec.options import CodecOptions
 from flaccodec.partial import ChunkReader
 from flaccodec.selection import is_empty, plan_read, total_frames
@@ -179,7 +180,9 @@ class FlacCodec(ArrayBytesCodec, ArrayBytesCodecPartialDecodeMixin, metaclass=_S
     # -- whole chunks ----------------------------------------------------------------
 
     def _encode_sync(self, chunk_data: NDBuffer, chunk_spec: ArraySpec) -> Buffer | None:
-        array = _as_specified(chunk_data.as_numpy_array(), chunk_spec)
+        array = chunk_data.as_numpy_array()
+        check_unmasked(array, "data")  # where it is a chunk; parts of one have lost it by now
+        array = _as_specified(array, chunk_spec)
         chunk = self.options.encode(
             array, fill_value=chunk_spec.fill_value, num_threads=resolve_threads(None, 1)
         )

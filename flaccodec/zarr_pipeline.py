@@ -14,10 +14,12 @@ from flaccodec.optional import needed
 with needed("flaccodec.zarr_pipeline", "zarr"):
     import zarr
     from zarr.codecs import ShardingCodec, TransposeCodec
+    from zarr.codecs._v2 import V2Codec
     from zarr.core.codec_pipeline import BatchedCodecPipeline
     from zarr.core.common import concurrent_map
     from zarr.registry import register_pipeline
 
+from flaccodec.masks import check_unmasked
 from flaccodec.zarr_locks import alone_with
 from flaccodec.zarr_places import located
 
@@ -42,6 +44,9 @@ VARIABLE = "ZARR_CODEC_PIPELINE__PATH"
 """What sets it from outside of the program."""
 
 PATH = f"{__name__}.FlacCodecPipeline"
+
+NAME = "flaccodec"
+"""Of our codecs, in both formats of Zarr."""
 
 PRESENT, MISSING = {"status": "present"}, {"status": "missing"}
 """Of a chunk, as zarr has them."""
@@ -77,6 +82,16 @@ class LocatingCodecPipeline(BatchedCodecPipeline):
         with self._located(batch):
             read: Any = super().read_batch
             return await read(batch, *args, **kwargs)
+
+    async def write(
+        self, batch_info: Iterable[Any], value: NDBuffer, drop_axes: tuple[int, ...] = ()
+    ) -> None:
+        """Write what is assigned to an array, unless it is masked; zarr's documentation explains.
+
+        zarr drops masks where it writes parts of chunks.
+        """
+        check_unmasked(value.as_ndarray_like(), "data")
+        await super().write(batch_info, value, drop_axes)
 
     async def write_batch(self, batch_info: Iterable[Any], *args: Any, **kwargs: Any) -> None:
         """Write chunks of an array; zarr's documentation explains."""
@@ -197,6 +212,9 @@ def holds_flac(codec: Codec) -> bool:
     """Whether chunks are of a codec that decodes them in place, be it inside of shards."""
     if isinstance(codec, ShardingCodec):
         return any(map(holds_flac, codec.codecs))
+    if isinstance(codec, V2Codec):  # what zarr_format=2 has
+        held = (*(codec.filters or ()), codec.compressor)
+        return any(getattr(c, "codec_id", None) == NAME for c in held)
     return isinstance(codec, DecodesInto)
 
 

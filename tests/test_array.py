@@ -105,7 +105,7 @@ def test_quanta_of_each_stream_bound_its_error():
         (np.zeros(3, "float16"), {}, UnsupportedDtypeError, "float32"),
         (np.zeros((0, 3)), {}, EmptyArrayError, "no samples"),
         (np.zeros((3, 0)), {}, EmptyArrayError, "no samples"),
-        (np.ma.zeros(3), {}, ConfigurationError, "filled"),
+        (np.ma.masked_array(np.zeros(3), [0, 1, 0]), {}, ConfigurationError, "filled"),
     ],
 )
 def test_what_cannot_be_is_refused(array, options, error, message):

@@ -362,7 +362,7 @@ def check_samples_that_a_dtype_cannot_hold():
                 write(made, COMM, own, local)
             np.testing.assert_array_equal(made[own], np.full((2, 9), fits, dtype=dtype))
         with pytest.raises(ConfigurationError, match="arr must not be masked"):
-            write(made, COMM, own, np.ma.zeros((2, 9), "f4"))
+            write(made, COMM, own, np.ma.masked_all((2, 9), "f4"))
 
 
 if __name__ == "__main__":
