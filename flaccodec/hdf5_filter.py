@@ -15,6 +15,7 @@ from flaccodec import core, threads
 from flaccodec.exceptions import ConfigurationError, FlacCodecError, add_place
 from flaccodec.hdf5_driver import is_parallel
 from flaccodec.options import CodecOptions
+from flaccodec.where_it_goes import SaysWhereItGoes
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -213,7 +214,11 @@ def name_of(dataset: h5py.Dataset) -> str:
     return f"{dataset.name} of {dataset.file.filename}"
 
 
-class Flac(h5py.filters.FilterRefBase):  # type: ignore[misc]
+class _Meta(SaysWhereItGoes, type(h5py.filters.FilterRefBase)):  # type: ignore[misc]
+    """That of h5py's filters, with messages that help."""
+
+
+class Flac(h5py.filters.FilterRefBase, metaclass=_Meta):  # type: ignore[misc]
     """FLAC compression of an HDF5 dataset, for ``create_dataset(..., compression=Flac())``.
 
     The last axis of a chunk is the one along which FLAC predicts. What the options mean
@@ -266,6 +271,11 @@ class Flac(h5py.filters.FilterRefBase):  # type: ignore[misc]
     """
 
     filter_id = FILTER_ID
+    _goes = (
+        "h5py's filter, for create_dataset(..., compression=): for Zarr use "
+        "serializer=flaccodec.FlacCodec(...), or, for zarr_format=2, "
+        "compressors=flaccodec.numcodecs.Flac(...)"
+    )
 
     def __init__(
         self,

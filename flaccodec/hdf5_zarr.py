@@ -30,6 +30,7 @@ from flaccodec.threads import available_processors
 from flaccodec.zarr_arrays import chunk_key, is_plain
 from flaccodec.zarr_codec import FlacCodec
 from flaccodec.zarr_grid import written_shape
+from flaccodec.zarr_places import open_array
 from flaccodec.zarr_removal import Place
 from flaccodec.zarr_threads import wait_for
 
@@ -226,8 +227,7 @@ def from_zarr(
         Header or index of a chunk is damaged, or it is not of the array's dtype and chunk
         shape; the message names it, and the group is as it was. Frames are not looked at.
     """
-    if not isinstance(array, zarr.Array):
-        array = zarr.open_array(array, mode="r")
+    array = open_array(array)
     codec = _codec_of(array)
     _check_options(kwargs)
     if any(c > n for c, n in zip(array.chunks, array.shape, strict=True)):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 
@@ -17,14 +17,22 @@ from flaccodec.exceptions import ConfigurationError
 from flaccodec.masks import check_unmasked
 from flaccodec.options import CodecOptions
 from flaccodec.threads import resolve_threads
+from flaccodec.where_it_goes import SaysWhereItGoes
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Self
+
     import numpy.typing as npt
 
 __all__ = ["Flac"]
 
 
-class Flac(Codec):  # type: ignore[misc]
+class _Meta(SaysWhereItGoes, type(Codec)):  # type: ignore[misc]
+    """That of numcodecs' codecs, with messages that help."""
+
+
+class Flac(Codec, metaclass=_Meta):  # type: ignore[misc]
     """FLAC compression of numeric arrays.
 
     The last axis of an array is the one along which FLAC predicts; of a
@@ -61,6 +69,10 @@ class Flac(Codec):  # type: ignore[misc]
     """
 
     codec_id = "flaccodec"
+    _goes = (
+        "numcodecs' codec, for zarr_format=2: for zarr_format=3 use "
+        "serializer=flaccodec.FlacCodec(...), for h5py compression=flaccodec.hdf5.Flac(...)"
+    )
 
     def __init__(
         self,
@@ -75,8 +87,24 @@ class Flac(Codec):  # type: ignore[misc]
         self.precision = options.precision
         self.frame_size = options.frame_size
 
-    def _options(self) -> CodecOptions:
+    @property
+    def options(self) -> CodecOptions:
+        """The configuration."""
         return CodecOptions(self.level, self.quanta, self.precision, self.frame_size)
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any]) -> Self:
+        """Make a codec of its entry in ``.zarray`` or a reference file."""
+        options = CodecOptions.from_json(config, f"the configuration of codec {cls.codec_id!r}")
+        return cls(**options.to_dict())
+
+    def __getitem__(self, key: object) -> NoReturn:
+        """Say where the codec goes: zarr goes through ``compressors=Flac()`` as through a list."""
+        raise TypeError(f"{self!r} is no list of codecs, but {self._goes}.")
+
+    def __hash__(self) -> int:
+        """Say where the codec goes: h5py looks ``compression=Flac()`` up in a dictionary."""
+        raise TypeError(f"{self!r} has no hash. It is {self._goes}.")
 
     def encode(self, buf: npt.ArrayLike) -> bytes:
         """Encode an array.
@@ -101,7 +129,7 @@ class Flac(Codec):  # type: ignore[misc]
         if array.flags.f_contiguous and not array.flags.c_contiguous:
             array = array.T
         threads = resolve_threads(None, 1)
-        return self._options().encode(array, keep_byte_order=True, num_threads=threads).tobytes()
+        return self.options.encode(array, keep_byte_order=True, num_threads=threads).tobytes()
 
     def decode(self, buf: core.Buffer, out: Any = None) -> npt.NDArray[Any]:
         """Decode a chunk.

@@ -5,16 +5,19 @@ from __future__ import annotations
 import math
 import numbers
 import operator
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from flaccodec import core
-from flaccodec.exceptions import ConfigurationError, QuantaError
+from flaccodec.exceptions import ConfigurationError, FlacCodecError, QuantaError, add_place
 from flaccodec.utils import MAX_PRECISION
 
 if TYPE_CHECKING:
+    from typing import Self
+
     import numpy.typing as npt
 
 
@@ -26,6 +29,11 @@ def _check_integer(name: str, value: Any, low: int, high: int) -> int:
     if isinstance(value, bool) or not low <= number <= high:
         raise ConfigurationError(f"{name} must be an integer from {low} to {high}. Got {value!r}.")
     return number
+
+
+def _of_json(value: Any) -> Any:
+    """Return a number as Python has it: JSON knows one kind, and 5.0 is an integer there."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 def _as_float(value: Any) -> float:
@@ -99,6 +107,39 @@ class CodecOptions:
             )
         for name, value in checked.items():
             object.__setattr__(self, name, value)
+
+    @classmethod
+    def from_json(cls, configuration: Any, what: str) -> Self:
+        """Make options of what JSON says of a codec, by whatever writer.
+
+        Parameters
+        ----------
+        configuration : mapping or None
+            Options that are left out have their defaults.
+        what : str
+            What to call it in messages.
+
+        Raises
+        ------
+        ConfigurationError
+            It is no mapping, has options that are not known here, or values that they cannot have.
+        """
+        if configuration is None:
+            configuration = {}
+        if not isinstance(configuration, Mapping):
+            raise ConfigurationError(f"{what} must be an object of options. Got {configuration!r}.")
+        known = [field.name for field in fields(cls)]
+        unknown = sorted(str(name) for name in configuration if name not in known)
+        if unknown:
+            raise ConfigurationError(
+                f"{what} may have {', '.join(known)}. "
+                f"Got {', '.join(map(repr, unknown))}; a later flaccodec may know it."
+            )
+        try:
+            return cls(**{name: _of_json(value) for name, value in configuration.items()})
+        except FlacCodecError as error:
+            add_place(error, what)
+            raise
 
     def to_dict(self) -> dict[str, Any]:
         """Return all options, defaults too, as JSON has them."""

@@ -27,6 +27,7 @@ from zarr.core.config import config
 from zarr.storage import LocalStore, StorePath
 
 from flaccodec import core
+from flaccodec.exceptions import ChunkMismatchError
 from flaccodec.index import ChunkIndex
 from flaccodec.ranges import needed_ranges
 
@@ -172,7 +173,7 @@ class ChunkReader:
             return None
         try:
             pieces = await self._fetch_unchanged(index, needed_ranges(index, plan))
-        except _Changed:
+        except (_Changed, ChunkMismatchError):
             index_cache.drop(self._byte_getter)
             return None
         return index.head, pieces

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from flaccodec.exceptions import ChunkMismatchError
+
 if TYPE_CHECKING:
     import numpy.typing as npt
 
@@ -22,15 +24,33 @@ Ranges = list[tuple[int, int]]
 
 
 def needed_ranges(index: ChunkIndex, plan: ReadPlan) -> Ranges:
-    """Return the byte ranges of a chunk that a plan needs, merged, in order."""
+    """Return the byte ranges of a chunk that a plan needs, merged, in order.
+
+    Raises
+    ------
+    ChunkMismatchError
+        The chunk is smaller than the one that was planned for.
+    """
     first, last = plan.frames(index.header.frame_size)
     streams = plan.spans["stream"]
+    _check_size(index, plan)
     starts, stops = index.positions[streams, first], index.positions[streams, last + 1]
     if index.header.exceptions_size:
         end = index.header.chunk_size
         starts = np.append(starts, end - index.header.exceptions_size)
         stops = np.append(stops, end)
     return merge_ranges(starts, stops)
+
+
+def _check_size(index: ChunkIndex, plan: ReadPlan) -> None:
+    header, spans = index.header, plan.spans
+    n_streams = int(spans["stream"].max(initial=-1)) + 1
+    stream_size = int((spans["start"] + spans["count"]).max(initial=0))
+    if n_streams > header.n_streams or stream_size > header.stream_size:
+        raise ChunkMismatchError(
+            f"expected a chunk of {n_streams:,} streams or more, of {stream_size:,} samples or "
+            f"more. Got one of {header.n_streams:,} streams of {header.stream_size:,} samples."
+        )
 
 
 def merge_ranges(starts: npt.NDArray[np.int64], stops: npt.NDArray[np.int64]) -> Ranges:

@@ -18,6 +18,7 @@ from flaccodec.exceptions import ConfigurationError
 from flaccodec.group_zarr import read_array, read_compressed, write_array, write_compressed
 from flaccodec.masks import check_unmasked
 from flaccodec.mpi_zarr import create_distributed
+from flaccodec.where_it_goes import SaysWhereItGoes
 from flaccodec.zarr_codec import FlacCodec
 from flaccodec.zarr_grid import written_blocks, written_shape
 from flaccodec.zarr_removal import Place
@@ -144,7 +145,13 @@ def _fill_by_blocks(array: zarr.Array[Any], source: Any) -> None:
 
 def _resolve(codec: Codec | dict[str, Any]) -> Codec:
     if isinstance(codec, dict):
+        if "name" not in codec:
+            raise ConfigurationError(
+                'a codec of zarr_format=3 must have a "name", as {"name": "flaccodec"}. '
+                f"Got {codec!r}."
+            )
         return get_codec_class(codec["name"]).from_dict(codec)
+    _check_door(codec)
     return codec
 
 
@@ -177,7 +184,15 @@ def _split_codecs(
     }
 
 
+def _check_door(codec: Any) -> None:
+    """Refuse the codecs of numcodecs and of h5py."""
+    if isinstance(type(codec), SaysWhereItGoes) and not isinstance(codec, FlacCodec):
+        right = FlacCodec(**codec.options.to_dict())
+        raise ConfigurationError(f"use serializer={right!r}. Got {codec!r}, of {type(codec)!r}.")
+
+
 def _check_places(kwargs: dict[str, Any]) -> None:
+    _check_door(kwargs["serializer"])
     for name in ("filters", "compressors"):
         given = kwargs.get(name)
         for codec in given if isinstance(given, list | tuple) else (given,):
@@ -185,3 +200,4 @@ def _check_places(kwargs: dict[str, Any]) -> None:
                 raise ConfigurationError(
                     f"FlacCodec turns arrays into bytes: use serializer={codec!r}, not {name}=."
                 )
+            _check_door(codec)

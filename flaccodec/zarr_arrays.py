@@ -30,6 +30,7 @@ from flaccodec.stream_chunks import (
 )
 from flaccodec.zarr_codec import FlacCodec
 from flaccodec.zarr_grid import written_blocks, written_shape
+from flaccodec.zarr_places import open_array
 from flaccodec.zarr_removal import Place
 from flaccodec.zarr_shards import has_usual_index, join_shard, parts, split_shard
 
@@ -138,8 +139,7 @@ def _move_out(fa: FlacArray, array: zarr.Array[Any], progress: bool) -> None:
 
 def from_zarr(array: zarr.Array[Any] | StoreLike, *, progress: bool = False) -> FlacArray:
     """Make a FlacArray of a Zarr array; `FlacArray.from_zarr` explains."""
-    if not isinstance(array, zarr.Array):
-        array = zarr.open_array(array, mode="r")
+    array = open_array(array)
     core.check_dtype(array.dtype)
     if array.ndim == 0:
         return FlacArray.from_array(array[()], lossless=True)

@@ -22,7 +22,8 @@ from flaccodec.options import CodecOptions
 from flaccodec.partial import ChunkReader
 from flaccodec.selection import is_empty, plan_read, total_frames
 from flaccodec.threads import resolve_threads
-from flaccodec.zarr_places import located
+from flaccodec.where_it_goes import SaysWhereItGoes
+from flaccodec.zarr_places import check_chunks, located
 from flaccodec.zarr_threads import in_thread
 
 if TYPE_CHECKING:
@@ -44,23 +45,12 @@ __all__ = ["FlacCodec"]
 NAME = "flaccodec"
 
 
-class _SaysWhereItGoes(type(ArrayBytesCodec)):  # type: ignore[misc]
-    """Makes zarr's message for a codec in the wrong place say which is the right one.
-
-    Given a FlacCodec among ``compressors``, zarr says that it got its class; this is where
-    the class can say more.
-    """
-
-    def __repr__(cls) -> str:
-        return (
-            f"<class '{cls.__module__}.{cls.__qualname__}'> "
-            "(an array-to-bytes codec: use serializer=, or, for zarr_format=2, "
-            "compressors=flaccodec.numcodecs.Flac(...))"
-        )
+class _Meta(SaysWhereItGoes, type(ArrayBytesCodec)):  # type: ignore[misc]
+    """That of zarr's codecs, with messages that help."""
 
 
 @dataclass(frozen=True, init=False)
-class FlacCodec(ArrayBytesCodec, ArrayBytesCodecPartialDecodeMixin, metaclass=_SaysWhereItGoes):
+class FlacCodec(ArrayBytesCodec, ArrayBytesCodecPartialDecodeMixin, metaclass=_Meta):
     """FLAC compression of numeric arrays, as a Zarr v3 array-to-bytes codec.
 
     A chunk's last axis is the one along which FLAC predicts. Reading a slice fetches and
@@ -107,6 +97,10 @@ class FlacCodec(ArrayBytesCodec, ArrayBytesCodecPartialDecodeMixin, metaclass=_S
     """
 
     is_fixed_size = False
+    _goes = (
+        "an array-to-bytes codec: use serializer=, or, for zarr_format=2, "
+        "compressors=flaccodec.numcodecs.Flac(...)"
+    )
 
     level: int
     quanta: float | None
@@ -135,16 +129,10 @@ class FlacCodec(ArrayBytesCodec, ArrayBytesCodecPartialDecodeMixin, metaclass=_S
     @classmethod
     def from_dict(cls, data: dict[str, JSON]) -> Self:
         """Make a codec from its entry in ``zarr.json``."""
-        _, configuration = parse_named_configuration(data, NAME, require_configuration=False)
-        configuration = configuration or {}
-        known = CodecOptions().to_dict()
-        unknown = sorted(set(configuration) - set(known))
-        if unknown:
-            raise ConfigurationError(
-                f"the configuration of codec {NAME!r} may have {', '.join(known)}. "
-                f"Got {', '.join(map(repr, unknown))}; a later flaccodec may know it."
-            )
-        return cls(**configuration)  # type: ignore[arg-type]
+        parse_named_configuration({**data, "configuration": {}}, NAME)
+        what = f"the configuration of codec {NAME!r}"
+        options = CodecOptions.from_json(data.get("configuration"), what)
+        return cls(**options.to_dict())
 
     def to_dict(self) -> dict[str, JSON]:
         """Return the codec's entry in ``zarr.json``, with every default written out."""
@@ -169,9 +157,10 @@ class FlacCodec(ArrayBytesCodec, ArrayBytesCodecPartialDecodeMixin, metaclass=_S
         UnsupportedDtypeError
             FLAC cannot hold the dtype.
         ConfigurationError
-            Quanta or precision are given for integers.
+            Quanta or precision are given for integers, or chunks have no samples.
         """
         self.options.check_dtype(dtype.to_native_dtype())
+        check_chunks(getattr(chunk_grid, "chunk_shape", ()), shape)
 
     def compute_encoded_size(self, input_byte_length: int, chunk_spec: ArraySpec) -> int:
         """Raise, since the size depends on the data."""

@@ -3,18 +3,58 @@
 from __future__ import annotations
 
 import contextlib
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import zarr
 from zarr.storage import StorePath
 
-from flaccodec.exceptions import FlacCodecError, add_place
+from flaccodec.exceptions import ConfigurationError, FlacCodecError, add_place
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from zarr.abc.store import ByteGetter
+    from zarr.storage import StoreLike
 
-__all__ = ["located", "place_of"]
+__all__ = ["check_chunks", "located", "open_array", "place_of"]
+
+
+def check_chunks(chunks: Sequence[Any], shape: Sequence[int]) -> None:
+    """Check that chunks of an array have samples, where the array has any.
+
+    Raises
+    ------
+    ConfigurationError
+        Their size is 0 along an axis: zarr would divide by it.
+    """
+    if any(c == 0 and n for c, n in zip(chunks, shape, strict=False)):
+        raise ConfigurationError(
+            f"chunks must be 1 or more along each axis of an array of shape {tuple(shape)}. "
+            f"Got {tuple(chunks)}: mend chunk_shape in the array's zarr.json (chunks in .zarray), "
+            "or make the array with other chunks."
+        )
+
+
+def open_array(source: zarr.Array[Any] | StoreLike) -> zarr.Array[Any]:
+    """Open an array to read it, unless it is open.
+
+    Raises
+    ------
+    ConfigurationError
+        Its chunks, or those in its shards, have no samples.
+    """
+    if isinstance(source, zarr.Array):
+        array = source
+    else:
+        try:
+            array = zarr.open_array(source, mode="r")
+        except ZeroDivisionError as error:
+            raise ConfigurationError(
+                "the chunks in an array's shards must be 1 or more along each axis. Got 0 in the "
+                f"metadata of {source}: mend chunk_shape in its zarr.json."
+            ) from error
+    check_chunks(array.chunks, array.shape)
+    return array
 
 
 def place_of(byte_getter: ByteGetter, what: str = "chunk") -> str:
