@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from flaccodec import core, memory
-from flaccodec.blocks import in_block, is_elsewhere, read_blocks, stream_blocks
+from flaccodec import core, memory, quanta_warnings
+from flaccodec.blocks import in_block, is_elsewhere, read_blocks, stream_blocks, warn_in_block
 from flaccodec.compress import check_level, choose_threads
 from flaccodec.core import QuantaRule
 from flaccodec.exceptions import (
@@ -23,6 +23,7 @@ from flaccodec.keys import full_key, has_ellipsis
 from flaccodec.masks import unmasked
 from flaccodec.mpi_distribution import is_comm
 from flaccodec.mpi_ranks import attempt
+from flaccodec.options import CodecOptions
 from flaccodec.selection import plan_streams
 from flaccodec.utils import (
     check_keep,
@@ -34,7 +35,7 @@ from flaccodec.utils import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from typing import Self
 
     import numpy.typing as npt
@@ -115,7 +116,14 @@ class FlacArray:
                 "FlacArray(other) copies a FlacArray; make one with FlacArray.from_array(array) "
                 f"or FlacArray.from_chunk(chunk). Got {type(other).__name__}."
             )
-        self._set(other._index, other._chunk.copy(), other._shape, other._level, other._fill_value)
+        self._set(
+            other._index,
+            other._chunk.copy(),
+            other._shape,
+            other._level,
+            other._fill_value,
+            other._missing_value,
+        )
         self._mpi = other._mpi
 
     def _set(
@@ -125,12 +133,14 @@ class FlacArray:
         shape: tuple[int, ...],
         level: int = core.DEFAULT_LEVEL,
         fill_value: Any = None,
+        missing_value: Any = None,
     ) -> None:
         self._index = index
         self._chunk = chunk
         self._shape = shape
         self._level = level
         self._fill_value = fill_value
+        self._missing_value = missing_value
         self._mpi = None
         self._is_checked = False
 
@@ -146,6 +156,8 @@ class FlacArray:
         mpi_comm: Any = None,
         use_threads: bool | None = None,
         lossless: bool = False,
+        missing_value: float | Sequence[float] | None = None,
+        strict: bool = False,
     ) -> FlacArray:
         """Compress an array.
 
@@ -173,6 +185,12 @@ class FlacArray:
             thread in pools of workers such as dask's. `set_num_threads` changes both.
         lossless : bool
             Keep floats bit for bit.
+        missing_value : float or sequence of float, optional
+            For floats: up to 7 numbers that mark missing samples. They come back exactly, and
+            have no part in the quanta.
+        strict : bool
+            Raise `QuantaTooFineError` for a finite sample that quanta cannot hold. By default it
+            is stored exactly, with a `QuantaWarning`.
 
         Returns
         -------
@@ -193,6 +211,8 @@ class FlacArray:
                 "precision": precision,
                 "use_threads": use_threads,
                 "lossless": lossless,
+                "missing_value": missing_value,
+                "strict": strict,
             }
             return from_local(arr, mpi_comm, given)
         array: Any = arr if is_elsewhere(arr) else unmasked(arr)
@@ -202,13 +222,17 @@ class FlacArray:
         options: dict[str, Any] = {
             "level": level,
             "rule": rule,
+            "marks": CodecOptions(missing_value=missing_value).marks,
+            "strict": strict,
+            "warn": quanta_warnings.warn,
             "num_threads": choose_threads(use_threads),
         }
-        if is_elsewhere(array) and array.shape and 0 not in array.shape:
-            chunk = _encode_blocks(array, parameters, options)
-        else:
-            chunk = core.encode_chunk(np.asarray(array), parameters=parameters, **options)
-        new = cls._own(chunk, array.shape, level)
+        with quanta_warnings.WarnedOnce():
+            if is_elsewhere(array) and array.shape and 0 not in array.shape:
+                chunk = _encode_blocks(array, parameters, options)
+            else:
+                chunk = core.encode_chunk(np.asarray(array), parameters=parameters, **options)
+        new = cls._own(chunk, array.shape, level, missing_value=options["marks"] or None)
         new._is_checked = True  # by whoever made it just now
         return new
 
@@ -247,6 +271,7 @@ class FlacArray:
         shape: tuple[int, ...] | None = None,
         level: int = core.DEFAULT_LEVEL,
         fill_value: Any = None,
+        missing_value: Any = None,
     ) -> Self:
         """Take in a chunk that nobody else writes to, without a copy; as `from_chunk`."""
         index = ChunkIndex.from_head(data)
@@ -260,15 +285,21 @@ class FlacArray:
                 f"streams of {streams[1]:,} samples."
             )
         new = cls.__new__(cls)
-        new._set(index, data, shape, level, fill_value)
+        new._set(index, data, shape, level, fill_value, missing_value)
         return new
 
     @classmethod
     def _restore(
-        cls, chunk: bytes, shape: tuple[int, ...], level: int, fill_value: Any = None
+        cls,
+        chunk: bytes,
+        shape: tuple[int, ...],
+        level: int,
+        fill_value: Any = None,
+        missing_value: Any = None,
     ) -> Self:
         """Make what was pickled."""
-        return cls._own(np.frombuffer(chunk, dtype=np.uint8), shape, level, fill_value)
+        data = np.frombuffer(chunk, dtype=np.uint8)
+        return cls._own(data, shape, level, fill_value, missing_value)
 
     @classmethod
     def _without_streams(
@@ -293,7 +324,7 @@ class FlacArray:
             raise EmptyArrayError("this rank has no streams, and so no chunk.")
         return self._chunk.tobytes()
 
-    def __reduce__(self) -> tuple[Any, tuple[bytes, tuple[int, ...], int, Any]]:
+    def __reduce__(self) -> tuple[Any, tuple[bytes, tuple[int, ...], int, Any, Any]]:
         """Pickle the streams; a communicator of one rank is left out, as it adds nothing."""
         if self._mpi is not None and self._mpi.comm.size > 1:
             raise TypeError(
@@ -301,7 +332,8 @@ class FlacArray:
                 "Pickle this rank's streams by themselves: "
                 "FlacArray.from_chunk(fa.to_chunk(), fa.shape)."
             )
-        return type(self)._restore, (self.to_chunk(), self._shape, self._level, self._fill_value)
+        remembered = self._level, self._fill_value, self._missing_value
+        return type(self)._restore, (self.to_chunk(), self._shape, *remembered)
 
     def __dask_tokenize__(self) -> tuple[str, tuple[int, ...], npt.NDArray[np.uint8]]:
         return "FlacArray", self._shape, self._chunk
@@ -667,6 +699,16 @@ class FlacArray:
         """
         return self._fill_value
 
+    @property
+    def missing_value(self) -> float | Sequence[float] | None:
+        """Numbers that mark missing samples, besides the fill value; None where none are known.
+
+        Those given to `from_array`, or what the codec and the attributes (CF's ``missing_value``)
+        of the Zarr array or HDF5 dataset say that the array came from. They are exact, and what
+        `to_zarr` and `write_hdf5` make keeps them so.
+        """
+        return CodecOptions(missing_value=self._missing_value).missing_value
+
     # -- compressed data ---------------------------------------------------------------
 
     @property
@@ -1028,9 +1070,13 @@ def _encode_blocks(
         if parameters is not None and parameters.ndim:
             chosen = parameters.ravel()[numbers]
         try:
-            chunk = core.encode_chunk(rows, parameters=chosen, **options)
+            warned = {**options, "warn": warn_in_block(numbers)}
+            chunk = core.encode_chunk(rows, parameters=chosen, **warned)
         except FlacCodecError as error:
             raise in_block(error, numbers) from error
         picks[numbers, 0], picks[numbers, 1] = len(chunks), np.arange(len(rows))
         chunks.append(chunk)
+    if len({core.read_header(chunk).lossless for chunk in chunks}) > 1:
+        # Quanta could not hold the samples of some blocks: streams of one chunk are all alike.
+        return _encode_blocks(array, None, {**options, "rule": QuantaRule.NONE})
     return core.gather_streams(chunks, picks)

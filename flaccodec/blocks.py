@@ -12,12 +12,17 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from flaccodec import masks
+from flaccodec import masks, quanta_warnings
 from flaccodec import progress as bar
-from flaccodec.exceptions import ConfigurationError, FlacCodecError, QuantaTooFineError
+from flaccodec.exceptions import (
+    ConfigurationError,
+    FlacCodecError,
+    QuantaTooFineError,
+    QuantaWarning,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     import numpy.typing as npt
 
@@ -133,11 +138,26 @@ def read_blocks(
 
 def in_block(error: FlacCodecError, numbers: slice) -> FlacCodecError:
     """Make an error say of which streams of an array it counts, from 0."""
-    where = f"in streams {numbers.start:,} to {numbers.stop - 1:,}, counted from the first of these"
+    where = _streams(numbers)
     if isinstance(error, QuantaTooFineError):
         number = numbers.start + error.stream
         return QuantaTooFineError(f"{where}: {error}", number, error.sample, error.smallest)
     return type(error)(f"{where}: {error}")
+
+
+def warn_in_block(numbers: slice) -> Callable[[QuantaWarning], None]:
+    """Return what warns of a block, with the number of a stream among all."""
+
+    def warn(warning: QuantaWarning) -> None:
+        kept = warning.sample, warning.smallest, warning.is_lossless
+        message = f"{_streams(numbers)}: {warning}"
+        quanta_warnings.warn(QuantaWarning(message, numbers.start + warning.stream, *kept))
+
+    return warn
+
+
+def _streams(numbers: slice) -> str:
+    return f"in streams {numbers.start:,} to {numbers.stop - 1:,}, counted from the first of these"
 
 
 def chunk_blocks(

@@ -23,6 +23,7 @@ from flaccodec.hdf5_filter import Flac, name_of
 from flaccodec.hdf5_members import check_group, made_whole_or_not
 from flaccodec.options import CodecOptions
 from flaccodec.progress import check_progress
+from flaccodec.quanta_warnings import WarnedOnce
 from flaccodec.stream_chunks import (
     check_chunk_shape,
     hold_whole_streams,
@@ -59,7 +60,8 @@ def write_dataset(
             compression=Flac(**options_for(fa).to_dict()),
             fillvalue=fa.fill_value if fillvalue is None else fillvalue,
         )
-        _fill(fa, dataset, progress)
+        with WarnedOnce():
+            _fill(fa, dataset, progress)
     return dataset
 
 
@@ -92,15 +94,20 @@ def read_dataset(
 ) -> FlacArray:
     """Make a FlacArray of a dataset; `FlacArray.read_hdf5` explains."""
     fa = _read_whole(dataset, progress)
+    remembered: dict[str, Any] = {
+        "level": fa.level,
+        "fill_value": fa.fill_value,
+        "missing_value": fa.missing_value,
+    }
     if keep is not None:
         streams = np.flatnonzero(check_keep(keep, fa.leading_shape))
         if len(streams) == 0:
             raise EmptyArrayError("keep must have a stream at least. Got none.")
         picks = np.stack([np.zeros_like(streams), streams], axis=-1)
         kept = core.gather_streams([fa._checked_chunk()], picks)
-        return FlacArray._own(kept, level=fa.level, fill_value=fa.fill_value)
+        return FlacArray._own(kept, **remembered)
     if no_flatten and fa.ndim == 1:
-        return FlacArray._own(fa._chunk, level=fa.level, fill_value=fa.fill_value)
+        return FlacArray._own(fa._chunk, **remembered)
     return fa
 
 
@@ -116,14 +123,15 @@ def _read_whole(dataset: h5py.Dataset, progress: bool) -> FlacArray:
         if moved is not None:
             return moved
     options = CodecOptions() if chunks is None else chunks.options
-    return stream_chunks.encode(
-        dataset.shape,
-        lambda block: np.asarray(read(dataset, block)),
-        options,
-        fill_value,
-        "read_hdf5",
-        progress,
-    )
+    with WarnedOnce():
+        return stream_chunks.encode(
+            dataset.shape,
+            lambda block: np.asarray(read(dataset, block)),
+            options,
+            fill_value,
+            "read_hdf5",
+            progress,
+        )
 
 
 def _fill_value(dataset: h5py.Dataset) -> Any:

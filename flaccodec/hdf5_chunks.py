@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import math
 import os
@@ -28,6 +29,7 @@ from flaccodec.hdf5_filter import (
 )
 from flaccodec.hdf5_places import has_chunks, queries_are_right, read_chunk
 from flaccodec.index import ChunkIndex
+from flaccodec.missing import ATTRIBUTES, with_marks
 from flaccodec.ranges import needed_ranges
 from flaccodec.selection import plan_read, total_frames
 
@@ -91,12 +93,13 @@ class FlacChunks:
 
     def __init__(self, dataset: h5py.Dataset, options: CodecOptions) -> None:
         self.dataset = dataset
-        self.options = options
         self.shape: tuple[int, ...] = tuple(dataset.chunks)
         self.dtype: np.dtype[Any] = np.dtype(dataset.dtype)
         self.name = name_of(dataset)
         self._plist = dataset.id.get_create_plist()
         self._fill_value = fill_of(client_data_of(dataset) or ())
+        attributes = _marking(dataset) if options.has_quanta else {}
+        self.options = with_marks(options, attributes, self._fill_value)
 
     @classmethod
     def of(cls, dataset: h5py.Dataset) -> FlacChunks | None:
@@ -367,6 +370,15 @@ class FlacChunks:
                 chunk = hdf5_fletcher32.take_off(chunk)
             core.check_chunk(chunk, self.dtype, self.shape)
         return chunk
+
+
+def _marking(dataset: h5py.Dataset) -> dict[str, Any]:
+    """Return the attributes that say what marks missing samples; those that h5py can read."""
+    found = {}
+    for name in ATTRIBUTES:
+        with contextlib.suppress(OSError, TypeError, ValueError):
+            found[name] = dataset.attrs.get(name)
+    return found
 
 
 def _read_file(descriptor: int, nbytes: int, offset: int) -> bytes:

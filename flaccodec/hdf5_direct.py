@@ -7,17 +7,22 @@ chunks. Here HDF5 only moves the bytes of chunks.
 from __future__ import annotations
 
 import contextlib
+from contextvars import copy_context
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from flaccodec import memory
+from flaccodec.exceptions import ConfigurationError
 from flaccodec.hdf5_chunks import FlacChunks
+from flaccodec.hdf5_filter import options_of
 from flaccodec.hdf5_lock import collection_waits
 from flaccodec.hdf5_selection import parse
 from flaccodec.jobs import run_in_any_order, run_in_order
 from flaccodec.masks import check_unmasked, unmasked
+from flaccodec.quanta_warnings import WarnedOnce, at
 from flaccodec.threads import available_processors, resolve_threads
 
 if TYPE_CHECKING:
@@ -96,6 +101,7 @@ def write(
     array: npt.ArrayLike,
     selection: Any = (),
     num_threads: int | None = None,
+    strict: bool = False,
 ) -> None:
     """Write to an HDF5 dataset as ``dataset[selection] = array`` does, on all processors.
 
@@ -113,13 +119,17 @@ def write(
         What h5py takes; by default everything.
     num_threads : int, optional
         By default all processors. Does not change the bytes.
+    strict : bool
+        Raise `QuantaTooFineError` for a finite sample that quanta cannot hold. By default it is
+        stored exactly, with a `QuantaWarning`. (HDF5's filter, with which h5py writes, stores it
+        without a word: HDF5 loses files where a filter fails.)
 
     Raises
     ------
     ConfigurationError
         `array` is masked. (``dataset[selection] = array`` drops a mask: h5py does so itself.)
     QuantaTooFineError
-        A sample is too many quanta from zero. Chunks before may have been written.
+        With `strict`, a sample is too many quanta from zero. Chunks before may have been written.
     CorruptChunkError, ChunkMismatchError
         A chunk that is to be changed in part is damaged.
     TypeError, ValueError, IndexError, OSError
@@ -132,13 +142,16 @@ def write(
     wanted = None if chunks is None else parse(dataset, selection)
     values = None if chunks is None else _as_stored(array, chunks.dtype)
     if chunks is None or wanted is None or values is None:
+        if strict:
+            _check_never_strict(dataset)
         dataset[selection] = array
         return
+    chunks.options = replace(chunks.options, strict=strict)
     values = wanted.spread(values)
     parts = wanted.parts(chunks.shape)
     side_by_side, within = _share(resolve_threads(num_threads, available_processors()), len(parts))
     jobs = (_encoding(chunks, part, values[part.at], within) for part in parts)
-    with contextlib.closing(run_in_order(jobs, side_by_side)) as encoded:
+    with WarnedOnce(), contextlib.closing(run_in_order(jobs, side_by_side)) as encoded:
         for part, chunk in zip(parts, encoded, strict=True):
             dataset.id.write_direct_chunk(chunks.offset(part.number), chunk)
 
@@ -181,9 +194,21 @@ def _encoding(
             samples = np.empty(chunks.shape, dtype=chunks.dtype)
             chunks.decode(stored, (slice(None),) * samples.ndim, samples, num_threads)
             samples[part.local] = values
-        return chunks.encode(samples, num_threads)
+        with at(lambda: chunks.place(part.number)):
+            return chunks.encode(samples, num_threads)
 
-    return encode
+    return partial(copy_context().run, encode)  # where warnings are joined
+
+
+def _check_never_strict(dataset: h5py.Dataset) -> None:
+    """Check that h5py, which is to write, cannot come upon samples that quanta do not hold."""
+    options = options_of(dataset)
+    if options is not None and options.has_quanta:
+        raise ConfigurationError(
+            "strict is for what hdf5.write encodes by itself. Got a dataset, selection or array "
+            "that it leaves to h5py, whose filter stores all samples: give whole chunks of the "
+            "dataset's dtype, in a file that is open in one process, or leave strict out."
+        )
 
 
 def _share(num_threads: int, n_jobs: int) -> tuple[int, int]:

@@ -120,6 +120,7 @@ def read_client_data(values: Sequence[int]) -> CodecOptions:
         quanta=parameter if rule == _QUANTA else None,
         precision=parameter if rule == _PRECISION else None,
         frame_size=frame_size,
+        missing_value=marks_of(values)[1:] or None,
     )
 
 
@@ -237,6 +238,10 @@ class Flac(h5py.filters.FilterRefBase, metaclass=_Meta):  # type: ignore[misc]
         They follow the data: a chunk that is written in parts is quantized anew with each.
     frame_size : int, default 4096
         Samples of a FLAC frame, 16 to 65535.
+    missing_value : float or sequence of float, optional
+        For float32 and float64 with quanta or precision: up to 7 numbers that mark missing
+        samples, besides the dataset's fill value. They come back exactly, and have no part in the
+        quanta, however large they are.
 
     Raises
     ------
@@ -283,15 +288,15 @@ class Flac(h5py.filters.FilterRefBase, metaclass=_Meta):  # type: ignore[misc]
         quanta: float | None = None,
         precision: int | float | None = None,
         frame_size: int | None = None,
+        missing_value: float | Sequence[float] | None = None,
     ) -> None:
         if frame_size is None:
             frame_size = core.DEFAULT_FRAME_SIZE
-        self.options = CodecOptions(level, quanta, precision, frame_size)
-        self.filter_options = client_data(self.options)
+        self.options = CodecOptions(level, quanta, precision, frame_size, missing_value)
+        self.filter_options = client_data(self.options, self.options.marks)
 
     def __repr__(self) -> str:
-        given = ", ".join(f"{name}={value!r}" for name, value in self.options.to_dict().items())
-        return f"Flac({given})"
+        return f"Flac({self.options.arguments()})"
 
     def __reduce__(self) -> tuple[type, tuple[Any, ...]]:
         return type(self), tuple(self.options.to_dict().values())

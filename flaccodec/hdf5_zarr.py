@@ -26,6 +26,7 @@ from flaccodec.hdf5_filter import Flac
 from flaccodec.hdf5_lock import collection_waits
 from flaccodec.hdf5_members import made_whole_or_not
 from flaccodec.jobs import run_in_any_order
+from flaccodec.missing import with_marks
 from flaccodec.threads import available_processors
 from flaccodec.zarr_arrays import chunk_key, is_plain
 from flaccodec.zarr_codec import FlacCodec
@@ -238,7 +239,7 @@ def from_zarr(
             shape=array.shape,
             dtype=array.dtype,
             chunks=array.chunks,
-            compression=Flac(**codec.options.to_dict()),
+            compression=Flac(**with_marks(codec.options, array.attrs, array.fill_value).to_dict()),
             fillvalue=array.fill_value,
             **kwargs,
         )

@@ -26,10 +26,22 @@ def from_local(arr: Any, comm: Any, options: dict[str, Any]) -> FlacArray:
             return None
         return FlacArray.from_array(local, **options)
 
-    return spread(comm, layout, encode)
+    def again() -> FlacArray | None:
+        if local is None or len(local) == 0:
+            return None
+        without = {**options, "quanta": None, "precision": None, "lossless": True}
+        return FlacArray.from_array(local, **without)
+
+    asked = any(share(comm, lambda: bool(options["lossless"])))
+    return spread(comm, layout, encode, None if asked else again)
 
 
-def spread(comm: Any, layout: Layout, encode: Callable[[], FlacArray | None]) -> FlacArray:
+def spread(
+    comm: Any,
+    layout: Layout,
+    encode: Callable[[], FlacArray | None],
+    encode_lossless: Callable[[], FlacArray | None] | None = None,
+) -> FlacArray:
     """Make a FlacArray of the ranks' parts.
 
     Parameters
@@ -38,6 +50,8 @@ def spread(comm: Any, layout: Layout, encode: Callable[[], FlacArray | None]) ->
     layout : Layout
     encode : callable () -> FlacArray or None
         Gives this rank's part; None for a rank without rows.
+    encode_lossless : callable () -> FlacArray or None, optional
+        Gives it without loss, which all ranks do where quanta cannot hold the samples of some.
 
     Returns
     -------
@@ -54,6 +68,8 @@ def spread(comm: Any, layout: Layout, encode: Callable[[], FlacArray | None]) ->
     kinds = share(comm, lambda: None if part is None else part._index.header.lossless)
     held = [rank for rank, kind in enumerate(kinds) if kind is not None]
     other = [rank for rank in held if kinds[rank] != kinds[held[0]]]
+    if other and encode_lossless is not None:
+        return spread(comm, layout, encode_lossless)
     if other:
         raise ConfigurationError(
             "either all ranks have quanta, or none has, for floats kept bit for bit. Got them on "

@@ -20,7 +20,7 @@ from flaccodec.threads import resolve_threads
 from flaccodec.where_it_goes import SaysWhereItGoes
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from typing import Self
 
     import numpy.typing as npt
@@ -50,12 +50,22 @@ class Flac(Codec, metaclass=_Meta):  # type: ignore[misc]
         flacarray package defines it.
     frame_size : int, default 4096
         Samples of a FLAC frame, 16 to 65535.
+    missing_value : float or sequence of float, optional
+        For float32 and float64 with quanta or precision: up to 7 numbers that mark missing
+        samples, besides NaN. They come back exactly, and have no part in the
+        quanta, however large they are.
+    strict : bool, default False
+        Raise `QuantaTooFineError` for a finite sample that quanta cannot hold. By default it is
+        stored exactly, with a `QuantaWarning`. Not part of the
+        configuration that is stored.
 
     Notes
     -----
-    Codecs of numcodecs are not told an array's fill value, which `FlacCodec` sets apart. With
-    quanta give arrays one that is NaN or zero; with precision NaN, or chunks that divide
-    the array, since what fills them up counts.
+    Codecs of numcodecs are not told an array's fill value, which `FlacCodec` sets apart: name it
+    as `missing_value`, unless it is NaN. Zeros in the midst of a stream have a part in the quanta.
+
+    A masked array is refused. Where zarr writes a part of a chunk it has dropped the mask before,
+    unless `FlacCodec` was imported: fill masked arrays by yourself.
 
     Examples
     --------
@@ -80,17 +90,32 @@ class Flac(Codec, metaclass=_Meta):  # type: ignore[misc]
         quanta: float | None = None,
         precision: int | float | None = None,
         frame_size: int = core.DEFAULT_FRAME_SIZE,
+        missing_value: float | Sequence[float] | None = None,
+        strict: bool = False,
     ) -> None:
-        options = CodecOptions(level, quanta, precision, frame_size)
+        options = CodecOptions(level, quanta, precision, frame_size, missing_value, strict)
         self.level = options.level
         self.quanta = options.quanta
         self.precision = options.precision
         self.frame_size = options.frame_size
+        self.missing_value = options.missing_value
+        self.strict = options.strict
 
     @property
     def options(self) -> CodecOptions:
         """The configuration."""
-        return CodecOptions(self.level, self.quanta, self.precision, self.frame_size)
+        return CodecOptions(
+            self.level,
+            self.quanta,
+            self.precision,
+            self.frame_size,
+            self.missing_value,
+            self.strict,
+        )
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the codec's entry in ``.zarray``, with defaults; what is rare only if given."""
+        return {"id": self.codec_id, **self.options.to_dict()}
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> Self:
@@ -168,7 +193,4 @@ class Flac(Codec, metaclass=_Meta):  # type: ignore[misc]
         return out  # type: ignore[no-any-return]
 
     def __repr__(self) -> str:
-        return (
-            f"Flac(level={self.level}, quanta={self.quanta}, "
-            f"precision={self.precision}, frame_size={self.frame_size})"
-        )
+        return f"Flac({self.options.arguments()})"

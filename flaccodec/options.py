@@ -5,13 +5,13 @@ from __future__ import annotations
 import math
 import numbers
 import operator
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from flaccodec import core
+from flaccodec import core, quanta_warnings
 from flaccodec.exceptions import ConfigurationError, FlacCodecError, QuantaError, add_place
 from flaccodec.utils import MAX_PRECISION
 
@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     from typing import Self
 
     import numpy.typing as npt
+
+
+MOST_MISSING = 7
+"""Numbers that mark missing samples, besides the fill value: as many as HDF5's filter takes."""
 
 
 def _check_integer(name: str, value: Any, low: int, high: int) -> int:
@@ -63,7 +67,29 @@ def _check_precision(value: Any) -> int | float:
     return int(number) if number.is_integer() else number
 
 
-@dataclass(frozen=True)
+def _check_missing(value: Any) -> float | tuple[float, ...] | None:
+    """Return the numbers that mark missing samples, each once; NaN and infinities need no mark."""
+    if value is None:
+        return None
+    values = value.tolist() if isinstance(value, np.ndarray) else value
+    listed = list(values) if isinstance(values, list | tuple) else [values]
+    marks = []
+    for item in listed:
+        if not isinstance(item, numbers.Real) or isinstance(item, bool | np.bool_):
+            raise ConfigurationError(
+                f"missing_value must be a number, or a list of numbers. Got {value!r}."
+            )
+        mark = _as_float(item)
+        if math.isfinite(mark) and mark not in marks:
+            marks.append(mark)
+    if len(marks) > MOST_MISSING:
+        raise ConfigurationError(
+            f"missing_value must be at most {MOST_MISSING} numbers. Got {len(marks)}: {value!r}."
+        )
+    return tuple(marks) if len(marks) > 1 else (marks[0] if marks else None)
+
+
+@dataclass(frozen=True, repr=False)
 class CodecOptions:
     """The options of a codec, checked.
 
@@ -77,6 +103,12 @@ class CodecOptions:
         For floats: decimal digits of each stream's RMS to keep.
     frame_size : int
         Samples of a FLAC frame, 16 to 65535.
+    missing_value : float or sequence of float, optional
+        For floats: numbers that mark missing samples, `MOST_MISSING` at most. With quanta or
+        precision they come back exactly, and have no part in the quanta.
+    strict : bool
+        Refuse finite samples that quanta cannot hold, instead of storing them exactly with a
+        warning. A matter of this process: it is not stored with an array.
 
     Raises
     ------
@@ -90,6 +122,8 @@ class CodecOptions:
     quanta: float | None = None
     precision: int | float | None = None
     frame_size: int = core.DEFAULT_FRAME_SIZE
+    missing_value: float | Sequence[float] | None = None
+    strict: bool = field(default=False, compare=False)
 
     def __post_init__(self) -> None:
         checked = {
@@ -99,6 +133,7 @@ class CodecOptions:
             "frame_size": _check_integer(
                 "frame_size", self.frame_size, core.MIN_FRAME_SIZE, core.MAX_FRAME_SIZE
             ),
+            "missing_value": _check_missing(self.missing_value),
         }
         if self.quanta is not None and self.precision is not None:
             raise ConfigurationError(
@@ -128,7 +163,7 @@ class CodecOptions:
             configuration = {}
         if not isinstance(configuration, Mapping):
             raise ConfigurationError(f"{what} must be an object of options. Got {configuration!r}.")
-        known = [field.name for field in fields(cls)]
+        known = [option.name for option in fields(cls) if option.compare]
         unknown = sorted(str(name) for name in configuration if name not in known)
         if unknown:
             raise ConfigurationError(
@@ -142,8 +177,36 @@ class CodecOptions:
             raise
 
     def to_dict(self) -> dict[str, Any]:
-        """Return all options, defaults too, as JSON has them."""
-        return asdict(self)
+        """Return the options that are stored, defaults too, as JSON has them.
+
+        `missing_value` is there only if it was given.
+        """
+        stored = {option.name: getattr(self, option.name) for option in fields(self)}
+        del stored["strict"]
+        if self.missing_value is None:
+            del stored["missing_value"]
+        elif isinstance(self.missing_value, tuple):
+            stored["missing_value"] = list(self.missing_value)
+        return stored
+
+    def __repr__(self) -> str:
+        return f"CodecOptions({self.arguments()})"
+
+    def arguments(self) -> str:
+        """Return the options as they are given to a codec; those that are rare only if given."""
+        given = self.to_dict() | ({"strict": True} if self.strict else {})
+        return ", ".join(f"{name}={value!r}" for name, value in given.items())
+
+    @property
+    def marks(self) -> tuple[float, ...]:
+        """The numbers of `missing_value`."""
+        given = self.missing_value
+        return () if given is None else (given,) if isinstance(given, float) else tuple(given)
+
+    @property
+    def has_quanta(self) -> bool:
+        """Whether floats lose something."""
+        return self.quanta is not None or self.precision is not None
 
     def check_dtype(self, dtype: npt.DTypeLike) -> np.dtype[Any]:
         """Check that arrays of a dtype can be encoded with these options.
@@ -188,6 +251,9 @@ class CodecOptions:
             rule=rule,
             parameters=parameters,
             fill_value=fill_value,
+            marks=self.marks,
+            strict=self.strict,
+            warn=quanta_warnings.warn,
             keep_byte_order=keep_byte_order,
             num_threads=num_threads,
         )

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import itertools
 import math
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from flaccodec import core
+from flaccodec import core, quanta_warnings
 from flaccodec.array import FlacArray
 from flaccodec.compress import choose_threads
 from flaccodec.core import QuantaRule
@@ -113,7 +114,12 @@ def options_for(fa: FlacArray) -> CodecOptions:
     _, quanta = core.stream_tables(fa._chunk)
     if quanta is None or (quanta != quanta[0]).any():
         return CodecOptions(level=fa.level, frame_size=frame_size)
-    return CodecOptions(level=fa.level, frame_size=frame_size, quanta=float(quanta[0]))
+    return CodecOptions(
+        level=fa.level,
+        frame_size=frame_size,
+        quanta=float(quanta[0]),
+        missing_value=fa.missing_value,
+    )
 
 
 def take(fa: FlacArray, block: Block) -> npt.NDArray[np.uint8]:
@@ -167,7 +173,8 @@ def join(
         if (header.frame_size, header.lossless) != (first.frame_size, first.lossless):
             return None
     together = core.gather_streams(fetched, picks)
-    return FlacArray._own(together, tuple(shape), options.level, fill_value)
+    remembered = options.level, fill_value, options.missing_value
+    return FlacArray._own(together, tuple(shape), *remembered)
 
 
 def encode(
@@ -194,11 +201,18 @@ def encode(
                 rule=rule,
                 parameters=options.quanta,
                 fill_value=fill_value,
+                marks=options.marks,
+                warn=quanta_warnings.warn,
                 num_threads=choose_threads(None),
             )
         )
+    if len({core.read_header(chunk).lossless for chunk in encoded}) > 1:
+        # Quanta could not hold the samples of some blocks: streams of one chunk are all alike.
+        lossless = replace(options, quanta=None, precision=None)
+        return encode(shape, read, lossless, fill_value, what, progress)
     together = core.gather_streams(encoded, picks)
-    return FlacArray._own(together, tuple(shape), options.level, fill_value)
+    remembered = options.level, fill_value, options.missing_value
+    return FlacArray._own(together, tuple(shape), *remembered)
 
 
 def _pick(

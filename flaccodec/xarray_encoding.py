@@ -10,11 +10,12 @@ import numpy as np
 
 from flaccodec import core
 from flaccodec.exceptions import ConfigurationError
+from flaccodec.missing import with_marks
 from flaccodec.optional import check_version
 from flaccodec.options import CodecOptions
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
 __all__ = ["encoding"]
 
@@ -28,6 +29,8 @@ def encoding(
     frame_size: int = core.DEFAULT_FRAME_SIZE,
     fill_value: float | None = None,
     engine: str = "zarr",
+    missing_value: float | Sequence[float] | None = None,
+    strict: bool = False,
 ) -> dict[str, Any]:
     """Return the encoding with which xarray writes a variable as FLAC.
 
@@ -35,8 +38,9 @@ def encoding(
     ----------
     variable : xarray.DataArray or xarray.Variable, optional
         What is going to be written: its dtype, and what its own encoding says of it, are then
-        checked at once. Times, and with h5netcdf truth values, are what xarray writes as
-        integers.
+        checked at once, and what its attributes or encoding name as missing (CF's
+        ``missing_value`` and ``_FillValue``) is kept exactly beside quanta and precision. Times,
+        and with h5netcdf truth values, are what xarray writes as integers.
     quanta : float, optional
         For float32 and float64: values are rounded to multiples of this, in the units of the
         data. Floats with neither quanta nor precision are kept bit for bit. NaN stays NaN.
@@ -53,6 +57,11 @@ def encoding(
     engine : {"zarr", "h5netcdf"}
         "zarr" for `Dataset.to_zarr` (with ``zarr_format=3``), "h5netcdf" for
         `Dataset.to_netcdf` with the same engine.
+    missing_value : float or sequence of float, optional
+        Numbers that mark missing samples in the data, as they are stored, besides those that the
+        variable names: up to 7 in all. They come back exactly, and have no part in the quanta.
+    strict : bool
+        For "zarr": `FlacCodec` explains.
 
     Returns
     -------
@@ -83,12 +92,19 @@ def encoding(
     if engine not in _ENGINES:
         known = " or ".join(map(repr, _ENGINES))
         raise ConfigurationError(f"engine must be {known}. Got {engine!r}{_ADVICE.get(engine, '')}")
-    options = CodecOptions(level, quanta, precision, frame_size)
+    options = CodecOptions(level, quanta, precision, frame_size, missing_value, strict)
+    if strict and engine != "zarr":
+        raise ConfigurationError(
+            f"strict is for engine 'zarr'. Got engine {engine!r}: HDF5 loses files where a filter "
+            "refuses samples."
+        )
     if variable is not None:
         written = options.check_dtype(_dtype_written(variable, engine))
         _check_carried(variable)
         if fill_value is not None:
             _check_fill_value(fill_value, written, variable)
+        for said in (variable.attrs, variable.encoding):
+            options = with_marks(options, said)
     return _ENGINES[engine](options) | _filled(fill_value, engine)
 
 
@@ -152,7 +168,8 @@ def _for_zarr(options: CodecOptions) -> dict[str, Any]:
     from flaccodec.zarr_codec import FlacCodec
 
     # xarray hands zarr what it has, and zarr puts Zstd behind a serializer unless told not to.
-    return {"serializer": FlacCodec(**options.to_dict()), "compressors": None}
+    codec = FlacCodec(**options.to_dict(), strict=options.strict)
+    return {"serializer": codec, "compressors": None}
 
 
 def _for_h5netcdf(options: CodecOptions) -> dict[str, Any]:

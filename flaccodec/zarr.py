@@ -18,6 +18,7 @@ from flaccodec.exceptions import ConfigurationError
 from flaccodec.group_zarr import read_array, read_compressed, write_array, write_compressed
 from flaccodec.masks import check_unmasked
 from flaccodec.mpi_zarr import create_distributed
+from flaccodec.quanta_warnings import WarnedOnce
 from flaccodec.where_it_goes import SaysWhereItGoes
 from flaccodec.zarr_codec import FlacCodec
 from flaccodec.zarr_grid import written_blocks, written_shape
@@ -56,7 +57,8 @@ def create_array(
         As `zarr.create_array` takes it.
     codecs : sequence of codecs, optional
         Filters, one serializer and compressors, in this order; ``[FlacCodec()]`` where
-        neither this nor ``serializer`` is given.
+        neither this nor ``serializer`` is given. What ``attributes`` name as missing, CF's
+        ``missing_value`` and ``_FillValue``, a FlacCodec gets as its `missing_value`, too.
     **kwargs
         All that `zarr.create_array` takes: ``name``, ``shape``, ``dtype``, ``data``,
         ``chunks``, ``shards``, ``fill_value``, ``dimension_names`` and so on. Without
@@ -97,11 +99,16 @@ def create_array(
     kwargs.setdefault("serializer", FlacCodec())
     kwargs.setdefault("compressors", None)
     _check_places(kwargs)
+    if isinstance(kwargs["serializer"], FlacCodec):
+        kwargs["serializer"] = kwargs["serializer"].with_marks(
+            kwargs.get("attributes"), kwargs.get("fill_value")
+        )
     if not is_elsewhere(kwargs.get("data")):
         check_unmasked(kwargs.get("data"), "data")
-    if kwargs.get("data") is None or not kwargs.get("write_data", True):
-        return zarr.create_array(store, **kwargs)
-    return _create_whole(store, kwargs.pop("data"), kwargs)
+    with WarnedOnce():
+        if kwargs.get("data") is None or not kwargs.get("write_data", True):
+            return zarr.create_array(store, **kwargs)
+        return _create_whole(store, kwargs.pop("data"), kwargs)
 
 
 def _create_whole(store: StoreLike, data: Any, kwargs: dict[str, Any]) -> zarr.Array[Any]:

@@ -19,8 +19,10 @@ from flaccodec.array import FlacArray
 from flaccodec.chunk_checks import located
 from flaccodec.compress import choose_threads
 from flaccodec.exceptions import ConfigurationError
+from flaccodec.missing import with_marks
 from flaccodec.options import CodecOptions
 from flaccodec.progress import check_progress
+from flaccodec.quanta_warnings import WarnedOnce
 from flaccodec.stream_chunks import (
     check_chunk_shape,
     hold_whole_streams,
@@ -100,7 +102,9 @@ def to_zarr(
         kwargs.setdefault("fill_value", fa.fill_value)
     for name in ("chunks", "shards"):  # zarr makes arrays of such chunks, and cannot fill them
         check_chunk_shape(name, kwargs.get(name))
-    codec = FlacCodec(**options_for(fa).to_dict())
+    fill_value = kwargs.get("fill_value")
+    options = with_marks(options_for(fa), kwargs.get("attributes"), fill_value)
+    codec = FlacCodec(**options.to_dict())
     place = Place.of(
         store,
         kwargs.pop("name", None),
@@ -111,7 +115,8 @@ def to_zarr(
     def create(store: StoreLike) -> zarr.Array[Any]:
         return zarr.create_array(store, shape=fa.shape, dtype=fa.dtype, serializer=codec, **kwargs)
 
-    return place.make(create, lambda array: _fill(fa, array, progress))
+    with WarnedOnce():
+        return place.make(create, lambda array: _fill(fa, array, progress))
 
 
 def _fill(fa: FlacArray, array: zarr.Array[Any], progress: bool) -> None:
@@ -147,18 +152,20 @@ def from_zarr(array: zarr.Array[Any] | StoreLike, *, progress: bool = False) -> 
         raise ConfigurationError(f"the Zarr array has no samples. Its shape is {array.shape}.")
     codec = array.serializer
     options = codec.options if isinstance(codec, FlacCodec) else CodecOptions()
+    options = with_marks(options, array.attrs, array.fill_value)
     if _is_ours(array) and span_streams(array.shape, array.chunks):
         moved = _move_in(array, options, progress)
         if moved is not None:
             return moved
-    return stream_chunks.encode(
-        array.shape,
-        lambda block: np.asarray(array[block]),
-        options,
-        array.fill_value,
-        "from_zarr",
-        progress,
-    )
+    with WarnedOnce():
+        return stream_chunks.encode(
+            array.shape,
+            lambda block: np.asarray(array[block]),
+            options,
+            array.fill_value,
+            "from_zarr",
+            progress,
+        )
 
 
 def _move_in(array: zarr.Array[Any], options: CodecOptions, progress: bool) -> FlacArray | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,6 +18,7 @@ with needed("flaccodec.FlacCodec", "zarr"):
 from flaccodec import core, memory
 from flaccodec.exceptions import ConfigurationError, CorruptChunkError
 from flaccodec.masks import check_unmasked
+from flaccodec.missing import with_marks
 from flaccodec.options import CodecOptions
 from flaccodec.partial import ChunkReader
 from flaccodec.selection import is_empty, plan_read, total_frames
@@ -27,6 +28,7 @@ from flaccodec.zarr_places import check_chunks, located
 from flaccodec.zarr_threads import in_thread
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
     from typing import Self
 
     import numpy.typing as npt
@@ -49,7 +51,7 @@ class _Meta(SaysWhereItGoes, type(ArrayBytesCodec)):  # type: ignore[misc]
     """That of zarr's codecs, with messages that help."""
 
 
-@dataclass(frozen=True, init=False)
+@dataclass(frozen=True, init=False, repr=False)
 class FlacCodec(ArrayBytesCodec, ArrayBytesCodecPartialDecodeMixin, metaclass=_Meta):
     """FLAC compression of numeric arrays, as a Zarr v3 array-to-bytes codec.
 
@@ -71,6 +73,14 @@ class FlacCodec(ArrayBytesCodec, ArrayBytesCodecPartialDecodeMixin, metaclass=_M
         in parts is quantized anew with each.
     frame_size : int, default 4096
         Samples of a FLAC frame, the least that is decoded for a slice; 16 to 65535.
+    missing_value : float or sequence of float, optional
+        For float32 and float64 with quanta or precision: up to 7 numbers that mark missing
+        samples, besides the array's fill value. They come back exactly, and have no part in the
+        quanta, however large they are.
+    strict : bool, default False
+        Raise `QuantaTooFineError` for a finite sample that quanta cannot hold. By default it is
+        stored exactly, with a `QuantaWarning`. Not stored in ``zarr.json``: it holds
+        for arrays that this process makes with the codec.
 
     Raises
     ------
@@ -106,6 +116,8 @@ class FlacCodec(ArrayBytesCodec, ArrayBytesCodecPartialDecodeMixin, metaclass=_M
     quanta: float | None
     precision: int | float | None
     frame_size: int
+    missing_value: float | Sequence[float] | None
+    strict: bool = field(compare=False)
 
     def __init__(
         self,
@@ -114,15 +126,20 @@ class FlacCodec(ArrayBytesCodec, ArrayBytesCodecPartialDecodeMixin, metaclass=_M
         quanta: float | None = None,
         precision: int | float | None = None,
         frame_size: int = core.DEFAULT_FRAME_SIZE,
+        missing_value: float | Sequence[float] | None = None,
+        strict: bool = False,
     ) -> None:
-        options = CodecOptions(level, quanta, precision, frame_size)
-        for name, value in options.to_dict().items():
-            object.__setattr__(self, name, value)
+        options = CodecOptions(level, quanta, precision, frame_size, missing_value, strict)
+        for option in fields(options):
+            object.__setattr__(self, option.name, getattr(options, option.name))
 
     @property
     def options(self) -> CodecOptions:
         """The configuration."""
-        return CodecOptions(self.level, self.quanta, self.precision, self.frame_size)
+        return CodecOptions(**{name.name: getattr(self, name.name) for name in fields(self)})
+
+    def __repr__(self) -> str:
+        return f"FlacCodec({self.options.arguments()})"
 
     # -- metadata -----------------------------------------------------------------
 
@@ -135,8 +152,25 @@ class FlacCodec(ArrayBytesCodec, ArrayBytesCodecPartialDecodeMixin, metaclass=_M
         return cls(**options.to_dict())
 
     def to_dict(self) -> dict[str, JSON]:
-        """Return the codec's entry in ``zarr.json``, with every default written out."""
+        """Return the codec's entry in ``zarr.json``, with defaults; what is rare only if given."""
         return {"name": NAME, "configuration": self.options.to_dict()}
+
+    def with_marks(self, attributes: Mapping[str, Any] | None, fill_value: Any = None) -> FlacCodec:
+        """Return a codec that keeps what CF's attributes name as missing, too.
+
+        Parameters
+        ----------
+        attributes : mapping or None
+            Of an array, such as ``{"missing_value": -9999.0}``.
+        fill_value : number, optional
+            The array's, which is kept without being named.
+
+        Returns
+        -------
+        FlacCodec
+        """
+        options = with_marks(self.options, attributes, fill_value)
+        return FlacCodec(**options.to_dict(), strict=self.strict)
 
     def evolve_from_array_spec(self, array_spec: ArraySpec) -> Self:
         """Refuse dtypes that cannot be encoded; inside of shards zarr asks only here."""

@@ -20,8 +20,9 @@ with needed("flaccodec.zarr_pipeline", "zarr"):
     from zarr.registry import register_pipeline
 
 from flaccodec.masks import check_unmasked
+from flaccodec.quanta_warnings import WarnedOnce, at
 from flaccodec.zarr_locks import alone_with
-from flaccodec.zarr_places import located
+from flaccodec.zarr_places import located, place_of_all
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -91,13 +92,14 @@ class LocatingCodecPipeline(BatchedCodecPipeline):
         zarr drops masks where it writes parts of chunks.
         """
         check_unmasked(value.as_ndarray_like(), "data")
-        await super().write(batch_info, value, drop_axes)
+        with WarnedOnce():
+            await super().write(batch_info, value, drop_axes)
 
     async def write_batch(self, batch_info: Iterable[Any], *args: Any, **kwargs: Any) -> None:
         """Write chunks of an array; zarr's documentation explains."""
         batch = list(batch_info)
         async with alone_with(byte_setter for byte_setter, *_ in batch):
-            with self._located(batch):
+            with self._located(batch), at(lambda: place_of_all([b for b, *_ in batch], self._what)):
                 await super().write_batch(batch, *args, **kwargs)
 
     async def encode_batch(
@@ -116,6 +118,10 @@ class LocatingCodecPipeline(BatchedCodecPipeline):
 
     def _located(self, batch: list[Any]) -> AbstractContextManager[None]:
         return located_entries(self.array_bytes_codec, batch)
+
+    @property
+    def _what(self) -> str:
+        return held_as(self.array_bytes_codec)
 
 
 @dataclass(frozen=True)
@@ -202,10 +208,14 @@ class FlacCodecPipeline(LocatingCodecPipeline):
         return MISSING
 
 
+def held_as(codec: Codec) -> str:
+    """Return what a store holds of an array with this codec."""
+    return "shard" if isinstance(codec, ShardingCodec) else "chunk"
+
+
 def located_entries(codec: Codec, batch: list[Any]) -> AbstractContextManager[None]:
     """Add the place of chunks, or shards, that zarr hands over to what is raised inside."""
-    what = "shard" if isinstance(codec, ShardingCodec) else "chunk"
-    return located([byte_getter for byte_getter, *_ in batch], what)
+    return located([byte_getter for byte_getter, *_ in batch], held_as(codec))
 
 
 def holds_flac(codec: Codec) -> bool:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from zarr.abc.store import ByteGetter
     from zarr.storage import StoreLike
 
-__all__ = ["check_chunks", "located", "open_array", "place_of"]
+__all__ = ["check_chunks", "located", "open_array", "place_of", "place_of_all"]
 
 
 def check_chunks(chunks: Sequence[Any], shape: Sequence[int]) -> None:
@@ -80,8 +80,12 @@ def place_of(byte_getter: ByteGetter, what: str = "chunk") -> str:
     return f"inner {what}{at}"
 
 
-def _one_of(places: Sequence[str]) -> str:
-    return f"one of {len(places):,}, from {places[0]} to {places[-1]}"
+def place_of_all(byte_getters: Sequence[ByteGetter], what: str = "chunk") -> str:
+    """Say where one of some chunks is: of more than one, the first and the last are named."""
+    first = place_of(byte_getters[0], what)
+    if len(byte_getters) == 1:
+        return first
+    return f"one of {len(byte_getters):,}, from {first} to {place_of(byte_getters[-1], what)}"
 
 
 @contextlib.contextmanager
@@ -95,5 +99,5 @@ def located(byte_getters: Sequence[ByteGetter], what: str = "chunk") -> Iterator
     except FlacCodecError as error:
         places = [place_of(byte_getter, what) for byte_getter in byte_getters]
         if not error.args[0].startswith(tuple(f"{place}: " for place in places)):
-            add_place(error, places[0] if len(places) == 1 else _one_of(places))
+            add_place(error, place_of_all(byte_getters, what))
         raise

@@ -671,7 +671,7 @@ def test_quanta_that_are_too_fine(tmp_path):
     with h5py.File(tmp_path / "x.h5", "w") as file:
         x = file.create_dataset("x", (4, 9), "f8", chunks=(2, 9), **Flac(quanta=1e-9))
         with pytest.raises(QuantaTooFineError):
-            hdf5.write(x, np.full((4, 9), 1e12))
+            hdf5.write(x, np.full((4, 9), 1e12), strict=True)
 
 
 # -- damage ---------------------------------------------------------------------------------------

@@ -200,7 +200,7 @@ def test_nccopy_with_a_mark(tmp_path, spec):
     run("nccopy", "-c", "v:2,10000", "-F", f"v,{FILTER_ID},{spec}", source, target)
     with h5py.File(target) as file:
         got = file["v"][...]
-        assert hdf5_filter.options_of(file["v"]) == CodecOptions(quanta=0.7)
+        assert hdf5_filter.options_of(file["v"]) == CodecOptions(quanta=0.7, missing_value=-9999.3)
     missing = x == np.float32(-9999.3)
     np.testing.assert_array_equal(got[missing], x[missing])
     assert 0 < np.abs(got - x)[~missing].max() <= 0.35 + 1e-4

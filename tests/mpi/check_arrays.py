@@ -3,6 +3,7 @@
 import copy
 import pickle
 
+import dask.array as da
 import flacarray
 import flacarray.demo
 import numpy as np
@@ -13,7 +14,13 @@ from ranks import COMM, RANK, ROWS, SIZE, part, ranges, run, waves
 import flaccodec
 from flaccodec import FlacArray
 from flaccodec.demo import create_fake_data
-from flaccodec.exceptions import ConfigurationError, EmptyArrayError, QuantaError
+from flaccodec.exceptions import (
+    ConfigurationError,
+    EmptyArrayError,
+    QuantaError,
+    QuantaTooFineError,
+    QuantaWarning,
+)
 
 SHAPES = {2: (700,), 3: (2, 300), 4: (2, 3, 100)}
 OPTIONS = {"int32": {}, "int64": {}, "float32": {"quanta": 0.25}, "float64": {"precision": 6}}
@@ -195,6 +202,33 @@ def check_what_is_refused():
         fa.to_zarr({})
 
 
+def check_masks():
+    last = RANK == SIZE - 1
+    local = np.ma.masked_array(np.ones((1, 9), "f4"), last)
+    for array in (local, da.from_array(local, chunks=(1, 5))):
+        with pytest.raises(ConfigurationError, match=f"rank {SIZE - 1}: arr must not be masked"):
+            FlacArray.from_array(array, mpi_comm=COMM, lossless=True)
+    assert FlacArray.from_array(local.data, mpi_comm=COMM, lossless=True).nstreams == 1
+
+
+def check_samples_that_quanta_cannot_hold_on_one_rank():
+    """Then no rank has quanta: the streams of one array are all quantized, or none is."""
+    local = np.full((1, 9000), 1.0) + RANK
+    if RANK == SIZE - 1:
+        local[0] = 1e30 * np.random.default_rng(0).normal(size=9000)
+        with pytest.warns(QuantaWarning):
+            fa = FlacArray.from_array(local, mpi_comm=COMM, quanta=0.01)
+    else:
+        fa = FlacArray.from_array(local, mpi_comm=COMM, quanta=0.01)
+    np.testing.assert_array_equal(fa.to_array(), local)
+    assert fa.stream_gains is None
+    with pytest.raises(QuantaTooFineError, match=f"rank {SIZE - 1}: quanta are too fine"):
+        FlacArray.from_array(local, mpi_comm=COMM, quanta=0.01, strict=True)
+    marked = np.array([[0.5, -9999.3, 1.25]])
+    fa = FlacArray.from_array(marked, mpi_comm=COMM, quanta=0.25, missing_value=-9999.3)
+    np.testing.assert_array_equal(fa.to_array(), marked)
+
+
 def check_communicators_that_are_refused():
     if SIZE == 1:
         return
@@ -223,5 +257,7 @@ if __name__ == "__main__":
         check_fake_data,
         check_copies,
         check_what_is_refused,
+        check_masks,
+        check_samples_that_quanta_cannot_hold_on_one_rank,
         check_communicators_that_are_refused,
     )

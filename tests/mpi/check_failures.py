@@ -56,7 +56,7 @@ def check_bad_quanta():
 def check_errors_keep_what_they_tell():
     data = np.full((2, 50), 1e30 if RANK == LAST else 1.0, dtype="float64")
     with pytest.raises(QuantaTooFineError, match=f"rank {LAST}: ") as caught:
-        FlacArray.from_array(data, quanta=1e-3, mpi_comm=COMM)
+        FlacArray.from_array(data, quanta=1e-3, mpi_comm=COMM, strict=True)
     assert caught.value.stream == 0
     assert caught.value.smallest > 1
     assert caught.value.rank == LAST
