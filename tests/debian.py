@@ -11,7 +11,6 @@ from pathlib import Path
 from kept import ROOT, cache, kept, locked
 
 RELEASE = "trixie"
-DEFAULT_MIRROR = "http://deb.debian.org/debian"
 PACKAGES = "ca-certificates,git,python3"
 """What README asks for; ./dev finds out what else is missing."""
 
@@ -38,14 +37,20 @@ class CannotHaveError(Exception):
 
 
 def mirror():
-    """Return where Debian's archive is, as this machine's apt has it."""
+    """Return where Debian's archive is, as this machine's apt has it.
+
+    Raises
+    ------
+    CannotHaveError
+        apt has none.
+    """
     for path in [LISTS / "sources.list", *sorted(LISTS.glob("sources.list.d/*"))]:
         text = path.read_text() if path.is_file() else ""
         lines = "\n".join(line for line in text.splitlines() if not line.startswith("#"))
         found = re.search(r"\bhttps?://\S+/debian/?(?=\s|$)", lines)
         if found:
             return found[0].rstrip("/")
-    return DEFAULT_MIRROR
+    raise CannotHaveError("apt's sources on this machine name no archive of Debian's")
 
 
 def check_can_have():
