@@ -36,7 +36,7 @@ def are_past_filters(plist: h5py.h5p.PropDCID) -> bool:
     plist : h5py.h5p.PropDCID
         The dataset's creation properties, of chunked layout.
     """
-    get_chunk_opts = library_function("H5Pget_chunk_opts", ctypes.c_uint)
+    get_chunk_opts = library_function("H5Pget_chunk_opts", ctypes.POINTER(ctypes.c_uint))
     if get_chunk_opts is None:
         return True
     options = ctypes.c_uint()

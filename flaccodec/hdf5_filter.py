@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 import h5py
 import h5py.h5z
+from h5py._objects import phil
 
 from flaccodec import core, threads
 from flaccodec.exceptions import ConfigurationError, FlacCodecError, add_place
 from flaccodec.hdf5_driver import is_parallel
+from flaccodec.hdf5_library import library_function
 from flaccodec.options import CodecOptions
 from flaccodec.where_it_goes import SaysWhereItGoes
 
@@ -191,8 +193,34 @@ def client_data_of(dataset: h5py.Dataset) -> tuple[int, ...] | None:
     for index in range(plist.get_nfilters()):
         number, _, values, _ = plist.get_filter(index)
         if number == FILTER_ID and has_numbers(dataset):
-            return tuple(values)
+            return _all_values(plist, len(values)) if len(values) > _VALUES_READ else values
     return None
+
+
+_VALUES_READ = 16
+"""Client data that h5py before 3.16 reads; it makes up those behind."""
+
+_UNSIGNED = ctypes.POINTER(ctypes.c_uint)
+
+
+def _all_values(plist: h5py.h5p.PropDCID, n: int) -> tuple[int, ...]:
+    """Return the `n` client data values of the filter, as HDF5 itself gives them."""
+    get_filter = library_function(
+        "H5Pget_filter_by_id2",
+        *(ctypes.c_int, _UNSIGNED, ctypes.POINTER(ctypes.c_size_t), _UNSIGNED),
+        *(ctypes.c_size_t, ctypes.c_char_p, _UNSIGNED),
+    )
+    if get_filter is None:
+        raise ConfigurationError(
+            f"h5py {h5py.__version__} cannot read {n} values of client data, with numbers that "
+            "mark missing samples among them: install h5py 3.16 or later."
+        )
+    values, count, flags = (ctypes.c_uint * n)(), ctypes.c_size_t(n), ctypes.c_uint()
+    with phil:
+        status = get_filter(plist.id, FILTER_ID, flags, count, values, 0, None, flags)
+    if status < 0 or count.value != n:
+        raise ConfigurationError(f"the client data of filter {FILTER_ID} cannot be read.")
+    return tuple(values)
 
 
 def _read_options(dataset: h5py.Dataset, values: Sequence[int]) -> CodecOptions:

@@ -1,4 +1,4 @@
-"""Functions of the HDF5 library that h5py uses, of which h5py itself has no wrapper."""
+"""Functions of the HDF5 library that h5py uses, of which h5py has no wrapper that will do."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 
 
 @cache
-def library_function(name: str, argument: Any) -> Callable[..., Any] | None:
-    """Return a function that takes an identifier and a pointer, and returns a status.
+def library_function(name: str, *arguments: Any) -> Callable[..., Any] | None:
+    """Return a function that takes an identifier and pointers or numbers, and returns a status.
 
     A symbol is looked for in the module itself and in the libraries that it needs, so that
     another HDF5 in the process is not found.
@@ -22,8 +22,8 @@ def library_function(name: str, argument: Any) -> Callable[..., Any] | None:
     Parameters
     ----------
     name : str
-    argument : type of ctypes
-        What the pointer points to.
+    *arguments : types of ctypes
+        Of what it takes behind the identifier.
 
     Returns
     -------
@@ -34,6 +34,6 @@ def library_function(name: str, argument: Any) -> Callable[..., Any] | None:
         function = getattr(ctypes.CDLL(h5py.h5p.__file__), name)
     except (OSError, AttributeError):
         return None
-    function.argtypes = (ctypes.c_int64, ctypes.POINTER(argument))
+    function.argtypes = (ctypes.c_int64, *arguments)
     function.restype = ctypes.c_int
     return function  # type: ignore[no-any-return]

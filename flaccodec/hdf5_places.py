@@ -52,7 +52,7 @@ def queries_are_right(dataset: h5py.Dataset) -> bool:
 
 def _is_counted(dataset: h5py.Dataset) -> bool:
     """Whether the index of the chunks is without coordinates; True if HDF5 cannot be asked."""
-    get_index_type = library_function("H5Dget_chunk_index_type", ctypes.c_int)
+    get_index_type = library_function("H5Dget_chunk_index_type", ctypes.POINTER(ctypes.c_int))
     if get_index_type is None:
         return True
     kind = ctypes.c_int()

@@ -20,6 +20,12 @@ ROOT = Path(__file__).resolve().parents[1]
 RECORDINGS = ROOT.parent / "shared" / "data"
 
 
+@pytest.fixture(autouse=True)
+def all_processors(monkeypatch):
+    """Clusters of dask.distributed leave the variable behind, in this process too."""
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+
+
 def pytest_addoption(parser):
     parser.addoption(
         "--make-pictures",

@@ -288,14 +288,14 @@ def test_flacarrays_layout_refuses_what_it_would_round(dtype):
     )  # fmt: skip
     fa, group = FlacArray.from_zarr(array), zarr.create_group({})
     with pytest.raises(
-        UnsupportedDtypeError, match=r"no whole quanta.* Got -999\.\d+: write it to"
+        UnsupportedDtypeError,
+        match=r"no whole quanta.* Got -999\.\d+ at stream 2, sample 700.*: write it to",
     ):
         fa.write_zarr(group)
     assert list(group) == []
 
 
-@pytest.mark.filterwarnings("ignore:quanta are too fine")
-@pytest.mark.parametrize("quanta", [0.1, 1e-9, 1e-12, 1e-15, 1e-16])
+@pytest.mark.parametrize("quanta", [0.1, 1e-9, 1e-12, 1e-14])
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_flacarrays_layout_takes_all_that_is_on_the_grid(dtype, quanta):
     """However fine it is, so that samples are beside it by the roundings of float64."""

@@ -24,7 +24,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from other_process import OtherProcess
 
-from flaccodec import core
+from flaccodec import FlacCodec, core
 from flaccodec.core import QuantaRule
 from flaccodec.exceptions import (
     ChecksumError,
@@ -628,13 +628,18 @@ def parse_hex(block: str) -> bytes:
 
 
 def examples() -> list[tuple[bytes, np.ndarray]]:
-    described = [json.loads(block) for block in blocks("json")]
+    described = [d for d in map(json.loads, blocks("json")) if "values" in d]
     arrays = [np.array(d["values"], dtype=d["dtype"]) for d in described]
     return list(zip(map(parse_hex, blocks("hex")), arrays, strict=True))
 
 
 def test_document_has_its_examples():
     assert [array.dtype.name for _, array in examples()] == ["int32", "float32"]
+
+
+def test_configuration_of_the_document():
+    (codec,) = [d for d in map(json.loads, blocks("json")) if "configuration" in d]
+    assert FlacCodec.from_dict(codec).to_dict()["configuration"] == codec["configuration"]
 
 
 @pytest.mark.parametrize("i", [0, 1])

@@ -313,7 +313,7 @@ def test_a_frame_that_is_missing_is_noticed(streams):
         ({"keep": np.ones(2, bool)}, "keep must be"),
         ({"keep": np.ones(3, int)}, "keep must be"),
         ({"first_stream_sample": 10, "last_stream_sample": 5}, "range within"),
-        ({"last_stream_sample": 20_001}, "range within"),
+        ({"first_stream_sample": 1, "last_stream_sample": 20_001}, "range within"),
         ({"stream_nbytes": np.zeros(2, int)}, "one shape"),
     ],
 )

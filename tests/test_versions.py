@@ -116,14 +116,26 @@ def test_without_debian_and_another_python_newest_is_left_out(monkeypatch, capsy
         ("deb http://one.example/debian trixie main\n", "http://one.example/debian"),
         ("Types: deb\n# http://no.example/debian\nURIs: https://two.example/debian/\n",
          "https://two.example/debian"),
-        ("deb http://three.example/ubuntu noble main\n", debian.DEFAULT_MIRROR),
-        ("deb http://four.example/debian-security trixie main\n", debian.DEFAULT_MIRROR),
     ],
 )  # fmt: skip
 def test_the_mirror_is_that_of_this_machine(monkeypatch, tmp_path, text, expected):
     (tmp_path / "sources.list").write_text(text)
     monkeypatch.setattr(debian, "LISTS", tmp_path)
     assert debian.mirror() == expected
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "deb http://three.example/ubuntu noble main\n",
+        "deb http://four.example/debian-security trixie main\n",
+    ],
+)
+def test_without_a_mirror_there_is_no_debian(monkeypatch, tmp_path, text):
+    (tmp_path / "sources.list").write_text(text)
+    monkeypatch.setattr(debian, "LISTS", tmp_path)
+    with pytest.raises(debian.CannotHaveError, match="no archive"):
+        debian.mirror()
 
 
 # -- what is kept --------------------------------------------------------------------

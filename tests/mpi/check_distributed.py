@@ -296,11 +296,13 @@ def check_samples_that_quanta_cannot_hold():
     """They are stored exactly: no rank fails, for which the others would wait."""
     if not PARALLEL:
         return
-    with h5py.File(FOLDER / f"{next(names)}.h5", "w", driver="mpio", comm=COMM) as file:
+    path, written = FOLDER / f"{next(names)}.h5", {}
+    with h5py.File(path, "w", driver="mpio", comm=COMM) as file:
         for flac in (Flac(quanta=1e-3), Flac(precision=30)):
+            name = next(names)
             made, own = flaccodec.hdf5.create_distributed(
                 file,
-                f"{next(names)}",
+                f"{name}",
                 COMM,
                 local_shape=(3, 50),
                 dtype="f8",
@@ -311,12 +313,15 @@ def check_samples_that_quanta_cannot_hold():
             local[1, :3] = np.nan, np.inf, -np.inf
             rows = slice(np.int64(own.start), np.int64(own.stop), 1)
             flaccodec.hdf5.write_distributed(made, COMM, rows, local)
-            np.testing.assert_array_equal(made[own], local)
             if RANK == SIZE - 1:
                 local[2] = np.arange(50) + 1e300
-                local[2, 7] = 1
+                local[2, 7] = 7e299
             flaccodec.hdf5.write_distributed(made, COMM, own, local)
-            np.testing.assert_array_equal(made[own], local)
+            written[f"{name}"] = own, local
+    # Parallel HDF5 1.10 would give what a rank has read before from its cache, whatever the filter.
+    with h5py.File(path, "r", driver="mpio", comm=COMM) as file:
+        for name, (own, local) in written.items():
+            np.testing.assert_array_equal(file[name][own], local)
 
 
 def check_fill_values_far_from_zero():
