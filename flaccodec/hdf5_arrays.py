@@ -21,6 +21,7 @@ from flaccodec.hdf5_chunks import FlacChunks
 from flaccodec.hdf5_direct import read, write
 from flaccodec.hdf5_filter import Flac, name_of
 from flaccodec.hdf5_members import check_group, made_whole_or_not
+from flaccodec.hdf5_places import write_chunk
 from flaccodec.options import CodecOptions
 from flaccodec.progress import check_progress
 from flaccodec.quanta_warnings import WarnedOnce
@@ -69,7 +70,7 @@ def _fill(fa: FlacArray, dataset: h5py.Dataset, progress: bool) -> None:
     chunks = FlacChunks.need(dataset)
     if hold_whole_streams(fa.shape, chunks.shape):
         for number, block in stream_chunks.blocks(fa.shape, chunks.shape, "write_hdf5", progress):
-            dataset.id.write_direct_chunk(chunks.offset(number), stream_chunks.take(fa, block))
+            write_chunk(dataset, chunks.offset(number), stream_chunks.take(fa, block))
     else:
         for _, block in stream_chunks.blocks(fa.shape, chunks.shape, "write_hdf5", progress):
             write(dataset, fa[block], block)

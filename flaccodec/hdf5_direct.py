@@ -19,6 +19,7 @@ from flaccodec.exceptions import ConfigurationError
 from flaccodec.hdf5_chunks import FlacChunks
 from flaccodec.hdf5_filter import options_of
 from flaccodec.hdf5_lock import collection_waits
+from flaccodec.hdf5_places import write_chunk
 from flaccodec.hdf5_selection import parse
 from flaccodec.jobs import run_in_any_order, run_in_order
 from flaccodec.masks import check_unmasked, unmasked
@@ -153,7 +154,7 @@ def write(
     jobs = (_encoding(chunks, part, values[part.at], within) for part in parts)
     with WarnedOnce(), contextlib.closing(run_in_order(jobs, side_by_side)) as encoded:
         for part, chunk in zip(parts, encoded, strict=True):
-            dataset.id.write_direct_chunk(chunks.offset(part.number), chunk)
+            write_chunk(dataset, chunks.offset(part.number), chunk)
 
 
 def _direct(dataset: h5py.Dataset) -> FlacChunks | None:

@@ -15,7 +15,7 @@ In a file with a user block the places are wrong, too: HDF5 1.14.2 and before le
 from __future__ import annotations
 
 import ctypes
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from h5py._objects import phil
 
@@ -101,6 +101,16 @@ def told_chunks(dataset: h5py.Dataset) -> Iterator[StoreInfo]:
     yield from told
 
 
+def write_chunk(dataset: h5py.Dataset, offset: tuple[int, ...], chunk: Any) -> None:
+    """Store the bytes of a chunk, as they are.
+
+    h5py before 3.16 does not hold its lock meanwhile, and HDF5 fails if another thread asks it
+    something, such as a dataset's fill value.
+    """
+    with phil:
+        dataset.id.write_direct_chunk(offset, chunk)
+
+
 def read_chunk(dataset: h5py.Dataset, offset: tuple[int, ...]) -> tuple[int, bytes] | None:
     """Return a chunk's filter mask and bytes as they are stored; None if it is missing.
 
@@ -117,7 +127,8 @@ def read_chunk(dataset: h5py.Dataset, offset: tuple[int, ...]) -> tuple[int, byt
         h5py's, if HDF5 cannot read it.
     """
     try:
-        found: tuple[int, bytes] = dataset.id.read_direct_chunk(offset)
+        with phil:
+            found: tuple[int, bytes] = dataset.id.read_direct_chunk(offset)
     except (OSError, RuntimeError, ValueError) as error:
         if _NOT_ALLOCATED not in str(error):
             dataset[offset]  # a chunk that is missing can be read, one that is damaged cannot

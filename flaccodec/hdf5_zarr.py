@@ -25,6 +25,7 @@ from flaccodec.hdf5_chunks import FlacChunks
 from flaccodec.hdf5_filter import Flac
 from flaccodec.hdf5_lock import collection_waits
 from flaccodec.hdf5_members import made_whole_or_not
+from flaccodec.hdf5_places import write_chunk
 from flaccodec.jobs import run_in_any_order
 from flaccodec.missing import with_marks
 from flaccodec.threads import available_processors
@@ -298,4 +299,4 @@ def _move_in(array: zarr.Array[Any], dataset: h5py.Dataset) -> None:
         chunk = buffer.as_numpy_array()
         with located(f"chunk {key}"):
             core.check_chunk(chunk, chunks.dtype, chunks.shape)
-        dataset.id.write_direct_chunk(chunks.offset(number), chunk)
+        write_chunk(dataset, chunks.offset(number), chunk)

@@ -12,6 +12,7 @@ import pytest
 import xarray
 import zarr
 from dask.base import tokenize
+from needs import needs
 from watched_store import WatchedStore
 from zarr.storage import LocalStore, MemoryStore
 
@@ -49,6 +50,7 @@ def test_to_zarr_and_from_zarr(tmp_path, scheduler, codec):
     np.testing.assert_allclose(da.nanmean(again, axis=1).compute(), np.nanmean(got, axis=1), 1e-4)
 
 
+@needs("dask", "2026.8")
 def test_arrays_that_dask_makes(tmp_path, scheduler):
     data = walk()
     da.from_array(data, chunks=CHUNKS).to_zarr(
@@ -78,6 +80,7 @@ UNEVEN = (4, 7000)
 """Blocks of dask that do not divide `CHUNKS`."""
 
 
+@pytest.mark.filterwarnings("ignore:Passing storage-related arguments")  # of dask before 2026.8
 @pytest.mark.parametrize("options", [{}, {"chunks": (1, 5120), "shards": SHAPE}], ids=str)
 @pytest.mark.parametrize("write", ["store", "to_zarr", "to_zarr of a path", "xarray"])
 def test_threads_lose_nothing_where_blocks_share_chunks(tmp_path, write, options):

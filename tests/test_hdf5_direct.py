@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from needs import needs
 from strategies import same_bits
 
 from flaccodec import core, hdf5, hdf5_chunks, hdf5_direct, hdf5_selection
@@ -204,6 +205,7 @@ def one_axis(tmp_path_factory):
     ],
     ids=repr,
 )
+@needs("h5py", "3.16")
 def test_odd_selections_are_those_of_h5py(selected, selection):
     for x in selected:
         same_outcome(
@@ -565,6 +567,7 @@ def values_for(dataset, selection, form, seed):
     return values.tolist() if form == "list" else values
 
 
+@needs("h5py", "3.16")
 @settings(max_examples=150)
 @given(st.lists(writes(), min_size=1, max_size=3), st.sampled_from([1, 2]))
 @example([((), "full", 0), ((slice(None), [5]), "full", 0)], 1)

@@ -11,6 +11,7 @@ import pytest
 import xarray
 import zarr
 from distributed import Client, LocalCluster
+from needs import needs
 
 import flaccodec
 from flaccodec import FlacCodec, hdf5, hdf5_filter
@@ -184,6 +185,7 @@ def test_saving_again_what_was_opened(tmp_path, scheduler):
         assert chunks[0] == chunks[1]
 
 
+@needs("xarray", "2026.9")
 def test_saving_again_what_has_shards_needs_chunks_of_whole_shards(tmp_path):
     chosen = {**flaccodec.encoding(quanta=QUANTA), "chunks": (1, 5120), "shards": (4, 10_240)}
     save(recording(), tmp_path / "a", {"x": chosen})
@@ -414,6 +416,7 @@ def test_to_netcdf_on_a_cluster_without_processes(tmp_path):
         check(got, data)
 
 
+@needs("xarray", "2026.9")
 def test_saving_again_a_netcdf_needs_the_encoding_anew(tmp_path):
     data = recording()
     save_netcdf(data, tmp_path / "a.nc", quanta=QUANTA)
