@@ -22,6 +22,7 @@ from flaccodec.exceptions import (
 from flaccodec.group_floats import (
     Fit,
     are_of,
+    fit_by_parts,
     fit_grid,
     largest_of,
     read_back,
@@ -383,7 +384,8 @@ def _fit(values: npt.NDArray[Any], quanta: npt.NDArray[np.float64], first: int) 
             f"flacarray's group layout cannot hold samples that are not finite: {ADVICE}"
         )
     ends = [np.rint(end(axis=-1).astype(np.float64) / quanta) for end in (values.min, values.max)]
-    fit, fits = fit_grid(values, quanta, whole_offset(ends[0] / 2 + ends[1] / 2, values.dtype))
+    middle = whole_offset(ends[0] / 2 + ends[1] / 2, values.dtype)
+    fit, fits = fit_by_parts(values, lambda i: fit_grid(values[i], quanta[i], middle[i]))
     if fits.all():
         return fit
     stream = int(np.argmin(fits))

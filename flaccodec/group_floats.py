@@ -53,6 +53,9 @@ NEGLIGIBLE = 2.0**-12
 """Of the quanta, what the spacing of the dtype may be without a choice of its own."""
 
 
+PART_SAMPLES = 2**18
+"""Samples that are fitted at once: what that takes of memory is several times theirs."""
+
 FEW = 32
 """Samples of each stream that tell at once whether all of them are likely to be as they were."""
 
@@ -214,6 +217,29 @@ def sufficient_quanta(values: Floats) -> float:
 def _rows(values: Floats, rows: npt.NDArray[np.intp]) -> Floats:
     """Return some streams, without a copy if they are all."""
     return values if len(rows) == len(values) else values[rows]
+
+
+def fit_by_parts(
+    values: Floats, fit_part: Callable[[slice], tuple[Fit, Bools]]
+) -> tuple[Fit, Bools]:
+    """Fit some streams at a time, so that memory holds few numbers beside the integers.
+
+    Parameters
+    ----------
+    values : ndarray of float32 or float64, shape (streams, n)
+    fit_part : callable
+        Given a range of streams, returns what gives them back, and which of them it does.
+    """
+    count, dtype = len(values), values.dtype
+    whole = Fit(_nothing(values), np.zeros(count, dtype), np.ones(count, dtype), np.ones(count))
+    fits = np.zeros(count, dtype=bool)
+    step = max(1, PART_SAMPLES // max(1, values.shape[-1]))
+    for first in range(0, count, step):
+        part = slice(first, first + step)
+        fit, fits[part] = fit_part(part)
+        for table, found in zip(whole, fit, strict=True):
+            table[part] = found
+    return whole, fits
 
 
 def fit_grid(values: Floats, quanta: npt.NDArray[np.float64], middle: Floats) -> tuple[Fit, Bools]:

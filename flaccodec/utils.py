@@ -14,7 +14,14 @@ from flaccodec.exceptions import (
     QuantaTooFineError,
     UnsupportedDtypeError,
 )
-from flaccodec.group_floats import Fit, fit_samples, restore, smallest_quanta, whole_offset
+from flaccodec.group_floats import (
+    Fit,
+    fit_by_parts,
+    fit_samples,
+    restore,
+    smallest_quanta,
+    whole_offset,
+)
 from flaccodec.masks import check_unmasked, unmasked
 
 __all__ = [
@@ -262,19 +269,7 @@ def fit_floats(data: npt.NDArray[Any], quanta: npt.NDArray[np.float64]) -> Fit:
     steps = quanta.reshape(-1)
     gains_of(steps, data.dtype)
     rows = data.reshape(-1, data.shape[-1])
-    middle = before = _middle(rows, steps)
-    fit, fits = fit_samples(rows, steps, middle)
-    for _ in range(FEW_ROUNDS):
-        # What is read may have its middle beside it: with that, it stays when written again.
-        others = _middle(_ends_of(fit), steps)
-        others = np.where(others == before, np.minimum(middle, others), others)
-        moved = np.flatnonzero((others != middle) & fits)
-        if not len(moved):
-            break
-        before, middle = middle, np.where(fits, others, middle)
-        again, fits[moved] = fit_samples(rows[moved], steps[moved], middle[moved])
-        for table, found in zip(fit, again, strict=True):
-            table[moved] = found
+    fit, fits = fit_by_parts(rows, lambda part: _fit_rows(rows[part], steps[part]))
     if not fits.all():
         stream = int(np.argmin(fits))
         sample = int(np.argmax(np.abs(rows[stream])))
@@ -288,6 +283,26 @@ def fit_floats(data: npt.NDArray[Any], quanta: npt.NDArray[np.float64]) -> Fit:
             smallest,
         )
     return fit
+
+
+def _fit_rows(
+    rows: npt.NDArray[Any], steps: npt.NDArray[np.float64]
+) -> tuple[Fit, npt.NDArray[np.bool_]]:
+    """Return what gives some streams back, and which of them it does."""
+    middle = before = _middle(rows, steps)
+    fit, fits = fit_samples(rows, steps, middle)
+    for _ in range(FEW_ROUNDS):
+        # What is read may have its middle beside it: with that, it stays when written again.
+        others = _middle(_ends_of(fit), steps)
+        others = np.where(others == before, np.minimum(middle, others), others)
+        moved = np.flatnonzero((others != middle) & fits)
+        if not len(moved):
+            break
+        before, middle = middle, np.where(fits, others, middle)
+        again, fits[moved] = fit_samples(rows[moved], steps[moved], middle[moved])
+        for table, found in zip(fit, again, strict=True):
+            table[moved] = found
+    return fit, fits
 
 
 def _middle(rows: npt.NDArray[Any], steps: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
