@@ -10,8 +10,10 @@
 #include "error.h"
 #include "format.h"
 #include "frame.h"
+#include "grid.h"
 #include "libflac.h"
 #include "memory.h"
+#include "quantize.h"
 #include "samples.h"
 #include "threads.h"
 
@@ -238,12 +240,43 @@ static int plan_within_limit(encoding *e, int thread, int64_t stream, int64_t en
                           error);
 }
 
+/* Where samples of one stream are loaded from. */
+typedef struct {
+    encoding *shared;
+    int thread;
+    int64_t stream;
+} place;
+
+static const void *load_some(void *context, int64_t first, int64_t *count) {
+    const place *p = context;
+    fc_marked marked;
+    return load_counted(p->shared, p->thread, p->stream, first, first + *count, count, &marked);
+}
+
+/* Samples that were written with quanta q and read have another RMS, by the rounding of each at
+ * most: so precision asks for other quanta then, but near q. With q nothing changes. */
+static int plan_on_grid(encoding *e, int thread, int64_t stream, int64_t end,
+                        const fc_stats *stats, fc_plan *plan, fc_error *error) {
+    const fc_encode_options *o = e->options;
+    if (o->quanta_rule != FC_QUANTA_PRECISION || !stats->n || stats->min == stats->max)
+        return FC_OK;
+    double rounding = 0.5 + fc_half_step(o->dtype, magnitude_of(stats)) / plan->quanta;
+    double doubt = rounding * pow(10, -parameter_of(o, stream));
+    place place = {e, thread, stream};
+    fc_source source = {load_some, &place, end};
+    double quanta = fc_find_grid(o->dtype, plan->quanta, doubt, &source);
+    if (quanta == 0 || quanta == plan->quanta) return FC_OK;
+    return fc_plan_stream(o->dtype, FC_QUANTA_GIVEN, quanta, fc_no_limit(o->dtype), &e->marks,
+                          stats, 0, plan, error);
+}
+
 static int plan_stream(encoding *e, int thread, int64_t stream, int64_t end,
                        const fc_stats *stats, fc_error *error) {
     fc_plan plan;
     const fc_encode_options *o = e->options;
     int code = fc_plan_stream(o->dtype, o->quanta_rule, parameter_of(o, stream),
                               fc_no_limit(o->dtype), &e->marks, stats, o->plain, &plan, error);
+    if (!code) code = plan_on_grid(e, thread, stream, end, stats, &plan, error);
     if (code == FC_ERR_QUANTA_TOO_FINE) {
         if (o->strict) return fail_too_fine(e, thread, stream, stats, error);
         code = plan_within_limit(e, thread, stream, end, stats, &plan, error);

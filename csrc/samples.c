@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "error.h"
+#include "quantize.h"
 #include "vectors.h"
 
 #define SIGN64 (UINT64_C(1) << 63)
@@ -381,18 +382,6 @@ static void plan_uint64(const fc_stats *s, fc_plan *plan) {
     if (plan->channels == 1) plan->offset ^= SIGN64;
 }
 
-/* The integer nearest to x / quanta, whose magnitude is below 2**63. */
-static int64_t quantize_exactly(double x, double quanta) {
-    double nearest = rint(x / quanta);
-    double rest = fma(-nearest, quanta, x);
-    int64_t k = (int64_t)nearest;
-    if (fabs(rest) > 0.5 * quanta) {
-        double more = rint(rest / quanta);
-        k += (int64_t)(more != 0 ? more : copysign(1, rest));
-    }
-    return k;
-}
-
 /* A stream whose values are all one: any quanta that divide it will do. */
 static double quanta_of_constant(const fc_stats *s) {
     double value = s->n ? largest_magnitude(s) : 0;
@@ -428,17 +417,12 @@ double fc_careless_quanta(int dtype, double magnitude) {
                                : fmax(magnitude * 0x1.00001p-50, 0x1p-900);
 }
 
-static double restored(int dtype, int64_t k, double quanta) {
-    double value = (double)k * quanta;
-    return dtype == FC_FLOAT32 ? (double)(float)value : value;
-}
-
 /* Among the other samples, and a multiple of the quanta, a mark is one of them: that
  * costs less than an exception, and is as exact. */
 static int stands_apart(int dtype, double mark, double quanta, const fc_stats *s) {
     if (mark == 0) return 0;
     return !s->n || mark < s->min || mark > s->max || fabs(mark) / quanta >= 0x1p63
-        || restored(dtype, quantize_exactly(mark, quanta), quanta) != mark;
+        || fc_restored(dtype, fc_quantize_exactly(mark, quanta), quanta) != mark;
 }
 
 static void add_value(fc_stats *s, double value) {
@@ -492,7 +476,7 @@ static int plan_quantized(int dtype, int rule, double parameter, const fc_stats 
     fc_stats all = *s;
     plan_marks(dtype, &all, plan);
     if (!all.n) return plan_width(0, 0, plan), FC_OK;
-    plan_width(quantize_exactly(all.min, quanta), quantize_exactly(all.max, quanta), plan);
+    plan_width(fc_quantize_exactly(all.min, quanta), fc_quantize_exactly(all.max, quanta), plan);
     plan->careful = needs_care(dtype, quanta, &all);
     return FC_OK;
 }
@@ -611,21 +595,12 @@ static uint64_t bits_at(int dtype, const void *block, int64_t i) {
     return memcpy(&wide, (const double *)block + i, 8), wide;
 }
 
-/* Half the distance to the next larger number; at the largest, to the last. */
-static double half_step(int dtype, double y) {
-    y = fabs(y);
-    if (y == (dtype == FC_FLOAT32 ? (double)FLT_MAX : DBL_MAX))
-        return dtype == FC_FLOAT32 ? 0x1p103 : 0x1p970;
-    if (dtype == FC_FLOAT32) return ((double)nextafterf((float)y, INFINITY) - y) / 2;
-    return (nextafter(y, INFINITY) - y) / 2;
-}
-
 /* Whether k gives back x as promised, and itself when written again. */
 static int keeps_promise(int dtype, double x, int64_t k, double quanta) {
-    double y = restored(dtype, k, quanta);
-    if (!isfinite(y) || fabs(x - y) > quanta / 2 + half_step(dtype, y)) return 0;
+    double y = fc_restored(dtype, k, quanta);
+    if (!isfinite(y) || fabs(x - y) > quanta / 2 + fc_half_step(dtype, y)) return 0;
     if (fabs(y) / quanta >= 0x1p63) return 0;
-    return restored(dtype, quantize_exactly(y, quanta), quanta) == y;
+    return fc_restored(dtype, fc_quantize_exactly(y, quanta), quanta) == y;
 }
 
 /* k, or what is nearest to it among the integers that the stream's bits hold. Beyond
@@ -657,7 +632,7 @@ static int quantize_slowly(int dtype, const fc_plan *plan, const void *block, co
     const others o = others_of(plan);
     for (int64_t i = 0; i < count; i++) {
         double x = sample_at(dtype, held, i);
-        int64_t k = clamp(quantize_exactly(x, plan->quanta), plan);
+        int64_t k = clamp(fc_quantize_exactly(x, plan->quanta), plan);
         split((uint64_t)k - plan->offset, i, low, high, plan->channels);
         int kept = !is_other(sample_at(dtype, block, i), o)
             && (!plan->careful || keeps_promise(dtype, x, k, plan->quanta));
@@ -697,7 +672,7 @@ HOLD(double)
 /* What a block holds that has no sample that counts: the offset, or what is nearest to it among
  * the numbers that have an integer. */
 static double idle_value(int dtype, const fc_plan *plan) {
-    double idle = restored(dtype, (int64_t)plan->offset, plan->quanta);
+    double idle = fc_restored(dtype, (int64_t)plan->offset, plan->quanta);
     return copysign(fmin(fabs(idle), fc_limit_of(dtype, plan->quanta)), idle);
 }
 
