@@ -17,8 +17,9 @@ typedef struct fc_source {
  * `fc_quantize_exactly(x, q)` and less than 2**63 in magnitude. Only q from step / (1 + doubt) to
  * step / (1 - doubt) count, and those nearer to `step` are tried first. `dtype` is that of a float,
  * step > 0, doubt >= 0.
- * Returns q, or 0 if none was found. Samples on no grid mostly take a few steps for that, and
- * never more than some for each sample. */
+ * Returns q, or 0 if none was found: there is none, or samples are so far from zero that it
+ * would take too long (in part: a step of less than two spacings of the dtype, and float64 of
+ * 10**10 steps from zero and more). Samples on no grid are mostly known after a few. */
 double fc_find_grid(int dtype, double step, double doubt, const fc_source *source);
 
 #endif

@@ -27,13 +27,21 @@ static inline double fc_restored(int dtype, int64_t k, double quanta) {
     return dtype == FC_FLOAT32 ? (double)(float)value : value;
 }
 
-/* Half the distance to the next larger number; at the largest, to the last. */
+/* Half the distance to the next larger number; at the largest, to the last. The bits of the next
+ * number are those of the number, plus one. */
 static inline double fc_half_step(int dtype, double y) {
-    y = fabs(y);
-    if (y == (dtype == FC_FLOAT32 ? (double)FLT_MAX : DBL_MAX))
-        return dtype == FC_FLOAT32 ? 0x1p103 : 0x1p970;
-    if (dtype == FC_FLOAT32) return ((double)nextafterf((float)y, INFINITY) - y) / 2;
-    return (nextafter(y, INFINITY) - y) / 2;
+    union { double value; uint64_t bits; } wide = {fabs(y)};
+    union { float value; uint32_t bits; } narrow = {(float)fabs(y)};
+    if (dtype == FC_FLOAT32) {
+        float from = narrow.value;
+        if (from >= FLT_MAX) return 0x1p103;
+        narrow.bits++;
+        return ((double)narrow.value - (double)from) / 2;
+    }
+    double from = wide.value;
+    if (from >= DBL_MAX) return 0x1p970;
+    wide.bits++;
+    return (wide.value - from) / 2;
 }
 
 #endif

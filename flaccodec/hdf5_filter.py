@@ -263,7 +263,9 @@ class Flac(h5py.filters.FilterRefBase, metaclass=_Meta):  # type: ignore[misc]
         and precision are kept bit for bit.
     precision : int or float, optional
         For float32 and float64: quanta are each stream's RMS about its mean / 10**precision.
-        They follow the data: a chunk that is written in parts is quantized anew with each.
+        Writing what was read changes nothing more, unless the mean is very many quanta. New
+        samples in a part of a chunk give their streams new quanta, by which their other samples
+        are rounded again.
     frame_size : int, default 4096
         Samples of a FLAC frame, 16 to 65535.
     missing_value : float or sequence of float, optional

@@ -69,8 +69,9 @@ class FlacCodec(ArrayBytesCodec, ArrayBytesCodecPartialDecodeMixin, metaclass=_M
         changes nothing more. Floats without quanta and precision are kept bit for bit.
     precision : int or float, optional
         For float32 and float64: quanta are each stream's RMS about its mean / 10**precision,
-        as the flacarray package defines it. They follow the data: a chunk that is written
-        in parts is quantized anew with each.
+        as the flacarray package defines it. Writing what was read changes nothing more, unless
+        the mean is very many quanta. New samples in a part of a chunk give their streams new
+        quanta, by which their other samples are rounded again.
     frame_size : int, default 4096
         Samples of a FLAC frame, the least that is decoded for a slice; 16 to 65535.
     missing_value : float or sequence of float, optional
