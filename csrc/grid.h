@@ -17,9 +17,10 @@ typedef struct fc_source {
  * `fc_quantize_exactly(x, q)` and less than 2**63 in magnitude. Only q from step / (1 + doubt) to
  * step / (1 - doubt) count, and those nearer to `step` are tried first. `dtype` is that of a float,
  * step > 0, doubt >= 0.
- * Returns q, or 0 if none was found: there is none, or samples are so far from zero that it
- * would take too long (in part: a step of less than two spacings of the dtype, and float64 of
- * 10**10 steps from zero and more). Samples on no grid are mostly known after a few. */
+ * Returns q, or 0 if none was found: there is none, or samples are so far from zero that it could
+ * take too long: 10**4 steps or more for float32, 10**10 for float64. Most often it is found even
+ * then, but hardly where a step is less than two spacings of the dtype. Samples on no grid are
+ * mostly known after a few. */
 double fc_find_grid(int dtype, double step, double doubt, const fc_source *source);
 
 #endif

@@ -47,7 +47,8 @@ class Flac(Codec, metaclass=_Meta):  # type: ignore[misc]
         more than half of it. Floats without quanta and precision are kept bit for bit.
     precision : int or float, optional
         For floats: quanta are each stream's RMS about its mean / 10**precision, as the
-        flacarray package defines it.
+        flacarray package defines it. Writing what was read changes nothing more, unless
+        the mean is very many quanta.
     frame_size : int, default 4096
         Samples of a FLAC frame, 16 to 65535.
     missing_value : float or sequence of float, optional
