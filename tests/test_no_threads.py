@@ -17,10 +17,10 @@ needs_root = pytest.mark.skipif(
 BEGIN = """
 import os, resource, sys, threading
 import h5py, numpy as np, zarr
-import flaccodec
+import flaccodec, flaccodec.hdf5_zarr, flaccodec.zarr_arrays
 from flaccodec import FlacArray, core, hdf5
 from flaccodec.numcodecs import Flac
-# zarr's pipeline and what else is imported late
+# zarr's pipeline and what else is imported late: another user may not read the modules
 flaccodec.create_array({}, data=np.arange(3), chunks=(3,))[:]
 
 x = np.cumsum(np.random.default_rng(0).integers(-9, 9, (16, 20_000)), axis=1).astype("i4")
