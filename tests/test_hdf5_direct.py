@@ -499,6 +499,7 @@ def test_reading_where_h5pys_lock_is_held(tmp_path):
     same_outcome(got[0], array)
 
 
+@needs("zarr", "3")
 def test_garbage_is_not_collected_where_h5pys_lock_is_held(tmp_path):
     """Collecting an object of h5py takes its lock, whichever thread does it."""
     script = Path(__file__).with_name("hdf5_collection.py")

@@ -63,7 +63,6 @@ DOORS = (
 )
 ZARR2 = (
     "test_hdf5_direct.py",
-    "test_hdf5_filter.py",
     "test_optional.py",
     "test_streams.py",
     "test_versions.py",
