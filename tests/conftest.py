@@ -1,4 +1,6 @@
 import os
+import resource
+import time
 from pathlib import Path
 
 import hypothesis
@@ -71,3 +73,12 @@ def _default_threads(monkeypatch):
     monkeypatch.delenv("FLACCODEC_NUM_THREADS", raising=False)
     yield
     flaccodec.set_num_threads(None)
+
+
+@pytest.fixture
+def measured():
+    """Fail a test that takes 5 seconds or more, or 256 MiB more memory."""
+    before, start = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.monotonic()
+    yield
+    assert time.monotonic() - start < 5
+    assert (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * 1024 < 2**28
