@@ -13,7 +13,7 @@ import zarr
 from zarr.storage import MemoryStore
 
 import flaccodec
-import flaccodec.zarr_pipeline
+import flaccodec.zarr.pipeline.pipeline
 from benchmarks.apart import run_apart
 from benchmarks.compression import WrongDataError
 from benchmarks.contestants import FlacarrayIntegers, Flaccodec, thread_counts

@@ -14,8 +14,8 @@ from flacarray.decompress import array_decompress
 from numcodecs import blosc
 
 from flaccodec import core
-from flaccodec.options import CodecOptions
-from flaccodec.threads import available_processors
+from flaccodec.chunks.options import CodecOptions
+from flaccodec.runtime.threads import available_processors
 
 if TYPE_CHECKING:
     from benchmarks.data import Array, Case

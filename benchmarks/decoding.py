@@ -23,7 +23,7 @@ from benchmarks.data import FLOAT_RECORDING, Case, bits_wave, recorded_cases, re
 from benchmarks.libflac import bundled_library, decode_streams, version_of
 from benchmarks.timing import Task, round_robin
 from flaccodec import FlacArray, core
-from flaccodec.options import CodecOptions
+from flaccodec.chunks.options import CodecOptions
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -22,10 +22,10 @@ from benchmarks.data import Case, noisy_wave, recording_path
 from benchmarks.slices import SAMPLES, SLICE_ROUNDS, middle
 from benchmarks.timing import Task, round_robin
 from flaccodec import core, hdf5, num_threads
+from flaccodec.chunks.options import CodecOptions
 from flaccodec.hdf5 import Flac
-from flaccodec.hdf5_chunks import FlacChunks
-from flaccodec.hdf5_zarr import create_like
-from flaccodec.options import CodecOptions
+from flaccodec.hdf5.as_zarr.arrays import create_like
+from flaccodec.hdf5.chunks.stored import FlacChunks
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator

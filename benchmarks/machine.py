@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from benchmarks.libflac import bundled_library, version_of
-from flaccodec.threads import available_processors
+from flaccodec.runtime.threads import available_processors
 
 if TYPE_CHECKING:
     from benchmarks.results import Machine

@@ -20,8 +20,8 @@ import numpy as np
 
 from benchmarks.data import Case, noisy_wave
 from flaccodec import FlacArray, core
-from flaccodec.options import CodecOptions
-from flaccodec.threads import available_processors
+from flaccodec.chunks.options import CodecOptions
+from flaccodec.runtime.threads import available_processors
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -19,7 +19,8 @@ from benchmarks.compression import WrongDataError
 from benchmarks.contestants import BLOSC_LEVEL
 from benchmarks.data import noisy_wave
 from benchmarks.timing import Task, round_robin
-from flaccodec import core, partial
+from flaccodec import core
+from flaccodec.zarr import chunk_reader as partial
 
 if TYPE_CHECKING:
     from typing import Self

@@ -7,18 +7,18 @@ netCDF needs h5py instead (``flaccodec[hdf5]``).
 
 from __future__ import annotations
 
-import importlib
 from importlib.metadata import version as _version
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from flaccodec.array import FlacArray
 from flaccodec.exceptions import CorruptChunkError, FlacCodecError
-from flaccodec.threads import get_num_threads, num_threads, set_num_threads
+from flaccodec.runtime.lazy import lazy
+from flaccodec.runtime.threads import get_num_threads, num_threads, set_num_threads
 
 if TYPE_CHECKING:
     from flaccodec.xarray_encoding import encoding
-    from flaccodec.zarr import create_array
-    from flaccodec.zarr_codec import FlacCodec
+    from flaccodec.zarr.codec import FlacCodec
+    from flaccodec.zarr.create import create_array
 
 __all__ = [
     "CorruptChunkError",
@@ -34,18 +34,11 @@ __all__ = [
 
 __version__ = _version("flaccodec")
 
-_LAZY = {
-    "FlacCodec": "flaccodec.zarr_codec",
-    "create_array": "flaccodec.zarr",
-    "encoding": "flaccodec.xarray_encoding",
-}
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _LAZY:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(_LAZY[name]), name)
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *_LAZY})
+__getattr__, __dir__ = lazy(
+    globals(),
+    {
+        "FlacCodec": "flaccodec.zarr.codec",
+        "create_array": "flaccodec.zarr.create",
+        "encoding": "flaccodec.xarray_encoding",
+    },
+)

@@ -9,10 +9,10 @@ import numpy as np
 import numpy.typing as npt
 
 from flaccodec import core
+from flaccodec.chunks.index import ChunkIndex
 from flaccodec.exceptions import ConfigurationError, UnsupportedDtypeError
-from flaccodec.index import ChunkIndex
-from flaccodec.masks import unmasked
-from flaccodec.threads import available_processors, in_pool, resolve_threads
+from flaccodec.runtime.threads import available_processors, in_pool, resolve_threads
+from flaccodec.samples.masks import unmasked
 from flaccodec.utils import check_one_given, chosen_quanta, fit_floats
 
 __all__ = ["array_compress"]

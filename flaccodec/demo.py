@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from flaccodec.exceptions import ConfigurationError
-from flaccodec.mpi_distribution import is_comm
-from flaccodec.optional import needed
+from flaccodec.mpi.distribution import is_comm
+from flaccodec.runtime.optional import needed
 from flaccodec.utils import check_keep
 
 if TYPE_CHECKING:

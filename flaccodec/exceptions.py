@@ -6,6 +6,12 @@ catches them as it would numpy's. Out of memory stays ``MemoryError``.
 
 from __future__ import annotations
 
+import contextlib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
 
 class FlacCodecError(ValueError):
     """The root of the tree."""
@@ -194,3 +200,13 @@ def add_place(error: FlacCodecError, place: str) -> None:
     """Have an error's message say where it happened; its other arguments stay."""
     message, *rest = error.args
     error.args = (f"{place}: {message}", *rest)
+
+
+@contextlib.contextmanager
+def located(place: str) -> Iterator[None]:
+    """Have what is raised inside say where it happened, such as in which chunk."""
+    try:
+        yield
+    except FlacCodecError as error:
+        add_place(error, place)
+        raise

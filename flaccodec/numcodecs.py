@@ -6,18 +6,18 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 
-from flaccodec.optional import needed
+from flaccodec.runtime.optional import needed
 
 with needed("flaccodec.numcodecs", "numcodecs"):
     from numcodecs.abc import Codec
     from numcodecs.compat import ensure_contiguous_ndarray, ensure_ndarray
 
 from flaccodec import core
+from flaccodec.chunks.options import CodecOptions
+from flaccodec.chunks.where_it_goes import SaysWhereItGoes
 from flaccodec.exceptions import ConfigurationError
-from flaccodec.masks import check_unmasked
-from flaccodec.options import CodecOptions
-from flaccodec.threads import resolve_threads
-from flaccodec.where_it_goes import SaysWhereItGoes
+from flaccodec.runtime.threads import resolve_threads
+from flaccodec.samples.masks import check_unmasked
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

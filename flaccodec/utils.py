@@ -14,7 +14,7 @@ from flaccodec.exceptions import (
     QuantaTooFineError,
     UnsupportedDtypeError,
 )
-from flaccodec.group_floats import (
+from flaccodec.samples.grid import (
     Fit,
     fit_by_parts,
     fit_samples,
@@ -22,7 +22,7 @@ from flaccodec.group_floats import (
     smallest_quanta,
     whole_offset,
 )
-from flaccodec.masks import check_unmasked, unmasked
+from flaccodec.samples.masks import check_unmasked, unmasked
 
 __all__ = [
     "compressed_dtype",

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from flaccodec import core
+from flaccodec.chunks.options import CodecOptions
 from flaccodec.exceptions import ConfigurationError
-from flaccodec.missing import with_marks
-from flaccodec.optional import check_version
-from flaccodec.options import CodecOptions
+from flaccodec.runtime.optional import check_version
+from flaccodec.samples.missing import with_marks
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -165,7 +165,7 @@ def _can_hold(dtype: np.dtype[Any], value: Any) -> bool:
 
 
 def _for_zarr(options: CodecOptions) -> dict[str, Any]:
-    from flaccodec.zarr_codec import FlacCodec
+    from flaccodec.zarr.codec import FlacCodec
 
     # xarray hands zarr what it has, and zarr puts Zstd behind a serializer unless told not to.
     codec = FlacCodec(**options.to_dict(), strict=options.strict)

@@ -62,7 +62,7 @@ def pipeline(request):
     """Have zarr read with either pipeline."""
     import zarr
 
-    import flaccodec.zarr_pipeline  # noqa: F401 - registers it
+    import flaccodec.zarr.pipeline.pipeline  # noqa: F401 - registers it
 
     with zarr.config.set({"codec_pipeline.path": request.param}):
         yield request.param

@@ -18,7 +18,9 @@ from zarr.storage import LocalStore, MemoryStore
 
 import flaccodec
 import flaccodec.zarr
-from flaccodec import FlacArray, FlacCodec, array, compress, core, threads
+from flaccodec import FlacArray, FlacCodec, compress, core
+from flaccodec.array.flacarray import flacarray as array
+from flaccodec.runtime import threads
 
 pytest_plugins = ["schedulers"]
 

@@ -7,8 +7,8 @@ from hypothesis import given
 from other_process import OtherProcess
 from strategies import float_arrays, integer_arrays, same_bits
 
+from flaccodec.chunks.index import ChunkIndex
 from flaccodec.core import QuantaRule, decode_chunk, decode_streams, encode_chunk
-from flaccodec.index import ChunkIndex
 
 OUR_LEVELS = range(6)
 

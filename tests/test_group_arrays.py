@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 import flaccodec.hdf5
 import flaccodec.zarr
-from flaccodec import FlacArray, progress
+from flaccodec import FlacArray
 from flaccodec.compress import array_compress
 from flaccodec.decompress import array_decompress
 from flaccodec.exceptions import (
@@ -26,9 +26,10 @@ from flaccodec.exceptions import (
     QuantaTooFineError,
     UnsupportedDtypeError,
 )
-from flaccodec.group_arrays import fit_quanta
-from flaccodec.group_floats import whole_offset
-from flaccodec.group_layout import DATASETS
+from flaccodec.groups.layout import DATASETS
+from flaccodec.groups.values import fit_quanta
+from flaccodec.runtime import progress
+from flaccodec.samples.grid import whole_offset
 
 SHAPES = [(900,), (1, 900), (4, 900), (2, 3, 900)]
 DTYPES = ["int32", "int64", "float32", "float64"]

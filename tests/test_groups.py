@@ -21,7 +21,7 @@ from watched_store import IgnoresRanges, WatchedStore, WithoutRanges
 from zarr.storage import MemoryStore
 
 import flaccodec.zarr
-from flaccodec import FlacArray, group_io, group_zarr, hdf5
+from flaccodec import FlacArray, hdf5
 from flaccodec.compress import array_compress, compress_streams
 from flaccodec.decompress import array_decompress
 from flaccodec.exceptions import (
@@ -32,8 +32,10 @@ from flaccodec.exceptions import (
     UnknownGroupVersionError,
     UnsupportedDtypeError,
 )
-from flaccodec.group_arrays import flacarray_of, streams_of
-from flaccodec.group_layout import DATASETS, GroupStreams
+from flaccodec.groups import io as group_io
+from flaccodec.groups.layout import DATASETS, GroupStreams
+from flaccodec.groups.values import flacarray_of, streams_of
+from flaccodec.zarr.groups import arrays as group_zarr
 
 FILES = Path(__file__).parent / "data" / "flacarray"
 CASES = cases(wide_int64=True)

@@ -8,7 +8,9 @@ import pytest
 from flacarrays import ARRAYS, FLOATS, WALK
 from strategies import same_bits
 
-from flaccodec import FlacArray, core, hdf5_filter, stream_chunks
+from flaccodec import FlacArray, core
+from flaccodec.chunks import packing as stream_chunks
+from flaccodec.chunks.options import CodecOptions
 from flaccodec.exceptions import (
     ConfigurationError,
     CorruptChunkError,
@@ -16,7 +18,7 @@ from flaccodec.exceptions import (
     UnsupportedDtypeError,
 )
 from flaccodec.hdf5 import Flac
-from flaccodec.options import CodecOptions
+from flaccodec.hdf5 import filter as hdf5_filter
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from needs import needs
 from strategies import same_bits
 
-from flaccodec import core, hdf5, hdf5_chunks, hdf5_direct, hdf5_selection
+from flaccodec import core, hdf5
 from flaccodec.exceptions import (
     ChunkMismatchError,
     CorruptChunkError,
@@ -25,6 +25,9 @@ from flaccodec.exceptions import (
     TruncatedChunkError,
 )
 from flaccodec.hdf5 import Flac
+from flaccodec.hdf5 import direct as hdf5_direct
+from flaccodec.hdf5 import selection as hdf5_selection
+from flaccodec.hdf5.chunks import stored as hdf5_chunks
 
 SHAPE, CHUNKS = (7, 5, 230), (3, 2, 100)
 

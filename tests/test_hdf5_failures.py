@@ -19,9 +19,10 @@ import zarr
 from strategies import same_bits
 from test_hdf5_programs import VALGRIND, pkg_config, python, run
 
-from flaccodec import FlacArray, hdf5, hdf5_fletcher32
+from flaccodec import FlacArray, hdf5
 from flaccodec.exceptions import ConfigurationError
 from flaccodec.hdf5 import FILTER_ID, Flac
+from flaccodec.hdf5.chunks import fletcher32 as hdf5_fletcher32
 
 sys.path.insert(0, str(Path(__file__).parent / "mpi"))
 

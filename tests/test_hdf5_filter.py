@@ -17,10 +17,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from strategies import FLOATS, INTEGERS, float_arrays, integer_arrays, same_bits
 
-from flaccodec import FlacCodec, core, hdf5, hdf5_filter
+from flaccodec import FlacCodec, core, hdf5
+from flaccodec.chunks.options import CodecOptions
 from flaccodec.exceptions import ConfigurationError, QuantaError
 from flaccodec.hdf5 import FILTER_ID, Flac
-from flaccodec.options import CodecOptions
+from flaccodec.hdf5 import filter as hdf5_filter
 
 DTYPES = [order + np.dtype(name).str[1:] for name in INTEGERS + FLOATS for order in "<>"]
 CSRC = Path(__file__).resolve().parents[1] / "csrc"

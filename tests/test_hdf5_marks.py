@@ -17,10 +17,11 @@ from strategies import same_bits
 from test_hdf5_programs import run
 
 import flaccodec
-from flaccodec import hdf5, hdf5_filter
+from flaccodec import hdf5
+from flaccodec.chunks.options import CodecOptions
 from flaccodec.exceptions import ConfigurationError
 from flaccodec.hdf5 import FILTER_ID, Flac
-from flaccodec.options import CodecOptions
+from flaccodec.hdf5 import filter as hdf5_filter
 
 SHAPE, CHUNKS = (3, 15_000), (2, 10_000)
 FILLS = [-9999.3, 1e20, np.nan, 0.0]

@@ -23,9 +23,12 @@ from obspec_utils.registry import ObjectStoreRegistry
 from obstore.store import LocalStore
 from virtualizarr.parsers.hdf import hdf
 
-from flaccodec import FlacArray, hdf5, hdf5_chunks, hdf5_library, hdf5_places
+from flaccodec import FlacArray, hdf5
 from flaccodec.exceptions import ConfigurationError
 from flaccodec.hdf5 import Flac, VirtualParser, virtual_zarr
+from flaccodec.hdf5.chunks import places as hdf5_places
+from flaccodec.hdf5.chunks import stored as hdf5_chunks
+from flaccodec.hdf5.low_level import library as hdf5_library
 
 OURS = {
     "flac": {"compression": Flac(frame_size=16)},

@@ -17,9 +17,10 @@ import xarray
 import zarr
 from strategies import same_bits
 
-from flaccodec import hdf5, hdf5_filter
+from flaccodec import hdf5
+from flaccodec.chunks.options import CodecOptions
 from flaccodec.hdf5 import FILTER_ID, Flac
-from flaccodec.options import CodecOptions
+from flaccodec.hdf5 import filter as hdf5_filter
 
 ROOT = Path(__file__).resolve().parents[1]
 WITH_PLUGIN = os.environ | {"HDF5_PLUGIN_PATH": hdf5.PLUGIN_PATH}

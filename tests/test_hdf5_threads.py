@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 from test_hdf5_programs import WITH_PLUGIN, WITHOUT, python
 
-from flaccodec import hdf5, threads
+from flaccodec import hdf5
 from flaccodec.exceptions import ConfigurationError
 from flaccodec.hdf5 import Flac
+from flaccodec.runtime import threads
 
 SHAPE = (80, 100_000)  # one chunk, which takes more threads than any processor of ours has
 VARIABLE = "FLACCODEC_NUM_THREADS"

@@ -19,9 +19,10 @@ from h5py import h5t
 from obspec_utils.registry import ObjectStoreRegistry
 from strategies import same_bits
 
-from flaccodec import FlacCodec, core, hdf5, hdf5_places, numcodecs
+from flaccodec import FlacCodec, core, hdf5, numcodecs
 from flaccodec.exceptions import ConfigurationError, FrameError
 from flaccodec.hdf5 import Flac, VirtualParser, virtual_zarr
+from flaccodec.hdf5.chunks import places as hdf5_places
 
 pytest_plugins = ["nginx"]
 

@@ -18,16 +18,8 @@ from hypothesis import strategies as st
 from strategies import FLOATS, INTEGERS, same_bits
 from zarr.errors import ContainsArrayError
 
-from flaccodec import (
-    FlacCodec,
-    core,
-    create_array,
-    hdf5,
-    hdf5_attributes,
-    hdf5_filter,
-    hdf5_fletcher32,
-    hdf5_zarr,
-)
+from flaccodec import FlacCodec, core, create_array, hdf5
+from flaccodec.chunks.options import CodecOptions
 from flaccodec.exceptions import (
     ChecksumError,
     ChunkMismatchError,
@@ -36,7 +28,10 @@ from flaccodec.exceptions import (
     TruncatedChunkError,
 )
 from flaccodec.hdf5 import Flac
-from flaccodec.options import CodecOptions
+from flaccodec.hdf5 import filter as hdf5_filter
+from flaccodec.hdf5.as_zarr import arrays as hdf5_zarr
+from flaccodec.hdf5.as_zarr import attributes as hdf5_attributes
+from flaccodec.hdf5.chunks import fletcher32 as hdf5_fletcher32
 
 SHAPE, CHUNKS = (5, 7, 230), (2, 3, 100)
 DTYPES = [order + np.dtype(name).str[1:] for name in INTEGERS + FLOATS for order in "<>"]

@@ -23,8 +23,8 @@ def run(program, blocked=()):
 
 def test_the_package_needs_numpy_alone():
     program = """
-import numpy as np, flaccodec, flaccodec.core, flaccodec.options, flaccodec.selection
-import flaccodec.demo, flaccodec.group_io
+import numpy as np, flaccodec, flaccodec.core, flaccodec.chunks.options, flaccodec.chunks.selection
+import flaccodec.demo, flaccodec.groups.io
 chunk = flaccodec.core.encode_chunk(np.arange(9))
 assert (flaccodec.core.decode_chunk(chunk) == np.arange(9)).all()
 assert "FlacCodec" in dir(flaccodec)
@@ -55,7 +55,7 @@ assert not loaded, loaded
         ("__import__('flaccodec.hdf5').hdf5.to_zarr", "zarr", "flaccodec[zarr]"),
         ("__import__('flaccodec.hdf5').hdf5.virtual_zarr", "virtualizarr", "flaccodec[virtual]"),
         ("__import__('flaccodec.hdf5').hdf5.virtual_zarr", "obstore", "flaccodec[virtual]"),
-        ("__import__('flaccodec.group_zarr')", "zarr", "flaccodec[zarr]"),
+        ("__import__('flaccodec.zarr.groups.arrays')", "zarr", "flaccodec[zarr]"),
         (
             "__import__('flaccodec.demo').demo.plot_residual([1], [1], file='x')",
             "matplotlib",

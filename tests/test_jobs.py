@@ -12,9 +12,9 @@ import weakref
 
 import pytest
 
-from flaccodec import jobs as jobs_module
-from flaccodec.jobs import run_in_any_order, run_in_order
-from flaccodec.stopping import current_stop
+from flaccodec.runtime import jobs as jobs_module
+from flaccodec.runtime.jobs import run_in_any_order, run_in_order
+from flaccodec.runtime.stopping import current_stop
 
 pytestmark = pytest.mark.parametrize("n_threads", [1, 2, 3, 8])
 

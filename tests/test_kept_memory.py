@@ -15,7 +15,8 @@ import pytest
 import zarr
 
 import flaccodec
-from flaccodec import FlacArray, FlacCodec, core, hdf5, memory
+from flaccodec import FlacArray, FlacCodec, core, hdf5
+from flaccodec.runtime import memory
 from flaccodec.zarr import read_array, write_array
 
 pytestmark = pytest.mark.skipif(not memory.CAN_KEEP, reason="the system cannot take memory back")

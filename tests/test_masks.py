@@ -16,7 +16,7 @@ import flaccodec.numcodecs
 from flaccodec import FlacArray, FlacCodec, hdf5
 from flaccodec.compress import array_compress
 from flaccodec.exceptions import ConfigurationError
-from flaccodec.masks import check_unmasked, unmasked
+from flaccodec.samples.masks import check_unmasked, unmasked
 from flaccodec.utils import float_to_int
 
 SHAPE = (3, 40)

@@ -16,7 +16,7 @@ import zarr
 import flaccodec.mpi
 import flaccodec.zarr
 from flaccodec.exceptions import ConfigurationError
-from flaccodec.mpi_grid import divisors, whole_streams
+from flaccodec.mpi.grid import divisors, whole_streams
 
 FOLDER = Path(__file__).parent / "mpi"
 sys.path.insert(0, str(FOLDER))
@@ -100,7 +100,7 @@ def test_selftest_says_that_there_is_no_such_folder(tmp_path):
 
 
 def test_selftest_fails_with_a_verdict(tmp_path):
-    spoiled = "import flaccodec.mpi_selftest as s; s.SAMPLES = -1; s.main()"
+    spoiled = "import flaccodec.mpi.__main__ as s; s.SAMPLES = -1; s.main()"
     output = mpirun(2, "-c", spoiled, "--selftest", "--folder", tmp_path, code=1)
     assert "FAILED" in output
     assert re.search(r"^\d of \d checks failed\.$", output, re.MULTILINE)

@@ -17,7 +17,7 @@ needs_root = pytest.mark.skipif(
 BEGIN = """
 import os, resource, sys, threading
 import h5py, numpy as np, zarr
-import flaccodec, flaccodec.hdf5_zarr, flaccodec.zarr_arrays
+import flaccodec, flaccodec.hdf5.as_zarr.arrays, flaccodec.zarr.arrays
 from flaccodec import FlacArray, core, hdf5
 from flaccodec.numcodecs import Flac
 # zarr's pipeline and what else is imported late: another user may not read the modules

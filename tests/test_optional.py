@@ -6,13 +6,13 @@ import sys
 
 import pytest
 
-from flaccodec.optional import check_version, needed, oldest
+from flaccodec.runtime.optional import check_version, needed, oldest
 
 DOORS = [
     ("zarr", "flaccodec.FlacCodec", "zarr"),
     ("zarr", "flaccodec.create_array", "zarr"),
     ("zarr", "flaccodec.encoding()", "zarr"),
-    ("zarr", "import flaccodec.zarr_pipeline", "zarr"),
+    ("zarr", "import flaccodec.zarr.pipeline.pipeline", "zarr"),
     ("zarr", "import flaccodec.zarr", "zarr"),
     ("zarr", "flaccodec.FlacArray.from_zarr('x')", "zarr"),
     ("zarr", "flaccodec.FlacArray.from_array([1]).to_zarr('x')", "zarr"),
@@ -27,7 +27,11 @@ DOORS = [
         "import flaccodec.demo; flaccodec.demo.plot_residual([1], [1], file='x')",
         "plot",
     ),
-    ("tqdm", "from flaccodec.progress import check_progress; check_progress(True)", "progress"),
+    (
+        "tqdm",
+        "from flaccodec.runtime.progress import check_progress; check_progress(True)",
+        "progress",
+    ),
     ("xarray", "flaccodec.encoding()", "xarray"),
     ("h5netcdf", "flaccodec.encoding(engine='h5netcdf')", "xarray"),
 ]

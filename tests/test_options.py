@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
+from flaccodec.chunks.options import CodecOptions
 from flaccodec.exceptions import ConfigurationError, QuantaError, UnsupportedDtypeError
-from flaccodec.options import CodecOptions
 
 
 @pytest.mark.parametrize(

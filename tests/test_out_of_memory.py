@@ -17,7 +17,7 @@ from zarr.storage import MemoryStore
 
 import flaccodec
 import flaccodec.zarr
-from flaccodec import FlacArray, FlacCodec, blocks, group_zarr, progress
+from flaccodec import FlacArray, FlacCodec
 from flaccodec.exceptions import (
     ConfigurationError,
     EmptyArrayError,
@@ -25,6 +25,9 @@ from flaccodec.exceptions import (
     QuantaTooFineError,
     UnsupportedDtypeError,
 )
+from flaccodec.runtime import progress
+from flaccodec.samples import blocks
+from flaccodec.zarr.groups import arrays as group_zarr
 
 SHAPES = [(900,), (7, 900), (2, 3, 900), (2, 1, 5, 900)]
 KINDS = ["memmap", "h5py", "zarr", "dask", "FlacArray"]

@@ -15,9 +15,10 @@ from zarr.core.buffer import cpu
 from zarr.storage import LocalStore, MemoryStore
 
 import flaccodec
-from flaccodec import FlacCodec, core, partial
+from flaccodec import FlacCodec, core
+from flaccodec.chunks.ranges import MAX_REQUESTS, MERGE_GAP, merge_ranges
 from flaccodec.exceptions import FlacCodecError, FrameError
-from flaccodec.ranges import MAX_REQUESTS, MERGE_GAP, merge_ranges
+from flaccodec.zarr import chunk_reader as partial
 
 FRAME = core.DEFAULT_FRAME_SIZE
 SHAPE = (8, 25 * FRAME)

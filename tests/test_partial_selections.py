@@ -13,7 +13,7 @@ from zarr.storage import MemoryStore
 
 import flaccodec
 from flaccodec import FlacCodec
-from flaccodec.partial import StorePath
+from flaccodec.zarr.chunk_reader import StorePath
 
 pytestmark = pytest.mark.usefixtures("pipeline")
 FRAME = 16

@@ -12,7 +12,7 @@ import flaccodec.numcodecs
 from flaccodec import FlacArray, FlacCodec, hdf5
 from flaccodec.compress import array_compress
 from flaccodec.exceptions import ConfigurationError, QuantaTooFineError, QuantaWarning
-from flaccodec.quanta_warnings import WarnedOnce, warn
+from flaccodec.samples.quanta_warnings import WarnedOnce, warn
 
 SHAPE, CHUNKS = (4, 20_000), (1, 5000)
 STREAM, SAMPLE, LARGE = 2, 12_345, 1e20
@@ -82,7 +82,7 @@ def door(request):
 
 
 def test_one_warning_names_the_sample_and_the_quanta(door, monkeypatch):
-    monkeypatch.setattr("flaccodec.progress.BLOCK_SAMPLES", SHAPE[1])
+    monkeypatch.setattr("flaccodec.runtime.progress.BLOCK_SAMPLES", SHAPE[1])
     x = data()
     with pytest.warns(QuantaWarning, match="The smallest quanta that would do are") as caught:
         got = door(x, False)
@@ -119,7 +119,7 @@ def test_a_warning_names_the_chunk():
 
 @pytest.mark.parametrize("door", ["FlacArray", "blocks"])
 def test_streams_are_counted_among_all(door, monkeypatch):
-    monkeypatch.setattr("flaccodec.progress.BLOCK_SAMPLES", SHAPE[1])
+    monkeypatch.setattr("flaccodec.runtime.progress.BLOCK_SAMPLES", SHAPE[1])
     with pytest.warns(QuantaWarning) as caught:
         DOORS[door](data(), False)
     assert (caught[0].message.stream, caught[0].message.sample) == (STREAM, SAMPLE)
@@ -137,7 +137,7 @@ def test_a_warning_names_the_line_that_called():
 @pytest.mark.parametrize("strict", [False])
 def test_blocks_that_are_stored_without_loss_beside_others(monkeypatch, strict):
     """Streams of a chunk are all quantized, or none is."""
-    monkeypatch.setattr("flaccodec.progress.BLOCK_SAMPLES", SHAPE[1])
+    monkeypatch.setattr("flaccodec.runtime.progress.BLOCK_SAMPLES", SHAPE[1])
     x = data()
     x[1] *= 1e30
     with pytest.warns(QuantaWarning):

@@ -14,8 +14,9 @@ from zarr.storage import FsspecStore, LocalStore, ObjectStore
 
 import flaccodec
 import flaccodec.zarr
-from flaccodec import FlacCodec, core, partial
+from flaccodec import FlacCodec, core
 from flaccodec.exceptions import CorruptChunkError
+from flaccodec.zarr import chunk_reader as partial
 
 pytest_plugins = ["nginx", "s3"]
 

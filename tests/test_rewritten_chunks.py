@@ -16,9 +16,10 @@ from zarr.core.dtype import Float32, Int32
 from zarr.storage import LocalStore, MemoryStore, StorePath
 
 import flaccodec
-from flaccodec import FlacCodec, core, hdf5, partial
-from flaccodec.index import ChunkIndex
-from flaccodec.options import CodecOptions
+from flaccodec import FlacCodec, core, hdf5
+from flaccodec.chunks.index import ChunkIndex
+from flaccodec.chunks.options import CodecOptions
+from flaccodec.zarr import chunk_reader as partial
 
 FRAME, N_FRAMES = 16, 6
 SHAPE = 1, FRAME * N_FRAMES

@@ -15,8 +15,9 @@ from watched_store import WatchedStore
 from zarr.storage import MemoryStore
 
 import flaccodec
-from flaccodec import FlacCodec, core, partial
-from flaccodec.options import CodecOptions
+from flaccodec import FlacCodec, core
+from flaccodec.chunks.options import CodecOptions
+from flaccodec.zarr import chunk_reader as partial
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "scaling.md"
 FRAME = 256

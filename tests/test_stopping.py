@@ -15,7 +15,7 @@ import pytest
 from flaccodec import FlacArray, core, hdf5
 from flaccodec.compress import array_compress
 from flaccodec.numcodecs import Flac
-from flaccodec.stopping import Stop, Stopped, current_stop
+from flaccodec.runtime.stopping import Stop, Stopped, current_stop
 
 h5py = pytest.importorskip("h5py")
 

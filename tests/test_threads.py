@@ -2,10 +2,10 @@ import numpy as np
 import pytest
 
 import flaccodec
-from flaccodec import threads
 from flaccodec.compress import choose_threads
 from flaccodec.exceptions import ConfigurationError
 from flaccodec.numcodecs import Flac
+from flaccodec.runtime import threads
 
 
 @pytest.fixture(autouse=True)

@@ -8,7 +8,7 @@ import debian
 import kept
 import pytest
 
-from flaccodec import optional
+from flaccodec.runtime import optional
 
 pytest.importorskip("packaging")  # not beside zarr 2, where the same versions are claimed
 import versions

@@ -17,8 +17,8 @@ from zarr.storage import MemoryStore
 import flaccodec
 import flaccodec.numcodecs
 from flaccodec import FlacArray, FlacCodec, hdf5
+from flaccodec.chunks.options import CodecOptions
 from flaccodec.exceptions import ChunkMismatchError, ConfigurationError, FlacCodecError, QuantaError
-from flaccodec.options import CodecOptions
 
 OTHERS = [flaccodec.numcodecs.Flac(level=3), hdf5.Flac(level=3)]
 TOLD = r"serializer=(flaccodec\.)?FlacCodec\("

@@ -14,9 +14,10 @@ from distributed import Client, LocalCluster
 from needs import needs
 
 import flaccodec
-from flaccodec import FlacCodec, hdf5, hdf5_filter
+from flaccodec import FlacCodec, hdf5
+from flaccodec.chunks.options import CodecOptions
 from flaccodec.exceptions import ConfigurationError, QuantaError, UnsupportedDtypeError
-from flaccodec.options import CodecOptions
+from flaccodec.hdf5 import filter as hdf5_filter
 
 pytest_plugins = ["schedulers"]
 

@@ -16,6 +16,7 @@ from zarr.storage import LocalStore, MemoryStore
 
 import flaccodec
 from flaccodec import FlacCodec
+from flaccodec.chunks.index import ChunkIndex
 from flaccodec.exceptions import (
     ChecksumError,
     ChunkMismatchError,
@@ -25,7 +26,6 @@ from flaccodec.exceptions import (
     QuantaTooFineError,
     UnsupportedDtypeError,
 )
-from flaccodec.index import ChunkIndex
 
 pytestmark = pytest.mark.usefixtures("pipeline")
 RNG = np.random.default_rng(0)

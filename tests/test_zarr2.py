@@ -109,7 +109,7 @@ def test_errors_are_ours():
         lambda: FlacArray.from_array(walk()).to_zarr("never.zarr"),
         lambda: FlacArray.from_zarr("never.zarr"),
         lambda: FlacArray.from_array(walk()).write_zarr(None),
-        lambda: __import__("flaccodec.zarr_pipeline"),
+        lambda: __import__("flaccodec.zarr.pipeline.pipeline"),
         lambda: __import__("flaccodec.zarr"),
     ],
 )

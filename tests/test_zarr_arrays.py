@@ -12,14 +12,15 @@ from flacarrays import ARRAYS, FLOATS, RNG, WALK
 from strategies import same_bits
 from zarr.codecs import BytesCodec, ShardingCodec, ZstdCodec
 
-from flaccodec import FlacArray, FlacCodec, core, create_array, stream_chunks
+from flaccodec import FlacArray, FlacCodec, core, create_array
+from flaccodec.chunks import packing as stream_chunks
+from flaccodec.chunks.packing import whole_stream_chunks
 from flaccodec.exceptions import (
     ChunkMismatchError,
     ConfigurationError,
     CorruptChunkError,
     UnsupportedDtypeError,
 )
-from flaccodec.stream_chunks import whole_stream_chunks
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from zarr.storage import LocalStore, MemoryStore
 import flaccodec
 from flaccodec import FlacCodec, core
 from flaccodec.exceptions import FrameError, QuantaTooFineError
-from flaccodec.zarr_pipeline import FlacCodecPipeline
+from flaccodec.zarr.pipeline.pipeline import FlacCodecPipeline
 
 PATH = "flaccodec.zarr_pipeline.FlacCodecPipeline"
 DATA = np.random.default_rng(0).integers(-1000, 1000, (6, 7, 900)).astype("int32")

@@ -11,8 +11,8 @@ import pytest
 
 pytest.importorskip("zarr")
 
-from flaccodec.stopping import Stop, Stopped, current_stop
-from flaccodec.zarr_threads import in_thread, wait_for
+from flaccodec.runtime.stopping import Stop, Stopped, current_stop
+from flaccodec.zarr.threads import in_thread, wait_for
 
 place = contextvars.ContextVar("place", default=None)
 

@@ -16,7 +16,7 @@ from ranks import COMM, RANK, ROWS, SIZE, part, ranges, run, waves
 import flaccodec
 import flaccodec.hdf5
 import flaccodec.zarr
-from flaccodec import FlacArray, FlacCodec, mpi_hdf5
+from flaccodec import FlacArray, FlacCodec
 from flaccodec.exceptions import (
     ConfigurationError,
     EmptyArrayError,
@@ -24,6 +24,7 @@ from flaccodec.exceptions import (
     RankError,
 )
 from flaccodec.hdf5 import Flac
+from flaccodec.hdf5 import distributed as mpi_hdf5
 
 FOLDER = Path(sys.argv[1])
 PARALLEL = sys.argv[2:] == ["parallel"]

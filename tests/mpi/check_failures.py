@@ -15,15 +15,7 @@ from ranks import COMM, RANK, SIZE, run, waves
 import flaccodec
 import flaccodec.hdf5
 import flaccodec.zarr
-from flaccodec import (
-    FlacArray,
-    group_io,
-    mpi_group_read,
-    mpi_hdf5,
-    mpi_messages,
-    mpi_ranks,
-    mpi_zarr,
-)
+from flaccodec import FlacArray
 from flaccodec.exceptions import (
     ConfigurationError,
     CorruptGroupError,
@@ -32,6 +24,12 @@ from flaccodec.exceptions import (
     QuantaTooFineError,
     RankError,
 )
+from flaccodec.groups import io as group_io
+from flaccodec.groups import ranks_read as mpi_group_read
+from flaccodec.hdf5 import distributed as mpi_hdf5
+from flaccodec.mpi import agreement as mpi_ranks
+from flaccodec.mpi import messages as mpi_messages
+from flaccodec.zarr import distributed as mpi_zarr
 
 FOLDER = Path(sys.argv[1])
 LAST = SIZE - 1

@@ -20,7 +20,7 @@ from ranks import COMM, RANK, ROWS, SIZE, part, ranges, run, waves
 import flaccodec.hdf5
 import flaccodec.mpi
 import flaccodec.zarr
-from flaccodec import FlacArray, mpi_group_read, mpi_groups, mpi_hdf5, mpi_messages
+from flaccodec import FlacArray
 from flaccodec.exceptions import (
     ConfigurationError,
     EmptyArrayError,
@@ -29,6 +29,10 @@ from flaccodec.exceptions import (
     NoGroupError,
     UnsupportedDtypeError,
 )
+from flaccodec.groups import ranks as mpi_groups
+from flaccodec.groups import ranks_read as mpi_group_read
+from flaccodec.hdf5 import distributed as mpi_hdf5
+from flaccodec.mpi import messages as mpi_messages
 
 FOLDER = Path(sys.argv[1])
 PARALLEL = sys.argv[2:] == ["parallel"]

@@ -3,7 +3,7 @@
 import numpy as np
 from ranks import COMM, RANK, run
 
-from flaccodec import mpi_messages
+from flaccodec.mpi import messages as mpi_messages
 
 WORDS = 2**28 + 1001
 PART = 2**24

@@ -1,0 +1,5 @@
+"""`FlacArray`, compressed arrays in memory."""
+
+from flaccodec.array.flacarray import FlacArray
+
+__all__ = ["FlacArray"]

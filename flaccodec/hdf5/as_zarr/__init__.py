@@ -1,0 +1,1 @@
+"""HDF5 files as Zarr: copies without decoding, and virtual stores."""

@@ -1,0 +1,1 @@
+"""The chunks of a dataset: where they are, and what they hold."""

@@ -1,0 +1,1 @@
+"""What h5py does not tell of HDF5."""

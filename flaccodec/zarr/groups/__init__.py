@@ -1,0 +1,1 @@
+"""Groups of the flacarray package's layout in Zarr."""

@@ -1,0 +1,1 @@
+"""How zarr reads and writes chunks of FLAC: its codec pipelines, with ours among them."""
