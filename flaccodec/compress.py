@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import operator
 from typing import Any
 
 import numpy as np
@@ -10,10 +9,12 @@ import numpy.typing as npt
 
 from flaccodec import core
 from flaccodec.chunks.index import ChunkIndex
+from flaccodec.chunks.options import check_level
 from flaccodec.exceptions import ConfigurationError, UnsupportedDtypeError
-from flaccodec.runtime.threads import available_processors, in_pool, resolve_threads
+from flaccodec.runtime.threads import choose_threads
 from flaccodec.samples.masks import unmasked
-from flaccodec.utils import check_one_given, chosen_quanta, fit_floats
+from flaccodec.samples.quanta import check_one_given
+from flaccodec.utils import chosen_quanta, fit_floats
 
 __all__ = ["array_compress"]
 
@@ -36,35 +37,6 @@ CompressedOnGrid = tuple[
     npt.NDArray[np.float64] | None,
 ]
 """`Compressed` of some streams, and the quanta of floats."""
-
-
-def choose_threads(use_threads: bool | None) -> int:
-    """Return how many threads an array is coded with.
-
-    Parameters
-    ----------
-    use_threads : bool or None
-        False for one. Else the number that was set; where none was, True for all processors,
-        None for all of them but in pools of workers, where it is one.
-    """
-    if use_threads is False:
-        return 1
-    alone = use_threads or not in_pool()
-    return resolve_threads(None, available_processors() if alone else 1)
-
-
-def check_level(level: int) -> int:
-    """Check a level of FLAC's encoders.
-
-    Raises
-    ------
-    ConfigurationError
-        Where it is none.
-    """
-    number = operator.index(level)
-    if not 0 <= number <= core.MAX_LEVEL:
-        raise ConfigurationError(f"level must be from 0 to {core.MAX_LEVEL}. Got {level}.")
-    return number
 
 
 def compress_integers(

@@ -8,9 +8,10 @@ import numpy as np
 import numpy.typing as npt
 
 from flaccodec import core
-from flaccodec.compress import choose_threads
 from flaccodec.exceptions import ConfigurationError
-from flaccodec.utils import Indices, check_keep, int_to_float, kept_indices
+from flaccodec.runtime.threads import choose_threads
+from flaccodec.samples.keep import Indices, check_keep, kept_indices
+from flaccodec.utils import int_to_float
 
 __all__ = ["array_decompress", "array_decompress_slice"]
 

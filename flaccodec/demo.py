@@ -12,7 +12,7 @@ import numpy as np
 from flaccodec.exceptions import ConfigurationError
 from flaccodec.mpi.distribution import is_comm
 from flaccodec.runtime.optional import needed
-from flaccodec.utils import check_keep
+from flaccodec.samples.keep import check_keep
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

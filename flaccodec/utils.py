@@ -10,7 +10,6 @@ import numpy.typing as npt
 from flaccodec.exceptions import (
     ConfigurationError,
     EmptyArrayError,
-    QuantaError,
     QuantaTooFineError,
     UnsupportedDtypeError,
 )
@@ -22,7 +21,15 @@ from flaccodec.samples.grid import (
     smallest_quanta,
     whole_offset,
 )
-from flaccodec.samples.masks import check_unmasked, unmasked
+from flaccodec.samples.keep import Indices, check_keep, kept_indices
+from flaccodec.samples.masks import unmasked
+from flaccodec.samples.quanta import (
+    check_one_given,
+    check_precision,
+    check_quanta,
+    gains_of,
+    per_stream,
+)
 
 __all__ = [
     "compressed_dtype",
@@ -33,109 +40,14 @@ __all__ = [
     "select_keep_indices",
 ]
 
-Indices = list[tuple[int, ...]]
 
 RANGE_BITS = 30
 FEW_ROUNDS = 3
-MAX_PRECISION = 308
 _INTEGERS: dict[np.dtype[Any], np.dtype[Any]] = {
     np.dtype(np.float32): np.dtype(np.int32),
     np.dtype(np.float64): np.dtype(np.int64),
 }
 _FLOATS = {integer: float_ for float_, integer in _INTEGERS.items()}
-
-
-def per_stream(name: str, values: npt.ArrayLike, leading: tuple[int, ...]) -> npt.NDArray[Any]:
-    """Check a parameter: one number, or one for each stream.
-
-    Returns
-    -------
-    ndarray of float64, shape () or `leading`
-
-    Raises
-    ------
-    ConfigurationError
-        Where it has another shape.
-    """
-    check_unmasked(values, name)
-    array = np.asarray(values, dtype=np.float64)
-    if array.ndim and array.shape != (leading or (1,)):
-        raise ConfigurationError(
-            f"{name} must be one number or have the shape of the leading axes, {leading}. "
-            f"Got shape {array.shape}."
-        )
-    return array.reshape(leading) if array.ndim else array
-
-
-def check_quanta(quanta: npt.NDArray[Any]) -> None:
-    """Check that all quanta are positive and finite.
-
-    Raises
-    ------
-    QuantaError
-        Where one is not; the message names the stream.
-    """
-    bad = np.flatnonzero(~(np.isfinite(quanta) & (quanta > 0)))
-    if bad.size:
-        raise QuantaError(
-            f"quanta must be positive and finite (at stream {bad[0]:,}). "
-            f"Got {quanta.flat[bad[0]]!r}."
-        )
-
-
-def held_samples(array: npt.NDArray[Any], dtype: npt.DTypeLike) -> npt.NDArray[Any]:
-    """Return samples in a dtype that can hold them: none is clipped or wrapped, floats may round.
-
-    Raises
-    ------
-    ConfigurationError
-        The dtype cannot hold one.
-    """
-    dtype = np.dtype(dtype)
-    if not array.size or np.can_cast(array.dtype, dtype, "safe"):
-        return array.astype(dtype, copy=False)
-    if array.dtype.kind not in ("iu" if dtype.kind in "iu" else "iuf"):
-        raise ConfigurationError(
-            f"arr must be of the dataset's dtype, {dtype}. Got {array.dtype}, which becomes that "
-            f"by chance only: convert it with astype({dtype.name!r}), rounded as you need it."
-        )
-    with np.errstate(over="ignore"):
-        held = array.astype(dtype)
-    wrong = held != array if dtype.kind in "iu" else np.isinf(held) & np.isfinite(array)
-    if wrong.any():
-        raise ConfigurationError(
-            f"arr must have samples that the dataset's dtype, {dtype}, can hold. "
-            f"Got {array[wrong][0]!s}."
-        )
-    return held
-
-
-def check_one_given(quanta: npt.ArrayLike | None, precision: npt.ArrayLike | None) -> None:
-    """Check that not both are given.
-
-    Raises
-    ------
-    ConfigurationError
-        They are.
-    """
-    if quanta is not None and precision is not None:
-        raise ConfigurationError("give quanta or precision, not both.")
-
-
-def check_precision(digits: npt.NDArray[Any]) -> None:
-    """Check that all precisions are such that 10**precision is a float64.
-
-    Raises
-    ------
-    ConfigurationError
-        Where one is not; the message names the stream.
-    """
-    bad = np.flatnonzero(~(np.abs(digits) <= MAX_PRECISION))
-    if bad.size:
-        raise ConfigurationError(
-            f"precision must be decimal digits from -{MAX_PRECISION} to {MAX_PRECISION} "
-            f"(at stream {bad[0]:,}). Got {float(digits.flat[bad[0]])!r}."
-        )
 
 
 def _rms_about_mean(data: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
@@ -173,38 +85,6 @@ def _choose_quanta(
         chosen = np.where(chosen == 0, np.where(largest > 0, largest, 1.0), chosen)
     check_quanta(np.asarray(chosen))
     return np.asarray(chosen, dtype=np.float64)
-
-
-def gains_of(quanta: npt.NDArray[np.float64], dtype: npt.DTypeLike) -> npt.NDArray[Any]:
-    """Return 1 / quanta in a dtype, float32 or float64, that tells the quanta.
-
-    Raises
-    ------
-    QuantaTooFineError, QuantaError
-        It would be infinite, or too small a number; the message names the stream, and what would
-        do.
-    """
-    dtype = np.dtype(dtype)
-    info = np.finfo(dtype)
-    with np.errstate(over="ignore", divide="ignore"):
-        gains = np.asarray((1.0 / quanta).astype(dtype))
-        off = np.abs((1 / gains).astype(np.float64) - quanta)
-    bad = np.flatnonzero(~(off <= 4 * float(info.eps) * quanta))
-    if not bad.size:
-        return gains
-    stream, given = int(bad[0]), float(np.ravel(quanta)[bad[0]])
-    place = f"for gains of {dtype} (at stream {stream:,}). Got {given!r}."
-    if given < 1:
-        smallest = float(1 / np.float64(info.max)) * (1 + 1e-6)
-        raise QuantaTooFineError(
-            f"quanta are too fine {place} The smallest quanta that would do are {smallest!r}.",
-            stream,
-            0,
-            smallest,
-        )
-    raise QuantaError(
-        f"quanta are too coarse {place} The largest that would do are {float(info.max) / 2!r}."
-    )
 
 
 def float_to_int(
@@ -347,51 +227,6 @@ def int_to_float(
 
 
 # -- masks ---------------------------------------------------------------------------
-
-
-def check_samples(stream_slice: Any) -> slice:
-    """Check a slice of samples that was given, None for all.
-
-    Raises
-    ------
-    ConfigurationError
-        It is no slice, or has a step.
-    """
-    if stream_slice is None:
-        return slice(None)
-    if not isinstance(stream_slice, slice):
-        raise ConfigurationError(
-            f"stream_slice must be a slice, such as slice(100, 200), or None. Got {stream_slice!r}."
-        )
-    if stream_slice.step not in (None, 1):
-        raise ConfigurationError(
-            f"stream_slice must have no step. Got {stream_slice}: index the result instead."
-        )
-    return stream_slice
-
-
-def check_keep(keep: npt.ArrayLike, leading: tuple[int, ...]) -> npt.NDArray[np.bool_]:
-    """Check a mask of streams.
-
-    Raises
-    ------
-    ConfigurationError
-        Where it is not boolean or has not the shape of the leading axes.
-    """
-    mask = unmasked(keep, "keep")
-    if mask.dtype != bool or mask.shape != leading:
-        is_numbers = mask.dtype.kind in "iu" and mask.shape == leading
-        raise ConfigurationError(
-            f"keep must be a boolean array of the shape of the leading axes, {leading}. "
-            f"Got {mask.dtype} of shape {mask.shape}"
-            + (": use keep.astype(bool)." if is_numbers else ".")
-        )
-    return mask
-
-
-def kept_indices(mask: npt.NDArray[np.bool_]) -> Indices:
-    """Return the index tuples of the streams that are kept, in C order."""
-    return [tuple(map(int, index)) for index in np.argwhere(mask)]
 
 
 def keep_select(

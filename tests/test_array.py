@@ -215,7 +215,9 @@ def test_a_chunk_that_is_read_only_is_kept(tmp_path):
     array = np.frombuffer(chunk, np.uint8)
     kept = chunk, array, array[:], memoryview(chunk), read_only(array.copy())
     for raw in (*kept, mapped(tmp_path / "chunk", chunk, "r")):
-        assert np.shares_memory(FlacArray.from_chunk(raw)._chunk, np.frombuffer(raw, np.uint8))
+        assert np.shares_memory(
+            FlacArray.from_chunk(raw)._packed.chunk, np.frombuffer(raw, np.uint8)
+        )
 
 
 # -- levels ----------------------------------------------------------------------
@@ -559,7 +561,7 @@ def test_only_what_is_needed_is_decoded():
     long = np.cumsum(RNG.integers(-9, 9, (3, 20_000)), axis=-1)
     chunk = bytearray(FlacArray.from_array(long).to_chunk())
     fa = FlacArray.from_chunk(bytes(chunk))
-    chunk[fa._index.positions[1, 2] + 50] ^= 1
+    chunk[fa._packed.index.positions[1, 2] + 50] ^= 1
     damaged = FlacArray.from_chunk(bytes(chunk))
     for key in (0, (slice(None, None, 2),), (1, slice(0, 8192)), (..., slice(12_288, None))):
         np.testing.assert_array_equal(damaged[key], long[key])

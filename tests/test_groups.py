@@ -34,7 +34,7 @@ from flaccodec.exceptions import (
 )
 from flaccodec.groups import io as group_io
 from flaccodec.groups.layout import DATASETS, GroupStreams
-from flaccodec.groups.values import flacarray_of, streams_of
+from flaccodec.groups.values import packed_of, streams_of
 from flaccodec.zarr.groups import arrays as group_zarr
 
 FILES = Path(__file__).parent / "data" / "flacarray"
@@ -159,7 +159,7 @@ def test_files_of_flacarray_become_flacarrays(kept_files):
     for root, door in kept_files.roots:
         for name, values in kept_files.values.items():
             streams, _ = door.read_streams(root[name])
-            fa = flacarray_of(streams, no_flatten=False, what="", progress=False)
+            fa = FlacArray._of(packed_of(streams, no_flatten=False, what="", progress=False))
             samples = fa.to_array()
             assert (samples.dtype, samples.shape) == (values.dtype, values.shape)
             if values.dtype.kind == "i":
@@ -170,7 +170,7 @@ def test_files_of_flacarray_become_flacarrays(kept_files):
             assert (np.abs(samples.astype("float64") - values) <= 4 * eps * largest).all()
             assert fa.stream_gains is not None
             assert fa.nbytes < FlacArray.from_array(values, lossless=True).nbytes
-            assert values_of(streams_of(fa, "", progress=False)).shape == values.shape
+            assert values_of(streams_of(fa._packed, "", progress=False)).shape == values.shape
 
 
 def test_the_kept_values_are_those_that_were_written(kept_files):

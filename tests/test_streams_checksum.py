@@ -25,7 +25,7 @@ def damage(chunk, at, mask):
 def chunk():
     """With two wrong samples of stream 3, in a frame whose CRC-16 is right."""
     fa = FlacArray.from_array(NOISE)
-    return damage(fa.to_chunk(), int(fa._index.positions[3, 0]) + 3000, UNSEEN)
+    return damage(fa.to_chunk(), int(fa._packed.index.positions[3, 0]) + 3000, UNSEEN)
 
 
 @pytest.fixture
@@ -61,7 +61,7 @@ def test_moving_streams(fa, tmp_path):
 def test_moving_streams_into_a_group(tmp_path):
     """Where flacarray's layout has them as they are."""
     sound = FlacArray.from_array(NOISE.astype("int32"))
-    spoilt = damage(sound.to_chunk(), int(sound._index.positions[3, 0]) + 3000, UNSEEN)
+    spoilt = damage(sound.to_chunk(), int(sound._packed.index.positions[3, 0]) + 3000, UNSEEN)
     with h5py.File(tmp_path / "a.h5", "w") as file, pytest.raises(ChecksumError, match="streams"):
         FlacArray.from_chunk(spoilt, NOISE.shape).write_hdf5(file)
 
@@ -85,7 +85,7 @@ def test_taking_them_from_hdf5(chunk, tmp_path):
 
 def test_damage_that_is_seen_is_still_named():
     sound = FlacArray.from_array(NOISE)
-    spoilt = damage(sound.to_chunk(), int(sound._index.positions[3, 0]) + 3000, b"\1")
+    spoilt = damage(sound.to_chunk(), int(sound._packed.index.positions[3, 0]) + 3000, b"\1")
     for act in (READS["to_array"], lambda fa: fa.to_zarr({}, chunks=(2, 4000))):
         with pytest.raises(FrameError, match="stream 3, frame 0"):
             act(FlacArray.from_chunk(spoilt, NOISE.shape))

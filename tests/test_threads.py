@@ -2,10 +2,10 @@ import numpy as np
 import pytest
 
 import flaccodec
-from flaccodec.compress import choose_threads
 from flaccodec.exceptions import ConfigurationError
 from flaccodec.numcodecs import Flac
 from flaccodec.runtime import threads
+from flaccodec.runtime.threads import choose_threads
 
 
 @pytest.fixture(autouse=True)

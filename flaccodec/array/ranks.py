@@ -1,82 +1,67 @@
-"""FlacArrays whose rows are spread over MPI ranks."""
+"""`OverRanks`: what a FlacArray tells of itself over MPI ranks."""
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
-from flaccodec.array.flacarray import FlacArray
-from flaccodec.exceptions import ConfigurationError
-from flaccodec.mpi.agreement import attempt, share
-from flaccodec.mpi.distribution import distribution, layout_of
-from flaccodec.samples.masks import unmasked
-
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    import numpy as np
+    import numpy.typing as npt
 
-    from flaccodec.mpi.distribution import Layout
-
-
-def from_local(arr: Any, comm: Any, options: dict[str, Any]) -> FlacArray:
-    """Compress each rank's rows of an array; `FlacArray.from_array` explains."""
-    local = attempt(comm, lambda: None if arr is None else unmasked(arr))
-    layout = layout_of(comm, local)
-
-    def encode() -> FlacArray | None:
-        if local is None or len(local) == 0:
-            return None
-        return FlacArray.from_array(local, **options)
-
-    def again() -> FlacArray | None:
-        if local is None or len(local) == 0:
-            return None
-        without = {**options, "quanta": None, "precision": None, "lossless": True}
-        return FlacArray.from_array(local, **without)
-
-    asked = any(share(comm, lambda: bool(options["lossless"])))
-    return spread(comm, layout, encode, None if asked else again)
+    from flaccodec.chunks.packed import Packed
+    from flaccodec.mpi.distribution import Distribution
 
 
-def spread(
-    comm: Any,
-    layout: Layout,
-    encode: Callable[[], FlacArray | None],
-    encode_lossless: Callable[[], FlacArray | None] | None = None,
-) -> FlacArray:
-    """Make a FlacArray of the ranks' parts.
+class OverRanks:
+    """What `FlacArray` tells of itself over MPI ranks, or in one process."""
 
-    Parameters
-    ----------
-    comm : mpi4py.MPI.Comm
-    layout : Layout
-    encode : callable () -> FlacArray or None
-        Gives this rank's part; None for a rank without rows.
-    encode_lossless : callable () -> FlacArray or None, optional
-        Gives it without loss, which all ranks do where quanta cannot hold the samples of some.
+    _packed: Packed
+    _mpi: Distribution | None
 
-    Returns
-    -------
-    FlacArray
+    @property
+    def mpi_comm(self) -> Any:
+        """The MPI communicator over whose ranks the array is spread; None for one process."""
+        return None if self._mpi is None else self._mpi.comm
 
-    Raises
-    ------
-    Exception
-        On all ranks what `encode` raised on one, as `flaccodec.mpi.agreement.share` says.
-    ConfigurationError
-        Some ranks have quanta, and others do not.
-    """
-    part = attempt(comm, encode)
-    kinds = share(comm, lambda: None if part is None else part._index.header.lossless)
-    held = [rank for rank, kind in enumerate(kinds) if kind is not None]
-    other = [rank for rank in held if kinds[rank] != kinds[held[0]]]
-    if other and encode_lossless is not None:
-        return spread(comm, layout, encode_lossless)
-    if other:
-        raise ConfigurationError(
-            "either all ranks have quanta, or none has, for floats kept bit for bit. Got them on "
-            f"one of ranks {held[0]} and {other[0]} only."
-        )
-    if part is None:
-        shape, lossless = layout.local_shape(comm.rank), bool(held) and bool(kinds[held[0]])
-        part = FlacArray._without_streams(shape, layout.dtype, lossless)
-    part._mpi = distribution(comm, layout, part.nbytes, part.stream_nbytes)
-    return part
+    @property
+    def mpi_dist(self) -> list[tuple[int, int]]:
+        """The range of the leading axis on each rank."""
+        if self._mpi is not None:
+            return list(self._mpi.ranges)
+        return [(0, self._packed.shape[0] if self._packed.ndim > 1 else 1)]
+
+    @property
+    def global_shape(self) -> tuple[int, ...]:
+        """Shape of the array over all ranks."""
+        return self._packed.shape if self._mpi is None else self._mpi.shape
+
+    @property
+    def global_leading_shape(self) -> tuple[int, ...]:
+        """Shape of the leading axes over all ranks."""
+        return self._packed.leading_shape if self._mpi is None else self._mpi.shape[:-1]
+
+    @property
+    def global_nbytes(self) -> int:
+        """Bytes of the FLAC streams over all ranks."""
+        return sum(self.global_process_nbytes)
+
+    @property
+    def global_process_nbytes(self) -> list[int]:
+        """Bytes of the FLAC streams on each rank."""
+        return [self._packed.nbytes] if self._mpi is None else list(self._mpi.nbytes)
+
+    @property
+    def global_nstreams(self) -> int:
+        """Number of streams over all ranks."""
+        return math.prod(self.global_leading_shape)
+
+    @property
+    def global_stream_starts(self) -> npt.NDArray[np.int64]:
+        """Where each of this rank's streams begins in the compressed data of all ranks."""
+        return self._packed.stream_starts + (0 if self._mpi is None else self._mpi.first_byte)
+
+    @property
+    def global_stream_nbytes(self) -> npt.NDArray[np.int64]:
+        """Bytes of each stream over all ranks."""
+        return self._packed.stream_nbytes if self._mpi is None else self._mpi.stream_nbytes.copy()

@@ -12,9 +12,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from flaccodec import core
-from flaccodec.exceptions import ConfigurationError, FlacCodecError, QuantaError, add_place
+from flaccodec.exceptions import (
+    ConfigurationError,
+    FlacCodecError,
+    QuantaError,
+    add_place,
+)
 from flaccodec.samples import quanta_warnings
-from flaccodec.utils import MAX_PRECISION
+from flaccodec.samples.quanta import MAX_PRECISION
 
 if TYPE_CHECKING:
     from typing import Self
@@ -258,3 +263,17 @@ class CodecOptions:
             keep_byte_order=keep_byte_order,
             num_threads=num_threads,
         )
+
+
+def check_level(level: int) -> int:
+    """Check a level of FLAC's encoders.
+
+    Raises
+    ------
+    ConfigurationError
+        Where it is none.
+    """
+    number = operator.index(level)
+    if not 0 <= number <= core.MAX_LEVEL:
+        raise ConfigurationError(f"level must be from 0 to {core.MAX_LEVEL}. Got {level}.")
+    return number

@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from flaccodec import core
-from flaccodec.array.flacarray import FlacArray
 from flaccodec.chunks.options import CodecOptions
-from flaccodec.compress import choose_threads
+from flaccodec.chunks.packed import Packed
 from flaccodec.core import QuantaRule
 from flaccodec.exceptions import ConfigurationError
 from flaccodec.runtime.progress import track
+from flaccodec.runtime.threads import choose_threads
 from flaccodec.samples import quanta_warnings
 
 if TYPE_CHECKING:
@@ -105,29 +105,29 @@ def _stream_numbers(shape: Sequence[int], block: Block) -> npt.NDArray[np.int64]
     return np.ascontiguousarray(numbers[block[:-1]].ravel())
 
 
-def options_for(fa: FlacArray) -> CodecOptions:
+def options_for(packed: Packed) -> CodecOptions:
     """Choose options under which what is written later keeps to the same level and grid.
 
     Streams with quanta of their own have no such options; without quanta, later writes keep
     every bit.
     """
-    frame_size = core.read_header(fa._chunk).frame_size
-    _, quanta = core.stream_tables(fa._chunk)
+    frame_size = core.read_header(packed.chunk).frame_size
+    _, quanta = core.stream_tables(packed.chunk)
     if quanta is None or (quanta != quanta[0]).any():
-        return CodecOptions(level=fa.level, frame_size=frame_size)
+        return CodecOptions(level=packed.level, frame_size=frame_size)
     return CodecOptions(
-        level=fa.level,
+        level=packed.level,
         frame_size=frame_size,
         quanta=float(quanta[0]),
-        missing_value=fa.missing_value,
+        missing_value=packed.missing_value,
     )
 
 
-def take(fa: FlacArray, block: Block) -> npt.NDArray[np.uint8]:
+def take(packed: Packed, block: Block) -> npt.NDArray[np.uint8]:
     """Return a block of whole streams of a FlacArray as a chunk, without decoding."""
-    streams = _stream_numbers(fa.shape, block)
+    streams = _stream_numbers(packed.shape, block)
     picks = np.stack([np.zeros_like(streams), streams], axis=-1)
-    return core.gather_streams([fa._checked_chunk()], picks)
+    return core.gather_streams([packed.checked_chunk()], picks)
 
 
 def join(
@@ -137,7 +137,7 @@ def join(
     pieces: Iterable[tuple[Block, npt.NDArray[np.uint8] | None]],
     options: CodecOptions,
     fill_value: Any,
-) -> FlacArray | None:
+) -> Packed | None:
     """Join chunks of whole streams, without decoding.
 
     Parameters
@@ -175,17 +175,17 @@ def join(
             return None
     together = core.gather_streams(fetched, picks)
     remembered = options.level, fill_value, options.missing_value
-    return FlacArray._own(together, tuple(shape), *remembered)
+    return Packed.own(together, tuple(shape), *remembered)
 
 
-def encode(
+def encode_blocks(
     shape: Sequence[int],
     read: Callable[[Block], npt.NDArray[Any]],
     options: CodecOptions,
     fill_value: Any,
     what: str,
     progress: bool,
-) -> FlacArray:
+) -> Packed:
     """Read whole streams, some at a time, and encode them: with quanta, or bit for bit."""
     rule = QuantaRule.NONE if options.quanta is None else QuantaRule.GIVEN
     step = whole_stream_chunks(shape, BLOCK_SAMPLES)
@@ -210,10 +210,10 @@ def encode(
     if len({core.read_header(chunk).lossless for chunk in encoded}) > 1:
         # Quanta could not hold the samples of some blocks: streams of one chunk are all alike.
         lossless = replace(options, quanta=None, precision=None)
-        return encode(shape, read, lossless, fill_value, what, progress)
+        return encode_blocks(shape, read, lossless, fill_value, what, progress)
     together = core.gather_streams(encoded, picks)
     remembered = options.level, fill_value, options.missing_value
-    return FlacArray._own(together, tuple(shape), *remembered)
+    return Packed.own(together, tuple(shape), *remembered)
 
 
 def _pick(

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from flaccodec import core
-from flaccodec.array.flacarray import FlacArray
-from flaccodec.array.ranks import spread
-from flaccodec.compress import choose_threads
+from flaccodec.chunks.packed import Packed
 from flaccodec.exceptions import ConfigurationError
 from flaccodec.groups import ranks as mpi_groups
 from flaccodec.groups.layout import GroupStreams, check_dtype, flac_channels, table_shape
 from flaccodec.groups.values import fit_quanta
 from flaccodec.mpi.distribution import Layout, check_dist_of_one, is_comm
+from flaccodec.mpi.packed import spread
+from flaccodec.runtime.threads import choose_threads
 from flaccodec.samples.grid import largest_of, restore
 from flaccodec.utils import compressed_dtype
 
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from flaccodec.groups.io import Indices
     from flaccodec.groups.ranks import Door
+    from flaccodec.mpi.distribution import Distribution
 
 _CHANNELS_AT = 20
 """The byte of a FLAC stream that has its number of channels less 1, in bits 1 to 3."""
@@ -37,8 +38,10 @@ def channels_of(compressed: Any, starts: Any) -> int:
     return (int(data[at[0] + _CHANNELS_AT]) >> 1 & 7) + 1
 
 
-def from_parts(parts: Mapping[str, Any], mpi_comm: Any, mpi_dist: Any) -> FlacArray:
-    """Make a FlacArray of streams and their tables; `FlacArray` names the parts.
+def packed_of(
+    parts: Mapping[str, Any], mpi_comm: Any, mpi_dist: Any
+) -> tuple[Packed, Distribution | None]:
+    """Encode what streams and their tables stand for; `FlacArray` names the parts.
 
     Raises
     ------
@@ -55,7 +58,7 @@ def from_parts(parts: Mapping[str, Any], mpi_comm: Any, mpi_dist: Any) -> FlacAr
                 "FlacArray(None, ...) makes an array of its parts, and needs "
                 f"{', '.join(needed)}. Got no {', '.join(missing)}."
             )
-        return _encode(parts)
+        return _encode(parts), None
     layout = Layout(tuple(map(int, parts["global_shape"])), np.dtype(parts["dtype"]), mpi_dist)
     if len(layout.shape) == 1:
         layout = Layout((1, *layout.shape), layout.dtype, mpi_dist)
@@ -63,7 +66,7 @@ def from_parts(parts: Mapping[str, Any], mpi_comm: Any, mpi_dist: Any) -> FlacAr
     return spread(mpi_comm, layout, lambda: _encode(parts) if has_streams else None)
 
 
-def _encode(parts: Mapping[str, Any]) -> FlacArray:
+def _encode(parts: Mapping[str, Any]) -> Packed:
     shape, dtype = tuple(map(int, parts["shape"])), np.dtype(parts["dtype"])
     check_dtype(dtype)
     starts, nbytes = (
@@ -94,13 +97,13 @@ def _encode(parts: Mapping[str, Any]) -> FlacArray:
         values = samples.astype(dtype)
         if offsets is not None:
             values += offsets[:, np.newaxis]
-        return FlacArray.from_array(values.reshape(shape))
+        return Packed.encode(values.reshape(shape))
     values = restore(samples, offsets, gains)
     steps = (dtype.type(1) / gains).astype(np.float64)
     quanta = fit_quanta(offsets.astype(np.float64), steps, largest_of(values), dtype)
     uniform = (quanta == quanta[0]).all()
     tables = quanta[0] if uniform else quanta.reshape(shape[:-1])
-    return FlacArray.from_array(values.reshape(shape), quanta=tables)
+    return Packed.encode(values.reshape(shape), quanta=tables)
 
 
 def write_parts(

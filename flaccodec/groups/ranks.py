@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, cast
 
 import numpy as np
 
-from flaccodec.array.ranks import spread
 from flaccodec.exceptions import ConfigurationError
 from flaccodec.groups import io as group_io
 from flaccodec.groups import values as group_arrays
@@ -40,6 +39,7 @@ from flaccodec.mpi.distribution import (
     ranges_of,
 )
 from flaccodec.mpi.messages import receive, send
+from flaccodec.mpi.packed import spread
 from flaccodec.samples.masks import unmasked
 
 if TYPE_CHECKING:
@@ -47,9 +47,9 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-    from flaccodec.array.flacarray import FlacArray
+    from flaccodec.chunks.packed import Packed
     from flaccodec.groups.io import Indices
-    from flaccodec.mpi.distribution import Ranges
+    from flaccodec.mpi.distribution import Distribution, Ranges
 
 PIECE_BYTES = 2**26
 """Bytes that rank 0 holds of the others' at once."""
@@ -179,19 +179,21 @@ def write_array(door: Door, group: Any, comm: Any, arr: Any, options: Mapping[st
     _write(door, group, comm, layout, compress)
 
 
-def write_flacarray(door: Door, group: Any, fa: FlacArray, what: str, progress: bool) -> None:
-    """Write a FlacArray that is spread over ranks; as `write_array`."""
-    comm = fa.mpi_comm
-    layout = Layout(fa.global_shape, fa.dtype, fa.mpi_dist)
-    as_they_are = all(share(comm, lambda: fa.nstreams == 0 or can_take(fa)))
+def write_packed(
+    door: Door, group: Any, packed: Packed, mpi: Distribution, what: str, progress: bool
+) -> None:
+    """Write a packed array whose rows are spread over ranks; as `write_array`."""
+    comm = mpi.comm
+    layout = Layout(mpi.shape, packed.dtype, mpi.ranges)
+    as_they_are = all(share(comm, lambda: packed.nstreams == 0 or can_take(packed)))
 
     def streams() -> GroupStreams:
-        if not fa.nstreams:
+        if not packed.nstreams:
             return _no_streams(layout, comm.rank)
-        check_dtype(fa.dtype)
+        check_dtype(packed.dtype)
         if as_they_are:
-            return group_arrays.streams_of(fa, what, progress)
-        return encode_anew(fa, what, progress)
+            return group_arrays.streams_of(packed, what, progress)
+        return encode_anew(packed, what, progress)
 
     _write(door, group, comm, layout, streams)
 
@@ -426,15 +428,15 @@ def read_array_anywhere(
     return group_arrays.read_array(streams, **options), indices
 
 
-def read_flacarray(
+def read_packed(
     door: Door,
     group: Any,
     comm: Any,
     keep: npt.ArrayLike | None,
     mpi_dist: Any,
     options: Mapping[str, Any],
-) -> FlacArray:
-    """Read a FlacArray that is spread over ranks; as `read_array`.
+) -> tuple[Packed, Distribution]:
+    """Read each rank's streams, and pack them; as `read_array`.
 
     Raises
     ------
@@ -445,7 +447,7 @@ def read_flacarray(
     if not n_streams(layout.shape):
         raise group_arrays.no_streams(streams.place)
 
-    def encode() -> FlacArray | None:
+    def encode() -> Packed | None:
         if not streams.n_streams:
             return None
         return group_arrays.encode_streams(streams, **options)

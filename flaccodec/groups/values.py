@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from flaccodec import core
-from flaccodec.array.flacarray import FlacArray
-from flaccodec.compress import choose_threads, compress_integers, compress_streams
+from flaccodec.chunks.packed import Packed
+from flaccodec.compress import compress_integers, compress_streams
 from flaccodec.exceptions import (
     ConfigurationError,
     CorruptStreamError,
@@ -21,6 +21,7 @@ from flaccodec.exceptions import (
 from flaccodec.groups.layout import GroupStreams, check_dtype, stack_tables, table_shape
 from flaccodec.runtime import memory
 from flaccodec.runtime.progress import stream_blocks
+from flaccodec.runtime.threads import choose_threads
 from flaccodec.samples.blocks import in_block, is_elsewhere, read_blocks
 from flaccodec.samples.grid import (
     Fit,
@@ -35,13 +36,9 @@ from flaccodec.samples.grid import (
     sufficient_quanta,
     whole_offset,
 )
+from flaccodec.samples.keep import check_samples
 from flaccodec.samples.masks import unmasked
-from flaccodec.utils import (
-    check_one_given,
-    check_samples,
-    gains_of,
-    per_stream,
-)
+from flaccodec.samples.quanta import check_one_given, gains_of, per_stream
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -113,8 +110,8 @@ def _compress(
     """Compress streams; floats with neither quanta nor precision as a FlacArray does."""
     if array.dtype.kind != "f" or quanta is not None or precision is not None:
         return compress_streams(array, level, quanta, precision, use_threads)
-    fa = FlacArray.from_array(array, level, use_threads=use_threads)
-    return _encode_anew(fa, slice(0, fa.nstreams))
+    packed = Packed.encode(array, level, use_threads=use_threads)
+    return _encode_anew(packed, slice(0, packed.nstreams))
 
 
 def compress_array(
@@ -296,7 +293,7 @@ def read_array(
 # -- FlacArrays ----------------------------------------------------------------------
 
 
-def streams_of(fa: FlacArray, what: str, progress: bool) -> GroupStreams:
+def streams_of(packed: Packed, what: str, progress: bool) -> GroupStreams:
     """Give a FlacArray's streams as format 1 has them.
 
     Streams of int32 that are stored without offsets are taken as they are; others are encoded
@@ -307,46 +304,48 @@ def streams_of(fa: FlacArray, what: str, progress: bool) -> GroupStreams:
     UnsupportedDtypeError
         The layout cannot express the dtype, lossless floats, or samples that are not finite.
     """
-    check_dtype(fa.dtype)
-    if fa.ndim == 0:
+    check_dtype(packed.dtype)
+    if packed.ndim == 0:
         raise ConfigurationError("an array without axes has no streams: reshape it to (1,).")
-    if can_take(fa):
-        fa._checked_chunk()
-        tables = fa.compressed, fa.stream_starts, fa.stream_nbytes
-        return GroupStreams(fa.shape, fa.dtype, *tables)
-    return encode_anew(fa, what, progress)
+    if can_take(packed):
+        packed.checked_chunk()
+        tables = packed.compressed, packed.stream_starts, packed.stream_nbytes
+        return GroupStreams(packed.shape, packed.dtype, *tables)
+    return encode_anew(packed, what, progress)
 
 
-def can_take(fa: FlacArray) -> bool:
+def can_take(packed: Packed) -> bool:
     """Whether the streams of a FlacArray are format 1's as they are."""
-    return fa.dtype == np.int32 and fa.stream_offsets is None
+    return packed.dtype == np.int32 and packed.stream_offsets is None
 
 
-def encode_anew(fa: FlacArray, what: str, progress: bool) -> GroupStreams:
+def encode_anew(packed: Packed, what: str, progress: bool) -> GroupStreams:
     """Encode the streams of a FlacArray as format 1 has them; raises as `streams_of`."""
-    _, quanta = fa._tables()
-    if fa.dtype.kind == "f" and quanta is None:
+    _, quanta = packed.tables()
+    if packed.dtype.kind == "f" and quanta is None:
         raise UnsupportedDtypeError(
             "flacarray's group layout cannot hold floats without quanta, which the FlacArray was "
             "not given, or which were too fine for it: make it with coarser ones, such as "
-            f"{_sufficient_quanta(fa)!r}. Or {ADVICE}"
+            f"{_sufficient_quanta(packed)!r}. Or {ADVICE}"
         )
     if quanta is not None:
-        _check_gains(quanta, fa.dtype)
+        _check_gains(quanta, packed.dtype)
     parts = [
-        _encode_anew(fa, block)
-        for block in stream_blocks(fa.nstreams, fa.stream_size, what, progress)
+        _encode_anew(packed, block)
+        for block in stream_blocks(packed.nstreams, packed.stream_size, what, progress)
     ]
     extras = {} if quanta is None else {ON_GRID: True}
-    return _group_streams(fa.shape, fa.dtype, _join(parts, table_shape(fa.shape)), extras)
+    return _group_streams(
+        packed.shape, packed.dtype, _join(parts, table_shape(packed.shape)), extras
+    )
 
 
-def _sufficient_quanta(fa: FlacArray) -> float:
+def _sufficient_quanta(packed: Packed) -> float:
     """Return quanta with which a FlacArray is quantized, and the layout can hold it."""
     most = 0.0
-    for block in stream_blocks(fa.nstreams, fa.stream_size, "write", False):
-        rows = np.arange(fa.nstreams)[block]
-        values = fa._decode(rows, slice(None), choose_threads(None))
+    for block in stream_blocks(packed.nstreams, packed.stream_size, "write", False):
+        rows = np.arange(packed.nstreams)[block]
+        values = packed.decode(rows, slice(None), choose_threads(None))
         most = max(most, sufficient_quanta(np.where(np.isfinite(values), values, 0)))
     return most
 
@@ -357,15 +356,15 @@ ADVICE = (
 )
 
 
-def _encode_anew(fa: FlacArray, block: slice) -> CompressedOnGrid:
+def _encode_anew(packed: Packed, block: slice) -> CompressedOnGrid:
     """Encode some streams, floats by their integers on the grid."""
     threads = choose_threads(None)
-    values = fa._decode(np.arange(block.start, block.stop), slice(None), threads)
-    _, quanta = fa._tables()
+    values = packed.decode(np.arange(block.start, block.stop), slice(None), threads)
+    _, quanta = packed.tables()
     if quanta is None:
-        return (*compress_integers(values, fa.level, threads), None, None, None)
+        return (*compress_integers(values, packed.level, threads), None, None, None)
     fit = _fit(values, quanta[block], block.start)
-    streams = compress_integers(fit.integers, fa.level, threads)
+    streams = compress_integers(fit.integers, packed.level, threads)
     return (*streams, fit.offsets, fit.gains, fit.quanta)
 
 
@@ -415,7 +414,7 @@ MOST_QUANTA = 2.0**62
 """From zero, of a FlacArray's samples, which are 64-bit integers; a group's are from offsets."""
 
 
-def flacarray_of(streams: GroupStreams, no_flatten: bool, what: str, progress: bool) -> FlacArray:
+def packed_of(streams: GroupStreams, no_flatten: bool, what: str, progress: bool) -> Packed:
     """Make a FlacArray of a group's streams; floats as `grid_values` puts them on a grid.
 
     Raises
@@ -436,7 +435,7 @@ def no_streams(place: str) -> EmptyArrayError:
     )
 
 
-def encode_streams(streams: GroupStreams, no_flatten: bool, what: str, progress: bool) -> FlacArray:
+def encode_streams(streams: GroupStreams, no_flatten: bool, what: str, progress: bool) -> Packed:
     """Make a FlacArray of a group's streams, of which there is one at least."""
     chunks: list[core.Buffer] = []
     picks: list[tuple[int, int]] = []
@@ -447,16 +446,16 @@ def encode_streams(streams: GroupStreams, no_flatten: bool, what: str, progress:
         chunks.append(chunk)
     chunk = chunks[0] if len(chunks) == 1 else core.gather_streams(chunks, np.array(picks))
     shape = (*streams.table_shape, streams.stream_size) if no_flatten else streams.shape
-    return FlacArray._own(np.frombuffer(chunk, dtype=np.uint8), shape)
+    return Packed.own(np.frombuffer(chunk, dtype=np.uint8), shape)
 
 
 def _encode_block(streams: GroupStreams, block: slice) -> core.Buffer:
     samples = _decode_samples(streams, block)
     if streams.dtype.kind != "f":
-        return FlacArray.from_array(_restore(streams, block, samples))._chunk
+        return Packed.encode(_restore(streams, block, samples)).chunk
     values, quanta = grid_values(streams, block, samples)
     uniform = (quanta == quanta[0]).all()
-    return FlacArray.from_array(values, quanta=quanta[0] if uniform else quanta)._chunk
+    return Packed.encode(values, quanta=quanta[0] if uniform else quanta).chunk
 
 
 def grid_values(

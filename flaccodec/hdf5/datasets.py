@@ -13,9 +13,9 @@ with needed("FlacArray.write_hdf5 and read_hdf5", "hdf5", "h5py"):
     from h5py import h5d
 
 from flaccodec import core
-from flaccodec.array.flacarray import FlacArray
 from flaccodec.chunks import packing as stream_chunks
 from flaccodec.chunks.options import CodecOptions
+from flaccodec.chunks.packed import Packed
 from flaccodec.chunks.packing import (
     check_chunk_shape,
     hold_whole_streams,
@@ -23,7 +23,6 @@ from flaccodec.chunks.packing import (
     span_streams,
     whole_stream_chunks,
 )
-from flaccodec.compress import choose_threads
 from flaccodec.exceptions import ConfigurationError, EmptyArrayError, located
 from flaccodec.hdf5.chunks.places import write_chunk
 from flaccodec.hdf5.chunks.stored import FlacChunks
@@ -31,15 +30,16 @@ from flaccodec.hdf5.direct import read, write
 from flaccodec.hdf5.filter import Flac, name_of
 from flaccodec.hdf5.members import check_group, made_whole_or_not
 from flaccodec.runtime.progress import check_progress
+from flaccodec.runtime.threads import choose_threads
+from flaccodec.samples.keep import check_keep
 from flaccodec.samples.quanta_warnings import WarnedOnce
-from flaccodec.utils import check_keep
 
 if TYPE_CHECKING:
     import numpy.typing as npt
 
 
 def write_dataset(
-    fa: FlacArray,
+    packed: Packed,
     group: h5py.Group,
     name: str,
     chunk_shape: tuple[int, ...] | None = None,
@@ -49,31 +49,33 @@ def write_dataset(
     """Make a dataset of a FlacArray; `FlacArray.write_hdf5` explains."""
     check_group(group)
     check_progress(progress)
-    if fa.ndim == 0:
+    if packed.ndim == 0:
         raise ConfigurationError("a FlacArray without axes has no chunks: use create_dataset.")
     check_chunk_shape("chunks", chunk_shape)
     with made_whole_or_not(group, name):
         dataset = group.create_dataset(
             name,
-            shape=fa.shape,
-            dtype=fa.dtype,
-            chunks=chunk_shape or whole_stream_chunks(fa.shape),
-            compression=Flac(**options_for(fa).to_dict()),
-            fillvalue=fa.fill_value if fillvalue is None else fillvalue,
+            shape=packed.shape,
+            dtype=packed.dtype,
+            chunks=chunk_shape or whole_stream_chunks(packed.shape),
+            compression=Flac(**options_for(packed).to_dict()),
+            fillvalue=packed.fill_value if fillvalue is None else fillvalue,
         )
         with WarnedOnce():
-            _fill(fa, dataset, progress)
+            _fill(packed, dataset, progress)
     return dataset
 
 
-def _fill(fa: FlacArray, dataset: h5py.Dataset, progress: bool) -> None:
+def _fill(packed: Packed, dataset: h5py.Dataset, progress: bool) -> None:
     chunks = FlacChunks.need(dataset)
-    if hold_whole_streams(fa.shape, chunks.shape):
-        for number, block in stream_chunks.blocks(fa.shape, chunks.shape, "write_hdf5", progress):
-            write_chunk(dataset, chunks.offset(number), stream_chunks.take(fa, block))
+    if hold_whole_streams(packed.shape, chunks.shape):
+        for number, block in stream_chunks.blocks(
+            packed.shape, chunks.shape, "write_hdf5", progress
+        ):
+            write_chunk(dataset, chunks.offset(number), stream_chunks.take(packed, block))
     else:
-        for _, block in stream_chunks.blocks(fa.shape, chunks.shape, "write_hdf5", progress):
-            write(dataset, fa[block], block)
+        for _, block in stream_chunks.blocks(packed.shape, chunks.shape, "write_hdf5", progress):
+            write(dataset, packed[block], block)
 
 
 def is_dataset(source: Any) -> bool:
@@ -92,27 +94,27 @@ def read_dataset(
     keep: npt.ArrayLike | None = None,
     no_flatten: bool = False,
     progress: bool = False,
-) -> FlacArray:
+) -> Packed:
     """Make a FlacArray of a dataset; `FlacArray.read_hdf5` explains."""
-    fa = _read_whole(dataset, progress)
+    packed = _read_whole(dataset, progress)
     remembered: dict[str, Any] = {
-        "level": fa.level,
-        "fill_value": fa.fill_value,
-        "missing_value": fa.missing_value,
+        "level": packed.level,
+        "fill_value": packed.fill_value,
+        "missing_value": packed.missing_value,
     }
     if keep is not None:
-        streams = np.flatnonzero(check_keep(keep, fa.leading_shape))
+        streams = np.flatnonzero(check_keep(keep, packed.leading_shape))
         if len(streams) == 0:
             raise EmptyArrayError("keep must have a stream at least. Got none.")
         picks = np.stack([np.zeros_like(streams), streams], axis=-1)
-        kept = core.gather_streams([fa._checked_chunk()], picks)
-        return FlacArray._own(kept, **remembered)
-    if no_flatten and fa.ndim == 1:
-        return FlacArray._own(fa._chunk, **remembered)
-    return fa
+        kept = core.gather_streams([packed.checked_chunk()], picks)
+        return Packed.own(kept, **remembered)
+    if no_flatten and packed.ndim == 1:
+        return Packed.own(packed.chunk, **remembered)
+    return packed
 
 
-def _read_whole(dataset: h5py.Dataset, progress: bool) -> FlacArray:
+def _read_whole(dataset: h5py.Dataset, progress: bool) -> Packed:
     core.check_dtype(dataset.dtype)
     if not dataset.shape or 0 in dataset.shape:
         raise ConfigurationError(
@@ -125,7 +127,7 @@ def _read_whole(dataset: h5py.Dataset, progress: bool) -> FlacArray:
             return moved
     options = CodecOptions() if chunks is None else chunks.options
     with WarnedOnce():
-        return stream_chunks.encode(
+        return stream_chunks.encode_blocks(
             dataset.shape,
             lambda block: np.asarray(read(dataset, block)),
             options,
@@ -141,7 +143,7 @@ def _fill_value(dataset: h5py.Dataset) -> Any:
     return dataset.dtype.type(0) if status == h5d.FILL_VALUE_UNDEFINED else dataset.fillvalue
 
 
-def _move_in(chunks: FlacChunks, fill_value: Any, progress: bool) -> FlacArray | None:
+def _move_in(chunks: FlacChunks, fill_value: Any, progress: bool) -> Packed | None:
     def fetch(number: tuple[int, ...]) -> npt.NDArray[np.uint8] | None:
         source = chunks.flac_source(number)
         if source is None:

@@ -24,7 +24,7 @@ from flaccodec.hdf5.members import check_group
 from flaccodec.mpi.agreement import attempt, share
 from flaccodec.mpi.grid import distributed_chunks, rows_of
 from flaccodec.samples.masks import unmasked
-from flaccodec.utils import held_samples
+from flaccodec.samples.quanta import held_samples
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

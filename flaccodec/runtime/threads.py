@@ -173,3 +173,18 @@ def num_threads(n: int | None) -> Iterator[None]:
         yield
     finally:
         set_num_threads(before)
+
+
+def choose_threads(use_threads: bool | None) -> int:
+    """Return how many threads an array is coded with.
+
+    Parameters
+    ----------
+    use_threads : bool or None
+        False for one. Else the number that was set; where none was, True for all processors,
+        None for all of them but in pools of workers, where it is one.
+    """
+    if use_threads is False:
+        return 1
+    alone = use_threads or not in_pool()
+    return resolve_threads(None, available_processors() if alone else 1)

@@ -15,9 +15,9 @@ with needed("FlacArray.to_zarr and from_zarr", "zarr"):
     from zarr.core.sync import sync
 
 from flaccodec import core
-from flaccodec.array.flacarray import FlacArray
 from flaccodec.chunks import packing as stream_chunks
 from flaccodec.chunks.options import CodecOptions
+from flaccodec.chunks.packed import Packed
 from flaccodec.chunks.packing import (
     check_chunk_shape,
     hold_whole_streams,
@@ -25,9 +25,9 @@ from flaccodec.chunks.packing import (
     span_streams,
     whole_stream_chunks,
 )
-from flaccodec.compress import choose_threads
 from flaccodec.exceptions import ConfigurationError, located
 from flaccodec.runtime.progress import check_progress
+from flaccodec.runtime.threads import choose_threads
 from flaccodec.samples.missing import with_marks
 from flaccodec.samples.quanta_warnings import WarnedOnce
 from flaccodec.zarr.codec import FlacCodec
@@ -82,28 +82,23 @@ def chunk_key(array: zarr.Array[Any], number: tuple[int, ...]) -> Any:
 
 
 def to_zarr(
-    fa: FlacArray, store: StoreLike, *, progress: bool = False, **kwargs: Any
+    packed: Packed, store: StoreLike, *, progress: bool = False, **kwargs: Any
 ) -> zarr.Array[Any]:
     """Make a Zarr array of a FlacArray; `FlacArray.to_zarr` explains."""
     check_progress(progress)
-    if fa.ndim == 0:
+    if packed.ndim == 0:
         raise ConfigurationError("a FlacArray without axes has no chunks: use zarr.create_array.")
-    if fa.mpi_comm is not None and fa.mpi_comm.size > 1:
-        raise ConfigurationError(
-            "a FlacArray over several MPI ranks has no to_zarr: have each rank write its part to "
-            "an array of flaccodec.zarr.create_distributed, or use write_zarr."
-        )
     for name in ("shape", "dtype", "data", "serializer", "codecs"):
         if name in kwargs:
             raise ConfigurationError(f"{name} comes from the FlacArray. Got {name}= as well.")
-    kwargs.setdefault("chunks", whole_stream_chunks(fa.shape))
+    kwargs.setdefault("chunks", whole_stream_chunks(packed.shape))
     kwargs.setdefault("compressors", None)
-    if fa.fill_value is not None:
-        kwargs.setdefault("fill_value", fa.fill_value)
+    if packed.fill_value is not None:
+        kwargs.setdefault("fill_value", packed.fill_value)
     for name in ("chunks", "shards"):  # zarr makes arrays of such chunks, and cannot fill them
         check_chunk_shape(name, kwargs.get(name))
     fill_value = kwargs.get("fill_value")
-    options = with_marks(options_for(fa), kwargs.get("attributes"), fill_value)
+    options = with_marks(options_for(packed), kwargs.get("attributes"), fill_value)
     codec = FlacCodec(**options.to_dict())
     place = Place.of(
         store,
@@ -113,41 +108,45 @@ def to_zarr(
     )
 
     def create(store: StoreLike) -> zarr.Array[Any]:
-        return zarr.create_array(store, shape=fa.shape, dtype=fa.dtype, serializer=codec, **kwargs)
+        return zarr.create_array(
+            store, shape=packed.shape, dtype=packed.dtype, serializer=codec, **kwargs
+        )
 
     with WarnedOnce():
-        return place.make(create, lambda array: _fill(fa, array, progress))
+        return place.make(create, lambda array: _fill(packed, array, progress))
 
 
-def _fill(fa: FlacArray, array: zarr.Array[Any], progress: bool) -> None:
-    if _is_ours(array) and hold_whole_streams(fa.shape, array.chunks):
-        _move_out(fa, array, progress)
+def _fill(packed: Packed, array: zarr.Array[Any], progress: bool) -> None:
+    if _is_ours(array) and hold_whole_streams(packed.shape, array.chunks):
+        _move_out(packed, array, progress)
         return
     for block in written_blocks(array, "to_zarr", progress):
-        array[block] = fa[block]
+        array[block] = packed[block]
 
 
-def _move_out(fa: FlacArray, array: zarr.Array[Any], progress: bool) -> None:
+def _move_out(packed: Packed, array: zarr.Array[Any], progress: bool) -> None:
     buffer = default_buffer_prototype().buffer
     step = array.shards or array.chunks
-    for number, block in stream_chunks.blocks(fa.shape, step, "to_zarr", progress):
+    for number, block in stream_chunks.blocks(packed.shape, step, "to_zarr", progress):
         if array.shards is None:
-            chunk = stream_chunks.take(fa, block)
+            chunk = stream_chunks.take(packed, block)
         else:
             inner = parts(block, array.shards, array.chunks)
-            chunk = join_shard([None if p is None else stream_chunks.take(fa, p) for p in inner])
+            chunk = join_shard(
+                [None if p is None else stream_chunks.take(packed, p) for p in inner]
+            )
         sync(chunk_key(array, number).set(buffer.from_bytes(chunk.data)))
 
 
 # -- from Zarr -------------------------------------------------------------------------
 
 
-def from_zarr(array: zarr.Array[Any] | StoreLike, *, progress: bool = False) -> FlacArray:
+def from_zarr(array: zarr.Array[Any] | StoreLike, *, progress: bool = False) -> Packed:
     """Make a FlacArray of a Zarr array; `FlacArray.from_zarr` explains."""
     array = open_array(array)
     core.check_dtype(array.dtype)
     if array.ndim == 0:
-        return FlacArray.from_array(array[()], lossless=True)
+        return Packed.encode(array[()], lossless=True)
     if 0 in array.shape:
         raise ConfigurationError(f"the Zarr array has no samples. Its shape is {array.shape}.")
     codec = array.serializer
@@ -158,7 +157,7 @@ def from_zarr(array: zarr.Array[Any] | StoreLike, *, progress: bool = False) -> 
         if moved is not None:
             return moved
     with WarnedOnce():
-        return stream_chunks.encode(
+        return stream_chunks.encode_blocks(
             array.shape,
             lambda block: np.asarray(array[block]),
             options,
@@ -168,7 +167,7 @@ def from_zarr(array: zarr.Array[Any] | StoreLike, *, progress: bool = False) -> 
         )
 
 
-def _move_in(array: zarr.Array[Any], options: CodecOptions, progress: bool) -> FlacArray | None:
+def _move_in(array: zarr.Array[Any], options: CodecOptions, progress: bool) -> Packed | None:
     return stream_chunks.join(
         array.dtype,
         array.shape,
