@@ -26,8 +26,8 @@ from flaccodec.exceptions import (
     QuantaTooFineError,
     UnsupportedDtypeError,
 )
+from flaccodec.groups.grid import fit_quanta
 from flaccodec.groups.layout import DATASETS
-from flaccodec.groups.values import fit_quanta
 from flaccodec.runtime import progress
 from flaccodec.samples.grid import whole_offset
 

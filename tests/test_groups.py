@@ -32,9 +32,10 @@ from flaccodec.exceptions import (
     UnknownGroupVersionError,
     UnsupportedDtypeError,
 )
-from flaccodec.groups import io as group_io
+from flaccodec.groups import runs as group_runs
 from flaccodec.groups.layout import DATASETS, GroupStreams
-from flaccodec.groups.values import packed_of, streams_of
+from flaccodec.groups.packed import packed_of, streams_of
+from flaccodec.groups.read import read_bytes
 from flaccodec.zarr.groups import arrays as group_zarr
 
 FILES = Path(__file__).parent / "data" / "flacarray"
@@ -472,7 +473,7 @@ def test_chunks_that_are_missing_are_of_the_fill_value(zarr_format, fill_value):
         shape=(100,), dtype="u1", chunks=(30,), compressors=None, fill_value=fill_value,
     )  # fmt: skip
     array[30:60] = np.arange(30)
-    data = group_io.read_bytes(group, np.array([95, 20]), np.array([5, 20]))
+    data = read_bytes(group, np.array([95, 20]), np.array([5, 20]))
     np.testing.assert_array_equal(data, np.append(array[95:], array[20:40]))
     assert set(data[:15]) == {fill_value}
 
@@ -526,7 +527,7 @@ def test_what_consolidated_metadata_tell_of_is_read_without_asking_the_store():
 
 
 def test_runs_over_many_chunks_are_read(monkeypatch):
-    monkeypatch.setattr(group_io, "READ_BYTES", 5000)
+    monkeypatch.setattr(group_runs, "READ_BYTES", 5000)
     group = zarr.create_group({})
     flaccodec.zarr.write_array(MANY[:, :200], group)
     put_compressed(group, chunks=(300,), compressors=None)
@@ -538,16 +539,16 @@ def test_runs_over_many_chunks_are_read(monkeypatch):
 
 def test_runs_are_of_neighbours():
     starts, nbytes = np.array([0, 10, 25, 30, 99]), np.array([10, 10, 5, 10, 1])
-    assert group_io.split_runs(starts, nbytes, 1) == [slice(0, 2), slice(2, 4), slice(4, 5)]
-    assert group_io.split_runs(starts, nbytes, 30) == [slice(0, 4), slice(4, 5)]
-    assert group_io.split_runs(starts, nbytes, 100) == [slice(0, 5)]
-    assert group_io.split_runs(starts[:0], nbytes[:0], 1) == []
+    assert group_runs.split_runs(starts, nbytes, 1) == [slice(0, 2), slice(2, 4), slice(4, 5)]
+    assert group_runs.split_runs(starts, nbytes, 30) == [slice(0, 4), slice(4, 5)]
+    assert group_runs.split_runs(starts, nbytes, 100) == [slice(0, 5)]
+    assert group_runs.split_runs(starts[:0], nbytes[:0], 1) == []
 
 
 def test_gaps_of_less_than_a_page_are_read_along():
     starts, nbytes = np.array([0, 4105, 8301, 9000]), np.array([10, 100, 10, 5])
     assert np.array_equal(starts[1:] - starts[:-1] - nbytes[:-1], [4095, 4096, 689])
-    runs = group_io.split_runs(starts, nbytes, 1, group_io.PAGE_BYTES - 1)
+    runs = group_runs.split_runs(starts, nbytes, 1, group_runs.PAGE_BYTES - 1)
     assert runs == [slice(0, 2), slice(2, 4)]
 
 
@@ -565,13 +566,13 @@ def test_short_streams_of_hdf5_are_read_together(tmp_path, hdf5_reads):
 
 
 def test_runs_end_at_borders(monkeypatch):
-    monkeypatch.setattr(group_io, "READ_BYTES", 50)
+    monkeypatch.setattr(group_runs, "READ_BYTES", 50)
     starts, nbytes = np.arange(0, 200, 10), np.full(20, 10)
-    assert group_io.split_runs(starts, nbytes, 1) == [slice(i, i + 5) for i in range(0, 20, 5)]
-    assert group_io.split_runs(starts, nbytes, 20) == [
+    assert group_runs.split_runs(starts, nbytes, 1) == [slice(i, i + 5) for i in range(0, 20, 5)]
+    assert group_runs.split_runs(starts, nbytes, 20) == [
         *(slice(i, i + 4) for i in range(0, 20, 4)),
     ]
-    assert group_io.split_runs(starts, nbytes, 1000) == [slice(0, 20)]
+    assert group_runs.split_runs(starts, nbytes, 1000) == [slice(0, 20)]
 
 
 # -- groups that are not as they should be ------------------------------------------------

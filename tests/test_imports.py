@@ -24,7 +24,7 @@ def run(program, blocked=()):
 def test_the_package_needs_numpy_alone():
     program = """
 import numpy as np, flaccodec, flaccodec.core, flaccodec.chunks.options, flaccodec.chunks.selection
-import flaccodec.demo, flaccodec.groups.io
+import flaccodec.demo, flaccodec.groups.read
 chunk = flaccodec.core.encode_chunk(np.arange(9))
 assert (flaccodec.core.decode_chunk(chunk) == np.arange(9)).all()
 assert "FlacCodec" in dir(flaccodec)

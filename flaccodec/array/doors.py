@@ -17,10 +17,10 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from flaccodec.chunks.packed import Packed
-    from flaccodec.groups.io import Indices
+    from flaccodec.groups.door import Door
     from flaccodec.groups.layout import GroupStreams
-    from flaccodec.groups.ranks import Door
     from flaccodec.mpi.distribution import Distribution
+    from flaccodec.samples.keep import Indices
 
 
 class Doors:
@@ -156,13 +156,13 @@ class Doors:
         CorruptChunkError
             A frame that is decoded is damaged. Whatever is raised, the group is as it was.
         """
-        from flaccodec.groups.values import streams_of
+        from flaccodec.groups.packed import streams_of
         from flaccodec.hdf5.datasets import write_dataset
         from flaccodec.hdf5.groups import write_streams
 
         if self._mpi is not None and self._mpi.comm.size > 1:
             from flaccodec.groups.ranks import write_packed
-            from flaccodec.hdf5.distributed import HDF5Door
+            from flaccodec.hdf5.group_door import HDF5Door
 
             attempt(
                 self._mpi.comm, lambda: _check_layout_over_ranks(layout, name, chunks, fillvalue)
@@ -214,7 +214,7 @@ class Doors:
         -------
         FlacArray
             Of a group's floats with quanta, and near what its `read_array` returns: as exactly as
-            `flaccodec.groups.values.grid_values` says.
+            `flaccodec.groups.grid.grid_values` says.
 
         Raises
         ------
@@ -226,7 +226,7 @@ class Doors:
             A dataset's chunk is damaged, or not like the dataset; the message names it.
         """
         from flaccodec.hdf5.datasets import is_dataset, member, read_dataset
-        from flaccodec.hdf5.distributed import HDF5Door
+        from flaccodec.hdf5.group_door import HDF5Door
         from flaccodec.hdf5.groups import read_streams
 
         asked = _Asked(keep, mpi_comm, mpi_dist, no_flatten, "read_hdf5", progress)
@@ -262,12 +262,12 @@ class Doors:
         GroupExistsError
             The group has datasets of these names.
         """
-        from flaccodec.groups.values import streams_of
+        from flaccodec.groups.packed import streams_of
         from flaccodec.zarr.groups.arrays import write_streams
 
         if self._mpi is not None and self._mpi.comm.size > 1:
             from flaccodec.groups.ranks import write_packed
-            from flaccodec.zarr.distributed import ZarrDoor
+            from flaccodec.zarr.groups.door import ZarrDoor
 
             return write_packed(ZarrDoor(), zgrp, self._packed, self._mpi, "write_zarr", progress)
         return write_streams(zgrp, streams_of(self._packed, "write_zarr", progress))
@@ -305,7 +305,7 @@ class Doors:
         -------
         FlacArray
             Of a group's floats with quanta, and near what its `read_array` returns: as exactly as
-            `flaccodec.groups.values.grid_values` says.
+            `flaccodec.groups.grid.grid_values` says.
 
         Raises
         ------
@@ -314,8 +314,8 @@ class Doors:
         GroupError
             The group holds no flacarray data, or data that contradict each other.
         """
-        from flaccodec.zarr.distributed import ZarrDoor
         from flaccodec.zarr.groups.arrays import read_streams
+        from flaccodec.zarr.groups.door import ZarrDoor
 
         asked = _Asked(keep, mpi_comm, mpi_dist, no_flatten, "read_zarr", progress)
         return cls._of(*_read_group(ZarrDoor(), zgrp, read_streams, asked))
@@ -339,8 +339,8 @@ def _read_group(
     asked: _Asked,
 ) -> tuple[Packed, Distribution | None]:
     """Read a group of flacarray's layout, over ranks or in one process."""
+    from flaccodec.groups.packed import packed_of
     from flaccodec.groups.ranks import read_packed
-    from flaccodec.groups.values import packed_of
 
     keep, comm, dist, *rest = asked
     options: dict[str, Any] = dict(zip(("no_flatten", "what", "progress"), rest, strict=True))

@@ -39,7 +39,7 @@ attribute ``flaccodec`` names it as its ``quanta_table``. A FlacArray that is re
 of the dtype that are nearest to that grid, and so those that were written, bit for bit (see
 `flaccodec.samples.grid.read_back`).
 
-This module is the layout as such, `flaccodec.groups.io` what HDF5 and Zarr have in common, and
+This module is the layout as such, `flaccodec.groups.read` what HDF5 and Zarr have in common, and
 `flaccodec.hdf5` and `flaccodec.zarr.groups.arrays` are the doors.
 """
 
@@ -57,6 +57,18 @@ from flaccodec.exceptions import (
     UnknownGroupVersionError,
     UnsupportedDtypeError,
 )
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import numpy.typing as npt
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    import numpy.typing as npt
+
+    from flaccodec.compress import CompressedOnGrid
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -380,3 +392,54 @@ def check_ranges(starts: npt.NDArray[np.int64], nbytes: npt.NDArray[np.int64], s
         f"stream {index} must lie within the {size:,} bytes of {COMPRESSED}. "
         f"Got start {int(starts[index]):,} and {int(nbytes[index]):,} bytes."
     )
+
+
+@dataclass(frozen=True)
+class ArrayParts:
+    """An array on its way to a group: what is known at once, and its streams as they come.
+
+    Attributes
+    ----------
+    shape, dtype
+        The array's; the dtype in this machine's byte order.
+    extras : dict
+        For flaccodec's own attribute.
+    parts : iterable of CompressedOnGrid
+        Some streams after the other.
+    """
+
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+    extras: dict[str, Any]
+    parts: Iterable[CompressedOnGrid]
+
+
+ON_GRID = "on_grid"
+"""The key, in flaccodec's own attribute, that marks the floats of a FlacArray."""
+
+
+def streams_of_tables(
+    shape: tuple[int, ...],
+    dtype: np.dtype[Any],
+    tables: CompressedOnGrid,
+    extras: dict[str, Any],
+) -> GroupStreams:
+    """Return an array's streams, of what `join_streams` gives."""
+    return GroupStreams(shape, dtype, *tables[:5], stream_quanta=tables[5], extras=extras)
+
+
+def join_streams(parts: list[CompressedOnGrid], tables: tuple[int, ...]) -> CompressedOnGrid:
+    """Lay compressed streams end to end."""
+    compressed = [part[0] for part in parts]
+    shifts = np.cumsum([0, *map(len, compressed)])
+    rows = [(part[1] + shift, *part[2:]) for part, shift in zip(parts, shifts[:-1], strict=True)]
+    together = compressed[0] if len(parts) == 1 else np.concatenate(compressed)
+    starts, nbytes, offsets, gains, quanta = stack_tables(rows, tables)
+    return together, starts, nbytes, offsets, gains, quanta
+
+
+WRITER = "flaccodec"
+
+
+QUANTA = "quanta_table"
+"""The key, in flaccodec's own attribute, of the name of the table that has them."""

@@ -10,9 +10,9 @@ import numpy as np
 from flaccodec import core
 from flaccodec.chunks.packed import Packed
 from flaccodec.exceptions import ConfigurationError
-from flaccodec.groups import ranks as mpi_groups
+from flaccodec.groups.grid import fit_quanta
 from flaccodec.groups.layout import GroupStreams, check_dtype, flac_channels, table_shape
-from flaccodec.groups.values import fit_quanta
+from flaccodec.groups.ranks import no_streams_of, read_layout, write_streams
 from flaccodec.mpi.distribution import Layout, check_dist_of_one, is_comm
 from flaccodec.mpi.packed import spread
 from flaccodec.runtime.threads import choose_threads
@@ -22,9 +22,9 @@ from flaccodec.utils import compressed_dtype
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from flaccodec.groups.io import Indices
-    from flaccodec.groups.ranks import Door
+    from flaccodec.groups.door import Door
     from flaccodec.mpi.distribution import Distribution
+    from flaccodec.samples.keep import Indices
 
 _CHANNELS_AT = 20
 """The byte of a FLAC stream that has its number of channels less 1, in bits 1 to 3."""
@@ -130,7 +130,7 @@ def write_parts(
     def streams() -> GroupStreams:
         leading = tuple(map(int, parts["leading_shape"]))
         if 0 in leading:
-            return mpi_groups.no_streams_of((*leading, size), dtype)
+            return no_streams_of((*leading, size), dtype)
         found = channels_of(parts["compressed"], parts["stream_starts"])
         if found != flac_channels(dtype) or wide != (found == 2):
             raise ConfigurationError(
@@ -153,7 +153,7 @@ def write_parts(
     if is_comm(mpi_comm) and mpi_comm.size > 1:
         whole = (*map(int, parts["global_leading_shape"]), size)
         layout = Layout(whole if len(whole) > 1 else (1, *whole), dtype, list(mpi_dist))
-        mpi_groups.write_streams(door, group, mpi_comm, layout, streams)
+        write_streams(door, group, mpi_comm, layout, streams)
     else:
         write(group, streams())
 
@@ -179,7 +179,7 @@ def read_parts(
     keep_indices : list of tuple of int, or None
     """
     if is_comm(mpi_comm):
-        layout, streams, indices = mpi_groups.read_layout(door, group, mpi_comm, keep, mpi_dist)
+        layout, streams, indices = read_layout(door, group, mpi_comm, keep, mpi_dist)
         shape, ranges = layout.shape, list(layout.ranges)
     else:
         streams, indices = read_streams(group, keep)

@@ -6,27 +6,27 @@ writes or reads its own; else rank 0 does, with pieces that the others send or g
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass
 from hashlib import sha256
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import numpy as np
 
 from flaccodec.exceptions import ConfigurationError
-from flaccodec.groups import io as group_io
-from flaccodec.groups import values as group_arrays
+from flaccodec.groups import decode
+from flaccodec.groups.decode import sample_range
+from flaccodec.groups.door import Door, SpreadStreams, SpreadTable
+from flaccodec.groups.encode import compress_array
 from flaccodec.groups.layout import (
     COMPRESSED,
-    WRITTEN_VERSION,
     GroupStreams,
     check_dtype,
-    flac_channels,
     table_shape,
     tables_of,
 )
+from flaccodec.groups.packed import can_take, encode_anew, encode_streams, no_streams, streams_of
 from flaccodec.groups.ranks_read import read_by_all, read_by_first
-from flaccodec.groups.values import can_take, compress_array, encode_anew
+from flaccodec.groups.read import check_keep, read_shape
+from flaccodec.groups.write import write_group
 from flaccodec.mpi.agreement import attempt, direct, share
 from flaccodec.mpi.distribution import (
     Layout,
@@ -48,102 +48,8 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from flaccodec.chunks.packed import Packed
-    from flaccodec.groups.io import Indices
     from flaccodec.mpi.distribution import Distribution, Ranges
-
-PIECE_BYTES = 2**26
-"""Bytes that rank 0 holds of the others' at once."""
-
-
-@dataclass(frozen=True)
-class SpreadTable:
-    """A dataset of a group, whose rows lie on ranks.
-
-    Attributes
-    ----------
-    shape, dtype
-        Of the dataset.
-    ranges : list of (int, int)
-        The first row of each rank, and that after its last.
-    local : ndarray
-        This rank's rows.
-    """
-
-    shape: tuple[int, ...]
-    dtype: np.dtype[Any]
-    ranges: Ranges
-    local: npt.NDArray[Any]
-
-    @property
-    def row_bytes(self) -> int:
-        """Bytes of a row."""
-        return self.dtype.itemsize * math.prod(self.shape[1:])
-
-    def step(self, multiple: int = 1) -> int:
-        """Return how many rows, a multiple of some, make a piece."""
-        return max(1, PIECE_BYTES // (self.row_bytes * multiple)) * multiple
-
-    def rows(self, rank: int, first: int, stop: int) -> npt.NDArray[Any]:
-        """Return rows that a rank, this one, holds."""
-        begin = self.ranges[rank][0]
-        return self.local[first - begin : stop - begin]
-
-    def holders(self, first: int, stop: int) -> list[tuple[int, int, int]]:
-        """Return who holds rows: (rank, first row, row after the last) of each part."""
-        parts = [(r, max(first, a), min(stop, b)) for r, (a, b) in enumerate(self.ranges)]
-        return [part for part in parts if part[1] < part[2]]
-
-
-@dataclass(frozen=True)
-class SpreadStreams:
-    """The streams of an array on all ranks, as `group_io.write_group` wants them."""
-
-    shape: tuple[int, ...]
-    dtype: np.dtype[Any]
-    tables: Mapping[str, SpreadTable]
-    extras: Mapping[str, Any]
-    format_version: int = WRITTEN_VERSION
-
-    stream_starts = property(lambda self: self.tables.get("stream_starts"))
-    stream_nbytes = property(lambda self: self.tables.get("stream_bytes"))
-    stream_offsets = property(lambda self: self.tables.get("stream_offsets"))
-    stream_gains = property(lambda self: self.tables.get("stream_gains"))
-    stream_quanta = property(lambda self: self.tables.get("stream_quanta"))
-    compressed = property(lambda self: self.tables[COMPRESSED])
-    stream_size = property(lambda self: self.shape[-1])
-    n_streams = property(lambda self: n_streams(self.shape))
-    n_channels = property(lambda self: flac_channels(self.dtype))
-
-
-class Door(Protocol):
-    """What differs between HDF5 and Zarr."""
-
-    def place(self, group: Any) -> str:
-        """Return what to call a group in messages; raises TypeError for what is none."""
-
-    def to_write(self, group: Any) -> Any:
-        """Return the group as it is written to."""
-
-    def to_read(self, group: Any) -> Any:
-        """Return the group as it is read."""
-
-    def all_can_write(self, group: Any) -> bool:
-        """Whether ranks that all have this group can write to it at once."""
-
-    def is_of_all(self, group: Any) -> bool:
-        """Whether no rank can write to this group unless all have it."""
-
-    def create(self, group: Any, name: str, table: SpreadTable) -> Any:
-        """Create a dataset without data."""
-
-    def rows_together(self, dataset: Any) -> int:
-        """Return how many rows are best written at once, and by one rank."""
-
-    def write_by_all(self, group: Any, place: str, comm: Any, streams: SpreadStreams) -> None:
-        """Have all ranks write."""
-
-    def first_writes_alone(self) -> None:
-        """Note that rank 0 is going to write what others send."""
+    from flaccodec.samples.keep import Indices
 
 
 # -- writing -----------------------------------------------------------------------------
@@ -161,7 +67,7 @@ def write_array(door: Door, group: Any, comm: Any, arr: Any, options: Mapping[st
     arr : array_like or None
         As for `FlacArray.from_array`.
     options : mapping
-        The other parameters of `group_arrays.compress_array`.
+        The other parameters of `encode.compress_array`.
 
     Raises
     ------
@@ -192,7 +98,7 @@ def write_packed(
             return _no_streams(layout, comm.rank)
         check_dtype(packed.dtype)
         if as_they_are:
-            return group_arrays.streams_of(packed, what, progress)
+            return streams_of(packed, what, progress)
         return encode_anew(packed, what, progress)
 
     _write(door, group, comm, layout, streams)
@@ -300,7 +206,7 @@ def _write_by_first(door: Door, group: Any, place: str, comm: Any, streams: Spre
 
         if comm.size > 1:
             door.first_writes_alone()
-        group_io.write_group(group, place, cast("GroupStreams", streams), create)
+        write_group(group, place, cast("GroupStreams", streams), create)
 
     def follow(order: tuple[int, str, int, int]) -> None:
         rank, name, first, stop = order
@@ -331,13 +237,13 @@ def _read(
     all_reach = all(has for has, _, _ in reached)
     reads = all_reach or comm.rank == 0
     group = attempt(comm, lambda: door.to_read(given) if reads else None)
-    shape = share(comm, lambda: group_io.read_shape(group, place) if reads else None)[0]
+    shape = share(comm, lambda: read_shape(group, place) if reads else None)[0]
     if shape is None:
         raise AssertionError
     rows = table_shape(shape)[0]
 
     def choose() -> tuple[Ranges, npt.NDArray[np.bool_] | None]:
-        mask = None if keep is None else group_io.check_keep(keep, shape)
+        mask = None if keep is None else check_keep(keep, shape)
         if mpi_dist is None:
             return even_ranges(rows, comm.size), mask
         return check_ranges(mpi_dist, rows, comm.size), mask
@@ -348,7 +254,7 @@ def _read(
         if any(other != given[0] for other in given):
             raise ConfigurationError(f"{name} must be the same on all ranks.")
     read = read_by_all if all_reach else read_by_first
-    head, compressed = read(group, place, comm, ranges, mask)
+    head, compressed = read(door, group, place, comm, ranges, mask)
     streams = head.streams(compressed)
     whole = shape if len(shape) > 1 else (1, *shape)
     if keep is not None:
@@ -388,7 +294,7 @@ def read_array(
     mpi_dist : list of (int, int), optional
         The rows of each rank; by default they are spread evenly.
     options : mapping
-        The other parameters of `group_arrays.read_array`.
+        The other parameters of `decode.read_array`.
 
     Returns
     -------
@@ -401,8 +307,8 @@ def read_array(
 
     def decompress() -> npt.NDArray[Any]:
         if streams.n_streams:
-            return group_arrays.read_array(streams, **options)
-        first, last = group_arrays.sample_range(streams, options["stream_slice"])
+            return decode.read_array(streams, **options)
+        first, last = sample_range(streams, options["stream_slice"])
         return np.empty((*streams.shape[:-1], last - first), dtype=streams.dtype)
 
     return attempt(comm, decompress), indices
@@ -425,7 +331,7 @@ def read_array_anywhere(
         return read_array(door, group, mpi_comm, keep, mpi_dist, options)
     streams, indices = read_streams(group, keep)
     check_dist_of_one(mpi_dist, streams.table_shape if keep is None else np.shape(keep))
-    return group_arrays.read_array(streams, **options), indices
+    return decode.read_array(streams, **options), indices
 
 
 def read_packed(
@@ -445,11 +351,11 @@ def read_packed(
     """
     layout, streams, _ = _read(door, group, comm, keep, mpi_dist)
     if not n_streams(layout.shape):
-        raise group_arrays.no_streams(streams.place)
+        raise no_streams(streams.place)
 
     def encode() -> Packed | None:
         if not streams.n_streams:
             return None
-        return group_arrays.encode_streams(streams, **options)
+        return encode_streams(streams, **options)
 
     return spread(comm, layout, encode)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from flaccodec.groups import io as group_io
+from flaccodec.groups.read import read_bytes, read_rows
 from flaccodec.mpi.agreement import attempt, direct
 from flaccodec.mpi.messages import TAG, receive, send
 
@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-    from flaccodec.groups.io import GroupRows
+    from flaccodec.groups.door import Door
+    from flaccodec.groups.read import GroupRows
     from flaccodec.mpi.distribution import Ranges
 
     Bytes = npt.NDArray[np.uint8]
@@ -41,19 +42,29 @@ def pieces(
 
 
 def read_by_all(
-    group: Any, place: str, comm: Any, ranges: Ranges, keep: npt.NDArray[np.bool_] | None
+    door: Door,
+    group: Any,
+    place: str,
+    comm: Any,
+    ranges: Ranges,
+    keep: npt.NDArray[np.bool_] | None,
 ) -> tuple[GroupRows, Bytes]:
     """Have each rank read its streams."""
 
     def read() -> tuple[GroupRows, Bytes]:
-        rows = group_io.read_rows(group, place, slice(*ranges[comm.rank]), keep)
-        return rows, group_io.read_bytes(group, rows.starts, rows.nbytes)
+        rows = read_rows(door, group, place, slice(*ranges[comm.rank]), keep)
+        return rows, read_bytes(door, group, rows.starts, rows.nbytes)
 
     return attempt(comm, read)
 
 
 def read_by_first(
-    group: Any, place: str, comm: Any, ranges: Ranges, keep: npt.NDArray[np.bool_] | None
+    door: Door,
+    group: Any,
+    place: str,
+    comm: Any,
+    ranges: Ranges,
+    keep: npt.NDArray[np.bool_] | None,
 ) -> tuple[GroupRows, Bytes]:
     """Have rank 0 read, and send each rank its streams piece by piece.
 
@@ -63,16 +74,16 @@ def read_by_first(
 
     def lead(tell: Callable[[Any], None]) -> tuple[GroupRows, Bytes]:
         for rank in range(1, comm.size):
-            rows = group_io.read_rows(group, place, slice(*ranges[rank]), keep)
+            rows = read_rows(door, group, place, slice(*ranges[rank]), keep)
             head = np.frombuffer(pickle.dumps(rows), dtype=np.uint8)
             tell((rank, _ROOM, (len(head), int(rows.nbytes.sum()))))
             if not comm.recv(source=rank, tag=TAG):
                 continue  # it raises when all are done
             _push(comm, tell, rank, head)
             for starts, nbytes in pieces(rows.starts, rows.nbytes):
-                _push(comm, tell, rank, group_io.read_bytes(group, starts, nbytes))
-        own = group_io.read_rows(group, place, slice(*ranges[0]), keep)
-        return own, group_io.read_bytes(group, own.starts, own.nbytes)
+                _push(comm, tell, rank, read_bytes(door, group, starts, nbytes))
+        own = read_rows(door, group, place, slice(*ranges[0]), keep)
+        return own, read_bytes(door, group, own.starts, own.nbytes)
 
     def follow(order: tuple[int, str, Any]) -> None:
         rank, what, size = order

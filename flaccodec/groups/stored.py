@@ -20,57 +20,6 @@ if TYPE_CHECKING:
 SMALL = 2**22
 """Bytes that may be declared without a look at what is stored, which costs Zarr requests."""
 
-LOOKED_FOR = 32
-"""Chunks of a Zarr array, spread over it, that are looked for: all of FLAC's bytes are stored."""
-
-
-def stored_bytes(dataset: Any) -> int:
-    """Return how many bytes of a dataset are stored, or may be where that cannot be told.
-
-    Parameters
-    ----------
-    dataset : h5py.Dataset or zarr.Array
-        Of one axis.
-
-    Returns
-    -------
-    int
-        Of chunks that are stored with filters, the bytes that they hold without.
-    """
-    declared = int(dataset.shape[0]) * int(dataset.dtype.itemsize)
-    if declared <= SMALL:
-        return declared
-    if hasattr(dataset, "store_path"):
-        return math.ceil(declared * _share_of_chunks(dataset))
-    if dataset.is_virtual or dataset.external:
-        return declared
-    stored = int(dataset.id.get_storage_size())
-    if dataset.chunks and dataset.id.get_create_plist().get_nfilters():
-        chunk = int(dataset.chunks[0]) * int(dataset.dtype.itemsize)
-        stored = int(dataset.id.get_num_chunks()) * chunk if stored else 0
-    return min(declared, stored)
-
-
-def _share_of_chunks(array: Any) -> float:
-    """Return the share of some chunks, or shards, that exist."""
-    from zarr.core.common import concurrent_map
-    from zarr.core.config import config
-    from zarr.core.sync import sync
-
-    grid = getattr(array, "shards", None) or array.chunks
-    count = -(-int(array.shape[0]) // int(grid[0]))
-    some = sorted({i * (count - 1) // (LOOKED_FOR - 1) for i in range(LOOKED_FOR)})
-
-    async def exists(number: int) -> bool:
-        key = array.metadata.encode_chunk_key((number,))
-        return bool(await (array.store_path / key).exists())
-
-    async def find() -> list[bool]:
-        limit = config.get("async.concurrency")
-        return await concurrent_map([(number,) for number in some], exists, limit)
-
-    return sum(sync(find())) / len(some)
-
 
 def check_number(starts: Any, stored: int) -> None:
     """Check that there may be as many streams as a dataset of their starts has elements.

@@ -2,25 +2,20 @@
 
 from __future__ import annotations
 
-import math
 import operator
 import re
-import warnings
-from typing import TYPE_CHECKING, Any, cast
-
-import numpy as np
+from typing import TYPE_CHECKING, Any
 
 from flaccodec.runtime.optional import needed
 
 with needed("flaccodec.hdf5", "hdf5", "h5py"):
     import h5py
-    from h5py import h5fd, h5p, h5s
 
 from flaccodec.exceptions import ConfigurationError
-from flaccodec.groups import io as group_io
 from flaccodec.hdf5.filter import Flac
 from flaccodec.hdf5.low_level.driver import is_parallel
 from flaccodec.hdf5.members import check_group
+from flaccodec.hdf5.rows import write_rows
 from flaccodec.mpi.agreement import attempt, share
 from flaccodec.mpi.grid import distributed_chunks, rows_of
 from flaccodec.samples.masks import unmasked
@@ -30,144 +25,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     import numpy.typing as npt
-
-    from flaccodec.groups.layout import GroupStreams
-    from flaccodec.groups.ranks import SpreadStreams, SpreadTable
-
-TRANSFER_BYTES = 2**30
-"""Bytes that a rank writes at once; MPI's files take less than 2 GiB."""
-
-_said: set[str] = set()
-
-
-class HDF5Door:
-    """How ranks write to HDF5 groups."""
-
-    def place(self, group: Any) -> str:
-        """Return what to call a group in messages."""
-        from flaccodec.hdf5.groups import _place
-
-        return _place(group)
-
-    def to_write(self, group: h5py.Group) -> h5py.Group:
-        """Return the group itself."""
-        return group
-
-    def to_read(self, group: h5py.Group) -> h5py.Group:
-        """Return the group itself."""
-        return group
-
-    def all_can_write(self, group: h5py.Group) -> bool:
-        """Whether the file is open in all ranks' name."""
-        return is_parallel(group.file)
-
-    def is_of_all(self, group: h5py.Group) -> bool:
-        """As `all_can_write`: HDF5 has all ranks write to such a file together, or none."""
-        return is_parallel(group.file)
-
-    def create(self, group: h5py.Group, name: str, table: SpreadTable) -> h5py.Dataset:
-        """Create a dataset without data."""
-        return group.create_dataset(name, shape=table.shape, dtype=table.dtype)
-
-    def rows_together(self, dataset: h5py.Dataset) -> int:
-        """Return 1: the datasets have no chunks."""
-        return 1
-
-    def write_by_all(
-        self, group: h5py.Group, place: str, comm: Any, streams: SpreadStreams
-    ) -> None:
-        """Have all ranks create the group's datasets, and each write its rows."""
-
-        def create(name: str, array: Any) -> h5py.Dataset:
-            table = cast("SpreadTable", array)
-            dataset = self.create(group, name, table)
-            write_own_rows(comm, dataset, table.ranges[comm.rank][0], table.local)
-            return dataset
-
-        group_io.write_group(group, place, cast("GroupStreams", streams), create)
-
-    def first_writes_alone(self) -> None:
-        """Warn, once in a process."""
-        if _said:
-            return
-        _said.add("")
-        mpi = "" if h5py.get_config().mpi else " This h5py is built without MPI."
-        warnings.warn(
-            "rank 0 writes the HDF5 file alone, with what the other ranks send. With an h5py built "
-            'for parallel HDF5, and a file opened with driver="mpio" and comm= on all ranks, each '
-            f"would write its own.{mpi}",
-            stacklevel=2,
-        )
-
-
-def write_own_rows(comm: Any, dataset: h5py.Dataset, first: int, rows: npt.NDArray[Any]) -> None:
-    """Have each rank write its rows of a dataset without chunks, in transfers of its own.
-
-    HDF5 reports a disk that is full for these. For collective ones Open MPI tells it of none.
-
-    Parameters
-    ----------
-    comm, dataset, first, rows
-        As for `write_rows`.
-    """
-    step = max(1, TRANSFER_BYTES // _row_bytes(dataset))
-
-    def write() -> None:
-        for start in range(0, len(rows), step):
-            _write(dataset, first + start, rows[start : start + step], None)
-
-    share(comm, write)
-
-
-def _row_bytes(dataset: h5py.Dataset) -> int:
-    sizes: tuple[int, ...] = dataset.shape[1:]
-    return max(1, int(dataset.dtype.itemsize) * math.prod(sizes))
-
-
-def write_rows(comm: Any, dataset: h5py.Dataset, first: int, rows: npt.NDArray[Any]) -> None:
-    """Have each rank write its rows of a dataset with chunks, in collective transfers.
-
-    HDF5 wants every rank to take part in every transfer, those without rows, too.
-
-    Parameters
-    ----------
-    comm : mpi4py.MPI.Comm
-    dataset : h5py.Dataset
-        Of a file that is open with ``driver="mpio"``.
-    first : int
-        Where this rank's rows begin.
-    rows : ndarray
-    """
-    together = dataset.chunks[0] if dataset.chunks else 1
-    step = max(1, TRANSFER_BYTES // (_row_bytes(dataset) * together)) * together
-    transfers = max(share(comm, lambda: -(-len(rows) // step)))
-    collective = h5p.create(h5p.DATASET_XFER)
-    collective.set_dxpl_mpio(h5fd.MPIO_COLLECTIVE)
-    error: Exception | None = None
-    for number in range(transfers):
-        part = rows[number * step : (number + 1) * step]
-        try:
-            _write(dataset, first + number * step, part, collective)
-        except Exception as failure:
-            error = error or failure
-
-    def check() -> None:
-        if error is not None:
-            raise error
-
-    share(comm, check)
-
-
-def _write(dataset: h5py.Dataset, first: int, rows: npt.NDArray[Any], transfer: Any) -> None:
-    rows = np.ascontiguousarray(rows)
-    space, memory = dataset.id.get_space(), h5s.create_simple((max(1, len(rows)), *rows.shape[1:]))
-    if rows.size:
-        space.select_hyperslab((first, *[0] * (rows.ndim - 1)), rows.shape)
-    else:
-        space.select_none()
-        memory.select_none()
-        rows = np.zeros(memory.shape, dtype=rows.dtype)
-    dataset.id.write(memory, space, rows, dxpl=transfer)
 
 
 def check_parallel(group: h5py.Group) -> None:

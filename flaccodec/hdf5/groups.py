@@ -10,25 +10,20 @@ with needed("flaccodec.hdf5", "hdf5", "h5py"):
     import h5py  # noqa: TC002 - here, to tell what is missing
 
 from flaccodec import core
-from flaccodec.groups import io as group_io
-from flaccodec.groups import ranks as mpi_groups
-from flaccodec.groups.values import compress_array
-from flaccodec.hdf5.distributed import HDF5Door
-from flaccodec.hdf5.members import check_group
+from flaccodec.groups import ranks
+from flaccodec.groups.encode import compress_array
+from flaccodec.groups.ranks import read_array_anywhere
+from flaccodec.groups.read import read_group
+from flaccodec.groups.write import write_group
+from flaccodec.hdf5.group_door import HDF5Door, _place
 from flaccodec.mpi.distribution import is_comm
 
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-    from flaccodec.groups.io import Indices
     from flaccodec.groups.layout import GroupStreams
-
-
-def _place(hgrp: h5py.Group) -> str:
-    """Return what to call a group in messages."""
-    check_group(hgrp)
-    return f"{hgrp.name} of {hgrp.file.filename}"
+    from flaccodec.samples.keep import Indices
 
 
 def write_streams(hgrp: h5py.Group, streams: GroupStreams) -> None:
@@ -52,7 +47,7 @@ def write_streams(hgrp: h5py.Group, streams: GroupStreams) -> None:
     def create(name: str, array: npt.NDArray[Any]) -> h5py.Dataset:
         return hgrp.create_dataset(name, data=array)
 
-    group_io.write_group(hgrp, _place(hgrp), streams, create)
+    write_group(hgrp, _place(hgrp), streams, create)
 
 
 def read_streams(
@@ -81,7 +76,7 @@ def read_streams(
     ConfigurationError
         `keep` is not of bool, or of another shape.
     """
-    return group_io.read_group(hgrp, _place(hgrp), keep)
+    return read_group(HDF5Door(), hgrp, keep)
 
 
 def write_compressed(
@@ -217,7 +212,7 @@ def write_array(
             "use_threads": use_threads,
             "progress": progress,
         }
-        return mpi_groups.write_array(HDF5Door(), hgrp, mpi_comm, arr, options)
+        return ranks.write_array(HDF5Door(), hgrp, mpi_comm, arr, options)
     streams = compress_array(arr, level, quanta, precision, use_threads, progress)
     write_streams(hgrp, streams)
 
@@ -280,7 +275,7 @@ def read_array(
         "no_flatten": no_flatten,
         "progress": progress,
     }
-    array, indices = mpi_groups.read_array_anywhere(
+    array, indices = read_array_anywhere(
         HDF5Door(), hgrp, read_streams, mpi_comm, keep, mpi_dist, options
     )
     return (array, indices) if keep_indices else array

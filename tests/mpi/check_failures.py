@@ -24,8 +24,8 @@ from flaccodec.exceptions import (
     QuantaTooFineError,
     RankError,
 )
-from flaccodec.groups import io as group_io
 from flaccodec.groups import ranks_read as mpi_group_read
+from flaccodec.groups import read as group_io
 from flaccodec.hdf5 import distributed as mpi_hdf5
 from flaccodec.mpi import agreement as mpi_ranks
 from flaccodec.mpi import messages as mpi_messages

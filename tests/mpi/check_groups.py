@@ -29,7 +29,7 @@ from flaccodec.exceptions import (
     NoGroupError,
     UnsupportedDtypeError,
 )
-from flaccodec.groups import ranks as mpi_groups
+from flaccodec.groups import door as group_door
 from flaccodec.groups import ranks_read as mpi_group_read
 from flaccodec.hdf5 import distributed as mpi_hdf5
 from flaccodec.mpi import messages as mpi_messages
@@ -253,7 +253,7 @@ def check_small_pieces():
     """What goes in pieces where it is large, with pieces of some bytes."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(mpi_messages, "MESSAGE_BYTES", 13)
-        patch.setattr(mpi_groups, "PIECE_BYTES", 50)
+        patch.setattr(group_door, "PIECE_BYTES", 50)
         patch.setattr(mpi_group_read, "PIECE_BYTES", 71)
         patch.setattr(mpi_hdf5, "TRANSFER_BYTES", 90)
         rows = ROWS[-1]

@@ -7,27 +7,31 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from flaccodec.groups.write import write_array_parts
 from flaccodec.runtime.optional import needed
 
 with needed("flaccodec.zarr", "zarr"):
-    import zarr
+    pass
 
 from flaccodec import core
-from flaccodec.groups import io as group_io
-from flaccodec.groups import ranks as mpi_groups
-from flaccodec.groups.layout import COMPRESSED, FORMAT_VERSION, STREAM_BYTES, STREAM_STARTS
-from flaccodec.groups.values import compress_parts
+from flaccodec.groups import ranks
+from flaccodec.groups.encode import compress_parts
+from flaccodec.groups.layout import COMPRESSED
+from flaccodec.groups.ranks import read_array_anywhere
+from flaccodec.groups.read import read_group
+from flaccodec.groups.write import write_group
 from flaccodec.mpi.distribution import is_comm
-from flaccodec.zarr.distributed import ZarrDoor
-from flaccodec.zarr.groups.consolidated import past_consolidated, with_members
+from flaccodec.zarr.groups.consolidated import past_consolidated
+from flaccodec.zarr.groups.door import CHUNK_BYTES, ZarrDoor, _place
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     import numpy.typing as npt
+    import zarr
 
-    from flaccodec.groups.io import Indices
     from flaccodec.groups.layout import GroupStreams
+    from flaccodec.samples.keep import Indices
 
 __all__ = [
     "read_array",
@@ -37,23 +41,6 @@ __all__ = [
     "write_compressed",
     "write_streams",
 ]
-
-
-CHUNK_BYTES = 2**21
-"""Of the compressed bytes. Readers that fetch no ranges, such as flacarray, read whole chunks."""
-
-
-def _place(zgrp: zarr.Group) -> str:
-    """Return what to call a group in messages."""
-    if not isinstance(zgrp, zarr.Group):
-        raise TypeError(f"zgrp must be a zarr.Group. Got {type(zgrp).__name__}.")
-    return str(zgrp.store_path)
-
-
-def readable(zgrp: zarr.Group) -> zarr.Group:
-    """Return a group to read from, past consolidated metadata that do not tell of its streams."""
-    _place(zgrp)
-    return with_members(zgrp, FORMAT_VERSION, (COMPRESSED, STREAM_STARTS, STREAM_BYTES))
 
 
 def write_streams(zgrp: zarr.Group, streams: GroupStreams) -> None:
@@ -83,7 +70,7 @@ def write_streams(zgrp: zarr.Group, streams: GroupStreams) -> None:
         with _appending(group) as write:
             return write(array)
 
-    group_io.write_group(group, place, streams, create)
+    write_group(group, place, streams, create)
 
 
 @contextlib.contextmanager
@@ -141,7 +128,7 @@ def read_streams(
     ConfigurationError
         `keep` is not of bool, or of another shape.
     """
-    return group_io.read_group(readable(zgrp), _place(zgrp), keep)
+    return read_group(ZarrDoor(), zgrp, keep)
 
 
 def write_compressed(
@@ -282,14 +269,14 @@ def write_array(
             "use_threads": use_threads,
             "progress": progress,
         }
-        return mpi_groups.write_array(ZarrDoor(), zgrp, mpi_comm, arr, options)
+        return ranks.write_array(ZarrDoor(), zgrp, mpi_comm, arr, options)
     array = compress_parts(arr, level, quanta, precision, use_threads, progress)
     place, group = _place(zgrp), past_consolidated(zgrp)
 
     def create(name: str, table: npt.NDArray[Any]) -> zarr.Array[Any]:
         return group.create_array(name, data=table)
 
-    return group_io.write_parts(group, place, array, create, _appending(group))
+    return write_array_parts(group, place, array, create, _appending(group))
 
 
 def read_array(
@@ -350,7 +337,7 @@ def read_array(
         "no_flatten": no_flatten,
         "progress": progress,
     }
-    array, indices = mpi_groups.read_array_anywhere(
+    array, indices = read_array_anywhere(
         ZarrDoor(), zgrp, read_streams, mpi_comm, keep, mpi_dist, options
     )
     return (array, indices) if keep_indices else array

@@ -1,4 +1,4 @@
-"""Groups of flacarray's layout, read and written alike through h5py and zarr.
+"""Groups of flacarray's layout, read alike through h5py and zarr.
 
 Both have groups with ``attrs``, and datasets with ``shape``, ``dtype`` and ``chunks`` whose
 slices are read by indexing; only how datasets are created differs.
@@ -6,12 +6,9 @@ slices are read by indexing; only how datasets are created differs.
 
 from __future__ import annotations
 
-import contextlib
 import json
 import math
 from dataclasses import dataclass, replace
-from functools import partial
-from importlib.metadata import version as _version
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,17 +17,16 @@ from flaccodec.exceptions import (
     ConfigurationError,
     CorruptGroupError,
     GroupError,
-    GroupExistsError,
     NoGroupError,
     UnknownGroupVersionError,
 )
 from flaccodec.groups.layout import (
     COMPRESSED,
-    DATASETS,
     EXTRAS,
     FLAC_CHANNELS,
     FORMAT_VERSION,
     KNOWN_VERSIONS,
+    QUANTA,
     SOFTWARE_VERSION,
     STREAM_BYTES,
     STREAM_GAINS,
@@ -38,67 +34,39 @@ from flaccodec.groups.layout import (
     STREAM_QUANTA,
     STREAM_SIZE,
     STREAM_STARTS,
-    WRITTEN_VERSION,
+    WRITER,
     GroupStreams,
     GroupTables,
     check_ranges,
     flac_channels,
     kind_of,
     layout_shape,
-    stack_tables,
     table_shape,
-    tables_of,
     unknown_version,
 )
-from flaccodec.groups.stored import check_number, check_sizes, stored_bytes
+from flaccodec.groups.runs import READ_BYTES, gather_bytes
+from flaccodec.groups.stored import SMALL, check_number, check_sizes
 from flaccodec.samples.masks import unmasked
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
-    from contextlib import AbstractContextManager
-
     import numpy.typing as npt
 
-    from flaccodec.groups.values import ArrayParts
-
-    Create = Callable[[str, npt.NDArray[Any]], Any]
-    Append = AbstractContextManager[Callable[[npt.NDArray[np.uint8]], None]]
-    Indices = list[tuple[int, ...]]
-    Read = Callable[
-        [npt.NDArray[np.int64], npt.NDArray[np.int64]], list[tuple[int, npt.NDArray[np.uint8]]]
-    ]
-
-MAX_EXTRAS_BYTES = 60_000
-"""HDF5 keeps no attribute of 64 KiB in its default format."""
-
-READ_BYTES = 2**26
-"""Where a read of neighbouring streams ends, so that gaps between them take little memory."""
-
-PAGE_BYTES = 4096
-"""What files are read in at the least: pages of the system's cache, and blocks of disks."""
-
-_WRITER = "flaccodec"
-
-QUANTA = "quanta_table"
-"""The key, in flaccodec's own attribute, of the name of the table that has them."""
-
-ATTRIBUTES = (EXTRAS, FLAC_CHANNELS, SOFTWARE_VERSION, FORMAT_VERSION)
-"""Of the group; the one that makes it a flacarray group is written last."""
+    from flaccodec.groups.door import Door
+    from flaccodec.samples.keep import Indices
 
 
 # -- reading ----------------------------------------------------------------------
 
 
 def read_group(
-    group: Any, place: str, keep: npt.ArrayLike | None = None
+    door: Door, group: Any, keep: npt.ArrayLike | None = None
 ) -> tuple[GroupStreams, Indices | None]:
     """Read the streams of a group, or some of them.
 
     Parameters
     ----------
+    door : Door
     group : h5py.Group or zarr.Group
-    place : str
-        What to call the group in messages.
     keep : array_like of bool, optional
         Which streams to read, of the leading shape; for an array of one axis of shape (1,)
         or (). Of Zarr's chunks that are not compressed, ranges of their bytes are read. Of other
@@ -119,11 +87,12 @@ def read_group(
     ConfigurationError
         `keep` is not of bool, or of another shape.
     """
+    place, group = door.place(group), door.to_read(group)
     try:
-        table, compressed = _read_tables(group)
+        table, compressed = _read_tables(door, group)
         if keep is None:
-            return _whole(table, compressed, place), None
-        return _kept(table, compressed, place, check_keep(keep, table.shape))
+            return _whole(door, table, compressed, place), None
+        return _kept(door, table, compressed, place, check_keep(keep, table.shape))
     except GroupError as error:
         raise type(error)(f"group {place}: {error}") from error
 
@@ -180,13 +149,18 @@ class GroupRows:
         )
 
 
-def read_rows(group: Any, place: str, rows: slice, keep: npt.NDArray[np.bool_] | None) -> GroupRows:
+def read_rows(
+    door: Door, group: Any, place: str, rows: slice, keep: npt.NDArray[np.bool_] | None
+) -> GroupRows:
     """Read what a group tells of some rows along the leading axis, or of streams in them.
 
     Parameters
     ----------
-    group, place
-        As for `read_group`.
+    door : Door
+    group : h5py.Group or zarr.Group
+        As `Door.to_read` gives it.
+    place : str
+        What to call the group in messages.
     rows : slice
         Of the tables.
     keep : ndarray of bool, optional
@@ -204,7 +178,7 @@ def read_rows(group: Any, place: str, rows: slice, keep: npt.NDArray[np.bool_] |
         As `read_group`.
     """
     try:
-        table, _ = _read_tables(group, rows)
+        table, _ = _read_tables(door, group, rows)
     except GroupError as error:
         raise type(error)(f"group {place}, rows {rows.start} to {rows.stop}: {error}") from error
     shape = table.stream_starts.shape
@@ -224,10 +198,10 @@ def read_rows(group: Any, place: str, rows: slice, keep: npt.NDArray[np.bool_] |
 
 
 def read_bytes(
-    group: Any, starts: npt.NDArray[np.int64], nbytes: npt.NDArray[np.int64]
+    door: Door, group: Any, starts: npt.NDArray[np.int64], nbytes: npt.NDArray[np.int64]
 ) -> npt.NDArray[np.uint8]:
     """Read ranges of a group's compressed bytes into one array, end to end."""
-    return _read_streams(_dataset(group, COMPRESSED), starts, nbytes)
+    return gather_bytes(door, _dataset(group, COMPRESSED), starts, nbytes)
 
 
 def _pick_values(table: GroupTables, mask: npt.NDArray[np.bool_]) -> dict[str, Any]:
@@ -247,7 +221,7 @@ def _read_compressed(group: Any) -> Any:
     return compressed
 
 
-def _read_tables(group: Any, rows: slice | None = None) -> tuple[GroupTables, Any]:
+def _read_tables(door: Door, group: Any, rows: slice | None = None) -> tuple[GroupTables, Any]:
     """Return tables, or some rows of them, and the dataset of compressed bytes.
 
     Lengths are compared with the bytes that are stored, tables before they are read.
@@ -256,7 +230,7 @@ def _read_tables(group: Any, rows: slice | None = None) -> tuple[GroupTables, An
     dataset = _dataset(group, STREAM_STARTS)
     stream_size = _read_stream_size(dataset)
     compressed = _read_compressed(group)
-    stored = stored_bytes(compressed)
+    stored = _stored_bytes(door, compressed)
     check_number(dataset, stored)
     starts, nbytes = _read_positions(group, rows, dataset.shape)
     check_ranges(starts, nbytes, int(compressed.shape[0]))
@@ -284,6 +258,12 @@ def _read_tables(group: Any, rows: slice | None = None) -> tuple[GroupTables, An
         stream_quanta=quanta,
     )
     return table, compressed
+
+
+def _stored_bytes(door: Door, dataset: Any) -> int:
+    """Return how many bytes of a dataset are stored, or may be where that cannot be told."""
+    declared = int(dataset.shape[0]) * int(dataset.dtype.itemsize)
+    return declared if declared <= SMALL else min(declared, door.stored_bytes(dataset))
 
 
 def _read_positions(
@@ -412,7 +392,7 @@ def _float_dtype(group: Any, version: int, gains: npt.NDArray[Any]) -> np.dtype[
 def _read_extras(group: Any) -> dict[str, Any]:
     """Return what our own attribute holds, nothing if others wrote the datasets since."""
     writer = group.attrs.get(SOFTWARE_VERSION)
-    if EXTRAS not in group.attrs or not str(writer).startswith(_WRITER):
+    if EXTRAS not in group.attrs or not str(writer).startswith(WRITER):
         return {}
     try:
         extras = json.loads(group.attrs[EXTRAS])
@@ -429,10 +409,10 @@ def _streams(table: GroupTables, **replaced: Any) -> GroupStreams:
     return GroupStreams(**{**vars(table), **replaced})
 
 
-def _whole(table: GroupTables, compressed: Any, place: str) -> GroupStreams:
+def _whole(door: Door, table: GroupTables, compressed: Any, place: str) -> GroupStreams:
     if int(compressed.shape[0]) > 2 * int(table.stream_nbytes.sum()) + READ_BYTES:
         every = np.ones(table.stream_nbytes.shape, dtype=bool)
-        streams, _ = _kept(table, compressed, place, every)
+        streams, _ = _kept(door, table, compressed, place, every)
         starts = streams.stream_starts.reshape(every.shape)
         return _streams(table, compressed=streams.compressed, stream_starts=starts, place=place)
     return _streams(table, compressed=np.asarray(compressed[...]), place=place)
@@ -456,13 +436,13 @@ def check_keep(keep: npt.ArrayLike, shape: tuple[int, ...]) -> npt.NDArray[np.bo
 
 
 def _kept(
-    table: GroupTables, compressed: Any, place: str, keep: npt.NDArray[np.bool_]
+    door: Door, table: GroupTables, compressed: Any, place: str, keep: npt.NDArray[np.bool_]
 ) -> tuple[GroupStreams, Indices]:
     nbytes = table.stream_nbytes[keep]
     streams = _streams(
         table,
         shape=(len(nbytes), table.shape[-1]),
-        compressed=_read_streams(compressed, table.stream_starts[keep], nbytes),
+        compressed=gather_bytes(door, compressed, table.stream_starts[keep], nbytes),
         stream_starts=np.cumsum(nbytes) - nbytes,
         stream_nbytes=nbytes,
         **_pick_values(table, keep),
@@ -472,229 +452,4 @@ def _kept(
     return streams, [tuple(index) for index in np.argwhere(keep).tolist()]
 
 
-def _read_streams(
-    compressed: Any, starts: npt.NDArray[np.int64], nbytes: npt.NDArray[np.int64]
-) -> npt.NDArray[np.uint8]:
-    """Read streams into one array, end to end, with one read for neighbours."""
-    out = np.empty(int(nbytes.sum()), dtype=np.uint8)
-    targets = np.cumsum(nbytes) - nbytes
-    order = np.argsort(starts, kind="stable")
-    read, chunk, gap = _reader(compressed)
-    for run in split_runs(starts[order], nbytes[order], chunk, gap):
-        members = order[run]
-        pieces = read(starts[members], starts[members] + nbytes[members])
-        holders = np.searchsorted([first for first, _ in pieces], starts[members], "right") - 1
-        for member, holder in zip(members, holders, strict=True):
-            first, data = pieces[holder]
-            start, size, target = starts[member] - first, nbytes[member], targets[member]
-            out[target : target + size] = data[start : start + size]
-    return out
-
-
-def _reader(compressed: Any) -> tuple[Read, int, int]:
-    """Return what reads ranges of a dataset, and chunk and gap of what it reads at once."""
-    if hasattr(compressed, "store_path"):
-        from flaccodec.zarr.groups import ranges as group_ranges
-
-        if group_ranges.has_plain_chunks(compressed):
-            return partial(group_ranges.read_ranges, compressed), READ_BYTES, 0
-
-    def read(
-        starts: npt.NDArray[np.int64], stops: npt.NDArray[np.int64]
-    ) -> list[tuple[int, npt.NDArray[np.uint8]]]:
-        first = int(starts[0])
-        return [(first, np.asarray(compressed[first : int(stops.max())]))]
-
-    if compressed.chunks:
-        return read, int(compressed.chunks[0]), 0
-    return read, 1, PAGE_BYTES - 1
-
-
-def split_runs(
-    starts: npt.NDArray[np.int64], nbytes: npt.NDArray[np.int64], chunk: int, gap: int = 0
-) -> list[slice]:
-    """Split streams into runs of neighbours that are read at once.
-
-    Neighbours touch each other or, in a chunked dataset, share a chunk: as chunks are read
-    whole, the bytes between cost nothing. Without chunks the same goes for gaps of less than a
-    page: every page that they reach into has bytes of a neighbour, and is read for these
-    anyway. No run begins before one border of READ_BYTES and goes on after it.
-
-    Parameters
-    ----------
-    starts, nbytes : ndarray of int64, one axis
-        Of streams in the order of their starts.
-    chunk : int
-        Bytes of the dataset's chunks; 1 for one without chunks.
-    gap : int
-        Bytes that may be between neighbours.
-
-    Returns
-    -------
-    list of slice
-        Of the streams.
-    """
-    if len(starts) == 0:
-        return []
-    stops = np.maximum.accumulate(starts + nbytes)
-    border = max(1, READ_BYTES // chunk) * chunk
-    apart = (starts[1:] > stops[:-1] + gap) & (starts[1:] // chunk > (stops[:-1] - 1) // chunk)
-    beyond = starts[1:] // border > starts[:-1] // border
-    cuts = (np.flatnonzero(apart | beyond) + 1).tolist()
-    return [slice(a, b) for a, b in zip([0, *cuts], [*cuts, len(starts)], strict=True)]
-
-
 # -- writing ----------------------------------------------------------------------
-
-
-def write_group(group: Any, place: str, streams: GroupStreams, create: Create) -> None:
-    """Write streams to a group, all of them or, if something fails, none.
-
-    Parameters
-    ----------
-    group : h5py.Group or zarr.Group
-        It may hold other things, but none of the layout's datasets.
-    place : str
-        What to call the group in messages.
-    streams : GroupStreams
-        Of format 1.
-    create : callable (name, array) -> dataset
-        Creates a dataset of the group.
-
-    Raises
-    ------
-    GroupExistsError
-        The group has datasets of these names.
-    ConfigurationError
-        The streams are of format 0, or there are none, or the extras are no JSON, too long, or
-        hold a shape.
-    """
-    attributes = attributes_of(streams)
-    with _all_or_nothing(group, place):
-        create(COMPRESSED, streams.compressed)
-        _describe(group, streams, attributes, create)
-
-
-def write_parts(group: Any, place: str, array: ArrayParts, create: Create, append: Append) -> None:
-    """Write an array's streams to a group as they come, all of them or, if something fails, none.
-
-    Parameters
-    ----------
-    group, place, create
-        As for `write_group`.
-    array : ArrayParts
-    append : context manager of a callable (bytes)
-        Writes the dataset of compressed bytes, some after the other.
-
-    Raises
-    ------
-    GroupExistsError, ConfigurationError
-        As `write_group`.
-    """
-    with _all_or_nothing(group, place):
-        columns: list[tuple[Any, ...]] = []
-        size = 0
-        with append as write:
-            for compressed, starts, *others in array.parts:
-                columns.append((starts + size, *others))
-                size += len(compressed)
-                write(compressed)
-        starts, nbytes, *values = stack_tables(columns, table_shape(array.shape))
-        offsets, gains, quanta = values
-        tables = GroupTables(
-            array.shape,
-            array.dtype,
-            starts,
-            nbytes,
-            offsets,
-            gains,
-            extras=array.extras,
-            stream_quanta=quanta,
-        )
-        _describe(group, tables, attributes_of(tables), create)
-
-
-@contextlib.contextmanager
-def _all_or_nothing(group: Any, place: str) -> Iterator[None]:
-    existing = [name for name in DATASETS if name in group]
-    if existing:
-        raise GroupExistsError(
-            f"group {place} already has {', '.join(existing)}: delete them, or write to a new "
-            "group."
-        )
-    attributes = {name: group.attrs[name] for name in ATTRIBUTES if name in group.attrs}
-    try:
-        if FORMAT_VERSION in attributes:  # written last: until then it is no flacarray group
-            del group.attrs[FORMAT_VERSION]
-        yield
-    except BaseException as error:
-        try:
-            _remove(group, attributes)
-        except Exception as failure:
-            error.add_note(
-                f"group {place} is incomplete, and what was written could not be removed: "
-                f"{failure!r}. Delete its {', '.join(DATASETS)}."
-            )
-        raise
-
-
-def attributes_of(streams: GroupStreams | GroupTables) -> dict[str, str]:
-    """Return the group's attributes; the one that makes it a flacarray group is the last."""
-    if streams.format_version != WRITTEN_VERSION:
-        raise ConfigurationError(
-            f"groups are written in format {WRITTEN_VERSION}. Got streams of format "
-            f"{streams.format_version}: decode and encode them."
-        )
-    if 0 in streams.shape[:-1]:
-        raise ConfigurationError("a group must have at least 1 stream. Got none.")
-    return {
-        EXTRAS: _encode_extras(streams),
-        FLAC_CHANNELS: str(flac_channels(streams.dtype)),
-        SOFTWARE_VERSION: f"{_WRITER} {_version('flaccodec')}",
-        FORMAT_VERSION: str(WRITTEN_VERSION),
-    }
-
-
-def _encode_extras(streams: GroupStreams | GroupTables) -> str:
-    if "shape" in streams.extras:
-        raise ConfigurationError("extras must not hold shape, which the streams have themselves.")
-    own: dict[str, Any] = {"shape": list(map(int, streams.shape))}
-    if streams.stream_quanta is not None:
-        own[QUANTA] = STREAM_QUANTA
-    try:
-        text = json.dumps({**own, **streams.extras})
-    except TypeError as error:
-        raise ConfigurationError(f"extras must be what JSON can express: {error}.") from error
-    if len(text) > MAX_EXTRAS_BYTES:
-        raise ConfigurationError(
-            f"extras must be at most {MAX_EXTRAS_BYTES:,} bytes of JSON. Got {len(text):,}."
-        )
-    return text
-
-
-def _describe(
-    group: Any,
-    streams: GroupStreams | GroupTables,
-    attributes: Mapping[str, str],
-    create: Create,
-) -> None:
-    """Write tables and attributes."""
-    for name, table in tables_of(streams).items():
-        if table is not None:
-            dataset = create(name, table)
-            if name == STREAM_STARTS:
-                dataset.attrs[STREAM_SIZE] = streams.shape[-1]
-    for name, value in attributes.items():
-        group.attrs[name] = value
-
-
-def _remove(group: Any, attributes: Mapping[str, Any]) -> None:
-    """Remove what was written of a group, and put back attributes that it had before."""
-    for name in DATASETS:
-        if name in group:
-            del group[name]
-    for name in ATTRIBUTES:
-        if name in attributes:
-            group.attrs[name] = attributes[name]
-        elif name in group.attrs:
-            del group.attrs[name]
