@@ -37,6 +37,7 @@ from flaccodec.groups.layout import DATASETS, GroupStreams
 from flaccodec.groups.packed import packed_of, streams_of
 from flaccodec.groups.read import read_bytes
 from flaccodec.zarr.groups import arrays as group_zarr
+from flaccodec.zarr.groups.door import ZarrDoor, readable
 
 FILES = Path(__file__).parent / "data" / "flacarray"
 CASES = cases(wide_int64=True)
@@ -473,7 +474,7 @@ def test_chunks_that_are_missing_are_of_the_fill_value(zarr_format, fill_value):
         shape=(100,), dtype="u1", chunks=(30,), compressors=None, fill_value=fill_value,
     )  # fmt: skip
     array[30:60] = np.arange(30)
-    data = read_bytes(group, np.array([95, 20]), np.array([5, 20]))
+    data = read_bytes(ZarrDoor(), group, np.array([95, 20]), np.array([5, 20]))
     np.testing.assert_array_equal(data, np.append(array[95:], array[20:40]))
     assert set(data[:15]) == {fill_value}
 
@@ -522,7 +523,7 @@ def test_what_consolidated_metadata_tell_of_is_read_without_asking_the_store():
     group = zarr.create_group({}, zarr_format=2)
     flaccodec.zarr.write_array(array, group)
     consolidated = zarr.consolidate_metadata(group.store)
-    assert group_zarr.readable(consolidated) is consolidated
+    assert readable(consolidated) is consolidated
     np.testing.assert_array_equal(flaccodec.zarr.read_array(consolidated), array)
 
 

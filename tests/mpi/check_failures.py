@@ -24,8 +24,8 @@ from flaccodec.exceptions import (
     QuantaTooFineError,
     RankError,
 )
+from flaccodec.groups import ranks_read
 from flaccodec.groups import ranks_read as mpi_group_read
-from flaccodec.groups import read as group_io
 from flaccodec.hdf5 import distributed as mpi_hdf5
 from flaccodec.mpi import agreement as mpi_ranks
 from flaccodec.mpi import messages as mpi_messages
@@ -196,9 +196,9 @@ def check_rank_0_fails_as_it_reads():
             full()
         return read_bytes(*arguments)
 
-    read_bytes = group_io.read_bytes
+    read_bytes = ranks_read.read_bytes
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(group_io, "read_bytes", failing)
+        patch.setattr(ranks_read, "read_bytes", failing)
         with pytest.raises(RankError, match="rank 0: OSError: disk full"):
             flaccodec.hdf5.read_array(group, mpi_comm=COMM)
     if RANK == 0:
