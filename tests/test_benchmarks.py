@@ -2,46 +2,33 @@
 
 from __future__ import annotations
 
-import itertools
+import ast
+import graphlib
 import json
 import re
-import subprocess
-import sys
+from collections import defaultdict
 from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+from benchmark_runs import ROOT, Run, bench
 
 pytest.importorskip("flacarray", reason="the benchmark's rival flacarray is not installed")
 pytest.importorskip("pcodec", reason="the benchmark's rival pcodec is not installed")
 
-ROOT = str(Path(__file__).parents[1])
-if ROOT not in sys.path:
-    sys.path.append(ROOT)  # behind an installed flaccodec
-
-from benchmarks import compression, data, report, scaling, targets, timing  # noqa: E402
-from benchmarks.decoding import Prepared, decoding_cases  # noqa: E402
-from benchmarks.libflac import bundled_library  # noqa: E402
-from benchmarks.scaling_work import ScaleError, Work, run_share  # noqa: E402
+import benchmarks
+from benchmarks.contestants.libflac import bundled_library
+from benchmarks.data.cases import Case
+from benchmarks.harness import timing
+from benchmarks.harness.checks import WrongDataError, largest_error
+from benchmarks.measures.decoding import Prepared, decoding_cases
+from benchmarks.report.tables import target_table
+from benchmarks.report.targets import judge
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-RUN = """
-import runpy, sys
-sys.path.append(sys.argv.pop(1))
-runpy.run_module("benchmarks", run_name="__main__")
-"""
-
-Run = SimpleNamespace
-"""`results` of a run, what it showed on the `screen`, and its `file`."""
-
-
-def bench(*arguments: object) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-c", RUN, ROOT, *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, check=False)
+    from collections.abc import Callable, Iterator
 
 
 @pytest.fixture(scope="module")
@@ -200,9 +187,9 @@ def test_tasks_take_turns() -> None:
 
 
 CASES = {
-    "exact": data.Case("exact", lambda: np.arange(8, dtype=np.int32).reshape(2, 4)),
-    "quanta": data.Case("quanta", lambda: np.linspace([0.0, 5], [1, 9], 9).T, quanta=0.1),
-    "precision": data.Case("precision", lambda: np.eye(3, dtype=np.float32), precision=2),
+    "exact": Case("exact", lambda: np.arange(8, dtype=np.int32).reshape(2, 4)),
+    "quanta": Case("quanta", lambda: np.linspace([0.0, 5], [1, 9], 9).T, quanta=0.1),
+    "precision": Case("precision", lambda: np.eye(3, dtype=np.float32), precision=2),
 }
 
 
@@ -212,25 +199,25 @@ def contestant(takes_quanta: bool) -> Any:
 
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES)
 @pytest.mark.parametrize("takes_quanta", [True, False])
-def test_right_data_pass(case: data.Case, takes_quanta: bool) -> None:
-    error = compression.largest_error(case, contestant(takes_quanta), case.rounded)
+def test_right_data_pass(case: Case, takes_quanta: bool) -> None:
+    error = largest_error(case, contestant(takes_quanta), case.rounded)
     assert (error > 0) == (case.is_quantized and takes_quanta)
 
 
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES)
 @pytest.mark.parametrize("takes_quanta", [True, False])
-def test_wrong_data_are_noticed(case: data.Case, takes_quanta: bool) -> None:
+def test_wrong_data_are_noticed(case: Case, takes_quanta: bool) -> None:
     wrong = case.rounded.copy()
     wrong[-1, -1] += 1 if case.name == "exact" else case.stream_quanta[-1, 0]
-    with pytest.raises(compression.WrongDataError, match=f"rival on {case.name}"):
-        compression.largest_error(case, contestant(takes_quanta), wrong)
-    with pytest.raises(compression.WrongDataError, match="shape"):
-        compression.largest_error(case, contestant(takes_quanta), wrong[:, 1:])
+    with pytest.raises(WrongDataError, match=f"rival on {case.name}"):
+        largest_error(case, contestant(takes_quanta), wrong)
+    with pytest.raises(WrongDataError, match="shape"):
+        largest_error(case, contestant(takes_quanta), wrong[:, 1:])
 
 
 def test_missed_target_is_marked() -> None:
     met: Any = {"what": "a", "target": "1", "measured": "2", "met": True}
-    table = report.target_table([met, {**met, "met": False}], quick=False)
+    table = target_table([met, {**met, "met": False}], quick=False)
     assert table.misses == {1}
     assert [row[-1] for row in table.rows] == ["yes", "no"]
 
@@ -324,7 +311,7 @@ def test_a_wrong_sample_of_libflac_is_noticed() -> None:
     library = bundled_library()
     assert library is not None
     way = prepared.libflac(library, 1)
-    with pytest.raises(compression.WrongDataError, match="libFLAC"):
+    with pytest.raises(WrongDataError, match="libFLAC"):
         way.verify()  # nothing has been decoded yet
     way.run()
     way.verify()
@@ -355,142 +342,101 @@ def test_speed_target_takes_all_threads_and_the_faster_rival(speed: float, met: 
         "times": [],
         "hdf5": [],
     }
-    encode, decode = targets.judge(results)
+    encode, decode = judge(results)
     assert encode["met"] is met
     assert decode["met"] is True
 
 
-# -- scale -------------------------------------------------------------------------------
+# -- rooms -------------------------------------------------------------------------------
+
+FOLDER = Path(benchmarks.__file__).parent
+ROOMS = [
+    ["results"],
+    ["data"],
+    ["harness"],
+    ["contestants"],
+    ["measures"],
+    ["measures.hdf5", "measures.scaling"],
+    ["report"],
+    ["run"],
+    ["__main__"],
+]
+"""From the ground up. A room imports from rooms before its line, and from itself."""
+
+LEVELS = {room: level for level, rooms in enumerate(ROOMS) for room in rooms}
+SOURCES = {
+    ".".join(("benchmarks", *path.relative_to(FOLDER).with_suffix("").parts)): path
+    for path in FOLDER.rglob("*.py")
+}
+MODULES = {name.removesuffix(".__init__"): ast.parse(p.read_text()) for name, p in SOURCES.items()}
 
 
-@pytest.fixture(scope="module")
-def scale(tmp_path_factory: pytest.TempPathFactory) -> Run:
-    directory = tmp_path_factory.mktemp("scale")
-    file = directory / "scale.json"
-    done = bench("scale", "--quick", "--repeat", 1, "--output", file, "--folder", directory)
-    assert done.returncode == 0, done.stderr
-    assert [path.name for path in directory.iterdir()] == ["scale.json"]
-    return Run(results=json.loads(file.read_text()), screen=done.stdout, file=file)
+def room_of(module: str) -> str:
+    """Return the longest name of a room that the name of a module begins with."""
+    parts = module.split(".")[1:]
+    names = (".".join(parts[:n]) for n in range(len(parts), 0, -1))
+    return next(name for name in names if name in LEVELS)
 
 
-def test_all_kinds_of_workers_are_measured_that_are_there(scale: Run) -> None:
-    results = scale.results["scale"]["workers"]
-    there = [kind for kind in scaling.KINDS if scaling.missing(kind) is None]
-    skipped = {entry["name"] for entry in scale.results["skipped"]}
-    assert {*there, *skipped} == {"threads", "dask processes", "MPI ranks"}
-    measured = [(result["dtype"], result["kind"], result["workers"]) for result in results]
-    assert measured == [(d, k, n) for d in ("float32", "int32") for k in there for n in (1, 2)]
-    for one, two in zip(results[::2], results[1::2], strict=True):
-        assert one["write_vs_one"] == one["read_vs_one"] == 1
-        assert two["read_vs_one"] == pytest.approx(two["read_speed"] / one["read_speed"])
-        assert two["write_vs_one"] == pytest.approx(two["write_speed"] / one["write_speed"])
+def imports_of(tree: ast.Module) -> Iterator[str]:
+    """Yield what a module imports of the benchmarks, for type checking and in functions too."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names if alias.name in MODULES)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, "imports name the whole path, which says the room"
+            names = [f"{node.module}.{alias.name}" for alias in node.names]
+            yield from {name if name in MODULES else str(node.module) for name in names} & {
+                *MODULES
+            }
 
 
-def test_speeds_are_of_the_bytes_of_the_array(scale: Run) -> None:
-    parts = scale.results["scale"]
-    assert [size["nbytes"] / 1e6 for size in parts["sizes"]] == [2.5, 10, 2.5, 10]
-    for result in (*parts["workers"], *parts["sizes"], *parts["chunks"]):
-        for way in ("write", "read"):
-            seconds = np.median(result[f"{way}_seconds"])
-            assert result[f"{way}_speed"] == pytest.approx(result["nbytes"] / 1e6 / seconds)
+IMPORTS = {module: set(imports_of(tree)) for module, tree in MODULES.items()}
 
 
-def test_chunks_have_their_index_ratio_and_slices(scale: Run) -> None:
-    results = scale.results["scale"]["chunks"]
-    assert [result["chunk_nbytes"] for result in results] == 2 * [2**16, 2**18, 2**20]
-    for result in results:
-        n_streams, stream_size = result["chunk"]
-        index = 64 + n_streams * 4 * -(-stream_size // 4096)
-        assert result["index_nbytes"] in (index, index + 4 * n_streams, index + 8 * n_streams)
-        assert 1.5 < result["ratio"] < 3
-        assert len(result["slice_seconds"]) == scaling.SLICE_ROUNDS
-        assert result["slice_median"] == np.median(result["slice_seconds"])
-
-
-def test_tables_of_scale(scale: Run) -> None:
-    printed = bench("table", scale.file).stdout
-    titles = [line for line in printed.splitlines() if line.startswith("#")]
-    assert [title.split(":")[0] for title in titles] == ["### workers", "### sizes", "### chunks"]
-    assert "| 256 KiB | (2, 32768) | float32 |" in printed
-    assert "| threads | float32 | 2 |" in printed
-
-
-def test_larger_arrays_than_asked_for_are_skipped(tmp_path: Path) -> None:
-    file = tmp_path / "scale.json"
-    done = bench("scale", "--quick", "--largest", 2, "--output", file)
-    assert done.returncode == 0, done.stderr
-    results = json.loads(file.read_text())
-    assert results["scale"] == {"workers": [], "sizes": [], "chunks": []}
-    assert [entry["name"] for entry in results["skipped"]] == [
-        "workers",
-        "2.5 MB",
-        "10 MB",
-        "chunks",
+def test_rooms_import_one_way() -> None:
+    assert sum(map(len, IMPORTS.values())) > 100
+    upwards = [
+        f"{module} imports {imported}"
+        for module in MODULES.keys() - {"benchmarks"}
+        for imported in IMPORTS[module]
+        if room_of(module) != room_of(imported)
+        if LEVELS[room_of(module)] <= LEVELS[room_of(imported)]
     ]
-    assert "10 MB is skipped: 10 MB are more than --largest." in done.stdout
+    assert upwards == []
 
 
-def test_arrays_that_do_not_fit_the_disk_are_skipped(tmp_path: Path) -> None:
-    free = scaling.shutil.disk_usage(tmp_path).free
-    assert scaling.lack_of_space(tmp_path, 1000) is None
-    reason = scaling.lack_of_space(tmp_path, 2 * free)
-    assert reason is not None
-    assert "MB are free" in reason
+def test_modules_do_not_import_each_other_in_a_circle() -> None:
+    graphlib.TopologicalSorter(IMPORTS).prepare()
 
 
-@pytest.mark.parametrize("kind", scaling.KINDS)
-def test_a_missing_program_or_package_is_named(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(scaling.shutil, "which", lambda _: "mpirun")
-    monkeypatch.setattr(scaling.importlib.util, "find_spec", lambda _: None)
-    expected = {"threads": None, "dask processes": "pip install 'dask", "MPI ranks": "mpi4py"}
-    assert (expected[kind] or "None") in str(scaling.missing(kind))
-    monkeypatch.setattr(scaling.shutil, "which", lambda _: None)
-    if kind == "MPI ranks":
-        assert "openmpi-bin" in str(scaling.missing(kind))
+def test_rooms_stand_in_the_docstring_in_their_order() -> None:
+    named = re.findall(r"``([\w.]+?)(?:\.py)?``", benchmarks.__doc__ or "")
+    rooms = [name for name in named if name in LEVELS]
+    assert set(rooms) == set(LEVELS)
+    assert [LEVELS[room] for room in rooms] == sorted(LEVELS[room] for room in rooms)
 
 
-def some_work(path: Path, dtype: str = "float32") -> Work:
-    return Work(str(path / "a.zarr"), dtype, (8, 8192), (2, 2048), (2, 4096))
+def test_no_public_name_is_defined_twice() -> None:
+    homes = defaultdict(set)
+    for module, tree in MODULES.items():
+        for node in tree.body:
+            if isinstance(node, (ast.FunctionDef, ast.ClassDef)):
+                homes[node.name].add(module)
+            elif isinstance(node, (ast.Assign, ast.AnnAssign)):
+                targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+                for target in targets:
+                    if isinstance(target, ast.Name):
+                        homes[target.id].add(module)
+    public = {name: modules for name, modules in homes.items() if not name.startswith("_")}
+    assert len(public) > 100
+    assert {name: modules for name, modules in public.items() if len(modules) > 1} == {}
+    assert {name for name in public if f"_{name}" in homes} == set()
 
 
-@pytest.mark.parametrize("n_workers", [1, 2, 3])
-def test_workers_share_all_blocks(tmp_path: Path, n_workers: int) -> None:
-    work = some_work(tmp_path)
-    shares = [list(work.blocks(worker, n_workers)) for worker in range(n_workers)]
-    hits = np.zeros(work.shape, dtype=int)
-    for _, place in itertools.chain(*shares):
-        hits[place] += 1
-    assert (hits == 1).all()
-    numbers = [number for share in shares for number, _ in share]
-    assert sorted(numbers) == list(range(8))
-
-
-@pytest.mark.parametrize("dtype", ["float32", "int32"])
-def test_blocks_in_each_other_s_places_are_noticed(tmp_path: Path, dtype: str) -> None:
-    work = some_work(tmp_path, dtype)
-    work.check(3, work.generate(3).copy())
-    with pytest.raises(ScaleError, match="block 3 of"):
-        work.check(3, work.generate(4))
-
-
-def test_damage_while_reading_is_noticed(tmp_path: Path) -> None:
-    work = some_work(tmp_path)
-    work.create()
-    meetings = iter(range(9))
-
-    def meet() -> None:
-        if next(meetings) == 2:  # all is written and read; verification comes
-            chunk = Path(work.path) / "c" / "1" / "1"
-            chunk.write_bytes((Path(work.path) / "c" / "2" / "0").read_bytes())
-
-    with pytest.raises(ScaleError, match="other samples"):
-        run_share(work, 0, 1, meet)
-
-
-@pytest.mark.parametrize("kind", scaling.KINDS)
-def test_a_worker_that_fails_ends_all(tmp_path: Path, kind: str) -> None:
-    if scaling.missing(kind) is not None:
-        pytest.skip(str(scaling.missing(kind)))
-    work = some_work(tmp_path)  # not created
-    with pytest.raises((ScaleError, FileNotFoundError), match=r"a\.zarr|mpirun ended"):
-        scaling.KINDS[kind]([work], 2)
+def test_rooms_and_files_are_small() -> None:
+    folders = {folder: list(folder.iterdir()) for folder in {p.parent for p in SOURCES.values()}}
+    entries = {f: [e for e in entries if e.name != "__pycache__"] for f, entries in folders.items()}
+    assert {folder: len(found) for folder, found in entries.items() if len(found) > 14} == {}
+    lengths = {path: len(path.read_text().splitlines()) for path in SOURCES.values()}
+    assert {path: n for path, n in lengths.items() if n > 500} == {}

@@ -1,7 +1,8 @@
-/* libFLAC alone, whichever shared library is named: FLAC streams to samples,
- * a decoder for each thread, used for one stream after the other; and samples to one stream.
+/* Decodes and encodes with libFLAC alone, in the shared library of the given path.
+ * Decoding turns FLAC streams into samples, with one decoder for each thread, used for one
+ * stream after the other. Encoding turns samples into one stream.
  *
- * benchmarks/libflac.py compiles and calls it.
+ * benchmarks/contestants/libflac.py compiles and calls it.
  */
 #define _GNU_SOURCE
 #include <FLAC/stream_decoder.h>
@@ -11,7 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* In libFLAC's library but not in its headers. */
+/* Exported by libFLAC, but not in its headers. */
 extern FLAC__bool FLAC__stream_encoder_set_do_md5(FLAC__StreamEncoder *, FLAC__bool);
 
 #define DECODER_FUNCTIONS(F)               \
@@ -46,7 +47,7 @@ typedef struct {
 typedef struct {
     const uint8_t *bytes, *end;
     int32_t *out;
-    int64_t room; /* samples of a channel */
+    int64_t room; /* samples */
     int failed;
 } one_stream;
 
@@ -68,17 +69,11 @@ static FLAC__StreamDecoderWriteStatus take(const FLAC__StreamDecoder *decoder,
     one_stream *s = client;
     int64_t n = frame->header.blocksize;
     (void)decoder;
-    if (n > s->room) return FLAC__STREAM_DECODER_WRITE_STATUS_ABORT;
+    if (frame->header.channels != 1 || n > s->room)
+        return FLAC__STREAM_DECODER_WRITE_STATUS_ABORT;
+    memcpy(s->out, channel[0], (size_t)n * sizeof *s->out);
+    s->out += n;
     s->room -= n;
-    if (frame->header.channels == 1) {
-        memcpy(s->out, channel[0], (size_t)n * sizeof *s->out);
-        s->out += n;
-    } else {
-        for (int64_t i = 0; i < n; i++) {
-            *s->out++ = channel[0][i];
-            *s->out++ = channel[1][i];
-        }
-    }
     return FLAC__STREAM_DECODER_WRITE_STATUS_CONTINUE;
 }
 
@@ -88,7 +83,7 @@ static void complain(const FLAC__StreamDecoder *decoder, FLAC__StreamDecoderErro
     ((one_stream *)client)->failed = 1;
 }
 
-/* Bound deeply, or it would call the functions of another libFLAC in this process. */
+/* RTLD_DEEPBIND: otherwise it may call functions of another libFLAC in this process. */
 static void *open_library(const char *path) {
     return dlopen(path, RTLD_NOW | RTLD_LOCAL | RTLD_DEEPBIND);
 }
@@ -110,12 +105,12 @@ static int load_encoder(encoding_functions *f, const char *path) {
     return 1;
 }
 
-/* Decodes n_streams streams of stream_size samples, from bytes + starts[i] on, in nbytes[i]
- * bytes, to out: int32, the channels of a sample side by side. Returns the number of streams
- * that failed, or -1 where the library cannot be used. */
+/* Decodes `n_streams` streams of `stream_size` samples and one channel. Stream i is the
+ * `nbytes[i]` bytes from `bytes + starts[i]` on; its samples go to `out + i * stream_size`.
+ * Returns the number of streams that failed, or -1 if the library cannot be used. */
 int64_t decode_streams(const char *path, const uint8_t *bytes, const int64_t *starts,
                        const int64_t *nbytes, int64_t n_streams, int64_t stream_size,
-                       int64_t channels, int32_t *out, int32_t n_threads) {
+                       int32_t *out, int32_t n_threads) {
     decoding_functions f;
     if (!load_decoder(&f, path)) return -1;
     int64_t failures = 0;
@@ -129,7 +124,7 @@ int64_t decode_streams(const char *path, const uint8_t *bytes, const int64_t *st
 #pragma omp for schedule(dynamic)
         for (int64_t i = 0; i < n_streams; i++) {
             s = (one_stream){bytes + starts[i], bytes + starts[i] + nbytes[i],
-                             out + i * stream_size * channels, stream_size, 0};
+                             out + i * stream_size, stream_size, 0};
             int done = is_ready && f.reset(decoder) && f.process_until_end_of_stream(decoder);
             failures += !done || s.failed || s.room;
         }
@@ -154,8 +149,8 @@ static FLAC__StreamEncoderWriteStatus keep(const FLAC__StreamEncoder *encoder,
     return FLAC__STREAM_ENCODER_WRITE_STATUS_OK;
 }
 
-/* Encodes samples of so many bits as one FLAC stream without MD5, a block at a time, into size
- * bytes at out. Returns the bytes that it took, or -1. */
+/* Encodes `n_samples` samples of `bits` bits as one FLAC stream without MD5, a block at a time.
+ * `out` has room for `size` bytes. Returns the size of the stream, or -1. */
 int64_t encode_stream(const char *path, const int32_t *samples, int64_t n_samples, int32_t bits,
                       int32_t level, int32_t block_size, uint8_t *out, int64_t size) {
     encoding_functions f;

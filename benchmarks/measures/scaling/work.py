@@ -1,47 +1,43 @@
-"""What each worker does: write its rows of a Zarr array, read them, and verify them.
+"""What each worker does: it writes its rows of a Zarr array, reads them, and verifies them.
 
-Workers are threads, dask's processes or MPI ranks; this module is what such a process imports.
+Workers are threads, processes of dask or MPI ranks. Such processes import this module.
 """
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import time
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypedDict
+from typing import TYPE_CHECKING, Any, Protocol, TypedDict
 
 import numpy as np
 import zarr
 
 import flaccodec
-from benchmarks.data import FLOAT_SCALE, noisy_wave
+from benchmarks.data.signals import QUANTA, noisy_wave
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from benchmarks.data import Array
+    from benchmarks.data.signals import Array
 
 SHIFTS = 1009
-"""Blocks are cut from one generated piece, each from its own place of so many."""
+"""Blocks are cut from one generated piece, which has this many places where a block can begin."""
 
 STRIDE = 97
 """Samples from one block's place to the next one's, modulo SHIFTS."""
-
-MEETING_SECONDS = 600
-MEETING_POLL_SECONDS = 0.001
 
 Pair = tuple[int, int]
 
 
 class ScaleError(AssertionError):
-    """What was read is not what was written, or a worker did not come."""
+    """Other samples were read than written, or mpirun failed."""
 
 
 class Seconds(TypedDict):
-    """Of one worker, or of the slowest of several."""
+    """Seconds of one worker, or of the slowest of several."""
 
     write: float
     read: float
@@ -55,12 +51,12 @@ def _piece(block: Pair, dtype: str) -> Array:
 
 @dataclass(frozen=True)
 class Work:
-    """An array in a file system, of which each worker has some rows.
+    """An array in a file system. Each worker has some of its rows.
 
     Attributes
     ----------
     block : (int, int)
-        What is given to zarr at a time: whole chunks, all of whose rows are one worker's.
+        The shape of what is written or read at a time: whole chunks of one worker.
     """
 
     path: str
@@ -69,16 +65,25 @@ class Work:
     chunk: Pair
     block: Pair
 
+    @classmethod
+    def from_fields(cls, fields: dict[str, Any]) -> Work:
+        """Return the work of these fields, whose tuples may have become lists."""
+        fixed: dict[str, Any] = {
+            name: tuple(value) if isinstance(value, list) else value
+            for name, value in fields.items()
+        }
+        return cls(**fixed)
+
     @property
     def nbytes(self) -> int:
         return self.shape[0] * self.shape[1] * np.dtype(self.dtype).itemsize
 
     @property
     def quanta(self) -> float | None:
-        return FLOAT_SCALE if np.dtype(self.dtype).kind == "f" else None
+        return QUANTA if np.dtype(self.dtype).kind == "f" else None
 
     def generate(self, number: int) -> Array:
-        """Return a block: a view, so that arrays larger than memory can be written."""
+        """Return a block as a view, so that arrays larger than memory can be written."""
         start = STRIDE * number % SHIFTS
         return _piece(self.block, self.dtype)[:, start : start + self.block[1]]
 
@@ -93,7 +98,7 @@ class Work:
         )
 
     def blocks(self, worker: int, n_workers: int) -> Iterator[tuple[int, tuple[slice, slice]]]:
-        """Yield the number and the place of each of a worker's blocks."""
+        """Yield number and place of each block of a worker."""
         per_column, n_columns = (
             size // block for size, block in zip(self.shape, self.block, strict=True)
         )
@@ -106,7 +111,7 @@ class Work:
                 yield column * per_column + row, (across, along)
 
     def check(self, number: int, got: Array) -> None:
-        """Raise ScaleError unless this is the block of that number, within its quanta."""
+        """Raise ScaleError if this is not the block of this number, within its quanta."""
         expected = self.generate(number)
         if self.quanta is None:
             right = np.array_equal(got, expected)
@@ -120,15 +125,15 @@ class Work:
 
 
 def one_chunk_at_a_time() -> Any:
-    """Have zarr code one chunk after the other, so that each worker codes on one thread.
+    """Make zarr code one chunk after the other, so that each worker codes on one thread.
 
-    It holds for the process; as a context manager, until its end.
+    This is for the whole process, and ends with the context.
     """
     return zarr.config.set({"async.concurrency": 1})
 
 
 def run_share(work: Work, worker: int, n_workers: int, meet: Callable[[], object]) -> Seconds:
-    """Write and read a worker's blocks, and verify them untimed.
+    """Write and read the blocks of a worker, and verify them untimed.
 
     Parameters
     ----------
@@ -137,7 +142,7 @@ def run_share(work: Work, worker: int, n_workers: int, meet: Callable[[], object
     """
     array: Any = zarr.open_array(work.path, mode="r+")
     blocks = list(work.blocks(worker, n_workers))
-    work.generate(0)  # from here on a view
+    work.generate(0)  # generates the piece untimed
 
     def write() -> None:
         for number, place in blocks:
@@ -161,62 +166,55 @@ def run_share(work: Work, worker: int, n_workers: int, meet: Callable[[], object
 
 
 def warm_up() -> None:
-    """Load what the first chunk would load, and start zarr's threads."""
+    """Load the code that the first chunk needs, and start zarr's threads."""
     array: Any = flaccodec.create_array({}, shape=(2, 8192), chunks=(1, 8192), dtype="int32")
     array[:] = noisy_wave((2, 8192), np.int32)
     array[:]
 
 
-class Folder:
-    """A meeting place of processes on one machine: a folder where each leaves a file."""
+class Barrier(Protocol):
+    """A barrier of `threading`, or one of `multiprocessing` between processes."""
 
-    def __init__(self, path: str, worker: int, n_workers: int) -> None:
-        self._path = Path(path)
-        self._worker = worker
-        self._n_workers = n_workers
-        self._meetings = 0
+    def wait(self) -> int: ...
 
-    def meet(self) -> None:
-        self._meetings += 1
-        here = f"{self._meetings}-"
-        (self._path / f"{here}{self._worker}").touch()
-        latest = time.monotonic() + MEETING_SECONDS
-        while len(list(self._path.glob(f"{here}*"))) < self._n_workers:
-            if time.monotonic() > latest:
-                raise ScaleError(f"worker {self._worker} waited in vain for the others")
-            time.sleep(MEETING_POLL_SECONDS)
+    def abort(self) -> None: ...
 
 
-def run_in_dask(works: list[Work], worker: int, n_workers: int, folder: str) -> list[Seconds]:
-    """Do a worker's part in a process of dask's."""
+def run_with_others(
+    works: list[Work], worker: int, n_workers: int, barrier: Barrier
+) -> list[Seconds]:
+    """Do a worker's part of all works. If it fails, the others do not wait for it."""
+    try:
+        return [run_share(work, worker, n_workers, barrier.wait) for work in works]
+    except Exception:
+        barrier.abort()
+        raise
+
+
+def run_in_process(
+    works: list[Work], worker: int, n_workers: int, barrier: Barrier
+) -> list[Seconds]:
+    """Do a worker's part in a process of its own."""
     warm_up()
-    meet = Folder(folder, worker, n_workers).meet
     with one_chunk_at_a_time():
-        return [run_share(work, worker, n_workers, meet) for work in works]
+        return run_with_others(works, worker, n_workers, barrier)
 
 
-def main(works_file: str, seconds_file: str) -> None:
-    """Do an MPI rank's part; rank 0 writes the seconds of all ranks."""
+def run_rank(works: list[dict[str, Any]], seconds_file: str) -> None:
+    """Do the part of an MPI rank. Rank 0 writes the seconds of all ranks as JSON.
+
+    Parameters
+    ----------
+    works : list of dict
+        The fields of each `Work`, as JSON gives them back.
+    """
     from mpi4py import MPI
 
     comm = MPI.COMM_WORLD
-    works = load_works(Path(works_file))
+    shared = [Work.from_fields(fields) for fields in works]
     warm_up()
     with one_chunk_at_a_time():
-        seconds = [run_share(work, comm.rank, comm.size, comm.Barrier) for work in works]
+        seconds = [run_share(work, comm.rank, comm.size, comm.Barrier) for work in shared]
     gathered = comm.gather(seconds)
     if gathered is not None:
         Path(seconds_file).write_text(json.dumps(gathered))
-
-
-def save_works(works: list[Work], path: Path) -> None:
-    """Write works for `load_works` in another process."""
-    path.write_text(json.dumps([dataclasses.asdict(work) for work in works]))
-
-
-def load_works(path: Path) -> list[Work]:
-    """Read what `save_works` wrote."""
-    return [
-        Work(e["path"], e["dtype"], tuple(e["shape"]), tuple(e["chunk"]), tuple(e["block"]))
-        for e in json.loads(path.read_text())
-    ]

@@ -1,18 +1,11 @@
-"""How speed goes with the number of workers, the size of the array and that of its chunks."""
+"""Speed for several numbers of workers, sizes of the array and sizes of its chunks."""
 
 from __future__ import annotations
 
-import importlib.util
-import json
-import os
 import shutil
-import subprocess
-import sys
 import tempfile
-import threading
 import time
 from collections import defaultdict
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING, Any
@@ -20,39 +13,28 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import zarr
 
-from benchmarks.scaling_work import (
-    ScaleError,
-    Seconds,
-    Work,
-    one_chunk_at_a_time,
-    run_in_dask,
-    run_share,
-    save_works,
-    warm_up,
-)
-from benchmarks.slices import SAMPLES, forget_indexes, middle
-from flaccodec import core
+from benchmarks.data.selections import SLICE_SAMPLES, middle
+from benchmarks.harness.timing import speed
+from benchmarks.measures.scaling.work import ScaleError, Work
+from benchmarks.measures.scaling.workers import KINDS, missing, run_threads
+from benchmarks.measures.slices import forget_indexes, index_nbytes_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from benchmarks.measures.scaling.work import Pair, Seconds
     from benchmarks.results import ChunkSizeResult, ScaleResult, SizeResult, Times, WorkersResult
-    from benchmarks.scaling_work import Pair
-
-    Run = Callable[[list[Work], int], list[Seconds]]
-
-ROOT = str(Path(__file__).parents[1])
 
 DTYPES = ("float32", "int32")
 WORKERS = (1, 2)
 
 CHUNK = (5, 62_500)
 COLUMN = (10, 62_500)
-"""2.5 MB: two chunks one above the other, so that two workers have one each."""
+"""2.5 MB: two chunks one above the other, one for each of two workers."""
 
 SIZES = (10, 40, 100, 400, 1000, 4000)
 QUICK_SIZES = (2.5, 10)
-"""In MB, each some whole columns."""
+"""In MB; each is a number of whole columns."""
 
 WORKERS_SIZE = 200
 QUICK_WORKERS_SIZE = 5
@@ -60,12 +42,12 @@ QUICK_WORKERS_SIZE = 5
 CHUNK_STEPS = 6
 QUICK_CHUNK_STEPS = 3
 LARGEST_CHUNKS = 4
-SLICE_ROUNDS = 9
+SLICES_PER_ARRAY = 9
 
 SPARE = 1.1
-"""Free space that is asked for, in sizes of the array."""
+"""Free space that an array needs, in sizes of the array."""
 
-NOTES = [
+SCALE_NOTES = [
     "MB are 1e6 bytes of the array. A Zarr array of FlacCodec() or, for float32, "
     f"FlacCodec(quanta=0.001) in files; noise on a slow wave. {CHUNK} samples a chunk where "
     "nothing else is said.",
@@ -75,140 +57,24 @@ NOTES = [
     "system's memory where they fit. All that was written was read once more and compared.",
 ]
 
-MPI_PROCESS = """
-import sys
-sys.path.append(sys.argv[1])  # behind the installed flaccodec
-from benchmarks.scaling_work import main
-main(*sys.argv[2:])
-"""
-
-MPI_ENVIRONMENT = {
-    "OMPI_ALLOW_RUN_AS_ROOT": "1",
-    "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1",
-    "OMPI_MCA_rmaps_base_oversubscribe": "1",
-    "OMPI_MCA_hwloc_base_binding_policy": "none",
-    "PRTE_MCA_rmaps_default_mapping_policy": ":oversubscribe",
-    "PRTE_MCA_hwloc_default_binding_policy": "none",
-}
-"""For Open MPI 4 and 5: containers are root and may have fewer processors than ranks."""
-
-MPI_STATE = ("PMIX_", "ORTE_", "OMPI_APP_", "OMPI_MCA_ess", "OMPI_MCA_orte_", "OMPI_MCA_pmix")
-"""What Open MPI leaves in the environment of a process that imported mpi4py, as flacarray does:
-an mpirun that inherits it takes itself for a part of that process, and ends."""
-
-
-# -- kinds of workers --------------------------------------------------------------------
-
-
-def run_threads(works: list[Work], n_workers: int) -> list[Seconds]:
-    """Return the slowest thread's seconds for each work."""
-    barrier = threading.Barrier(n_workers)
-
-    def run(worker: int) -> list[Seconds]:
-        try:
-            return [run_share(work, worker, n_workers, barrier.wait) for work in works]
-        except Exception:
-            barrier.abort()
-            raise
-
-    warm_up()
-    with one_chunk_at_a_time(), ThreadPoolExecutor(n_workers) as pool:
-        return _slowest(list(pool.map(run, range(n_workers))))
-
-
-def run_dask(works: list[Work], n_workers: int) -> list[Seconds]:
-    """Return the slowest dask process's seconds for each work."""
-    from distributed import Client, LocalCluster
-
-    with (
-        tempfile.TemporaryDirectory() as scratch,
-        tempfile.TemporaryDirectory() as folder,
-        LocalCluster(  # type: ignore[no-untyped-call]
-            n_workers=n_workers,
-            threads_per_worker=1,
-            processes=True,
-            host="127.0.0.1",
-            dashboard_address="127.0.0.1:0",
-            memory_limit=0,
-            local_directory=scratch,
-        ) as cluster,
-        Client(cluster, set_as_default=False) as client,  # type: ignore[no-untyped-call]
-    ):
-        addresses = list(client.scheduler_info(n_workers=-1)["workers"])
-        futures = [
-            client.submit(
-                run_in_dask, works, worker, n_workers, folder, workers=[address], pure=False
-            )
-            for worker, address in enumerate(addresses)
-        ]
-        return _slowest(client.gather(futures))
-
-
-def _mpi_environment() -> dict[str, str]:
-    kept = {k: v for k, v in os.environ.items() if not k.startswith(MPI_STATE)}
-    return kept | MPI_ENVIRONMENT
-
-
-def run_mpi(works: list[Work], n_workers: int) -> list[Seconds]:
-    """Return the slowest MPI rank's seconds for each work."""
-    with tempfile.TemporaryDirectory() as name:
-        given, taken = Path(name) / "works.json", Path(name) / "seconds.json"
-        save_works(works, given)
-        # mpi4py's runner ends all ranks where one raises.
-        program = [sys.executable, "-m", "mpi4py", "-c", MPI_PROCESS, ROOT, str(given), str(taken)]
-        command = ["mpirun", "-n", str(n_workers), *program]
-        done = subprocess.run(
-            command, capture_output=True, text=True, check=False, env=_mpi_environment()
-        )
-        if done.returncode != 0:
-            output = done.stdout + done.stderr
-            raise ScaleError(f"mpirun ended with {done.returncode}: {output}")
-        gathered: list[list[Seconds]] = json.loads(taken.read_text())
-    return _slowest(gathered)
-
-
-def _slowest(workers: list[list[Seconds]]) -> list[Seconds]:
-    return [
-        {"write": max(s["write"] for s in each), "read": max(s["read"] for s in each)}
-        for each in zip(*workers, strict=True)
-    ]
-
-
-KINDS: dict[str, Run] = {"threads": run_threads, "dask processes": run_dask, "MPI ranks": run_mpi}
-
-
-def missing(kind: str) -> str | None:
-    """Return what workers of this kind lack here, if anything."""
-    if kind == "dask processes" and importlib.util.find_spec("distributed") is None:
-        return "distributed is not installed (pip install 'dask[distributed]')"
-    if kind == "MPI ranks":
-        if shutil.which("mpirun") is None:
-            return "mpirun is not there (on Debian: apt-get install openmpi-bin)"
-        if importlib.util.find_spec("mpi4py") is None:
-            return "mpi4py is not installed (pip install mpi4py)"
-    return None
-
 
 def lack_of_space(folder: Path, nbytes: int) -> str | None:
-    """Return why an array of so many bytes is not written to a folder, if it is not."""
+    """Return why an array of this size cannot be written to a folder, or None if it can."""
     free = shutil.disk_usage(folder).free
     if free >= SPARE * nbytes:
         return None
     return f"it needs {SPARE * nbytes / 1e6:,.0f} MB of disk, {free / 1e6:,.0f} MB are free"
 
 
-# -- what is measured --------------------------------------------------------------------
-
-
 class Scale:
-    """Measurements in a folder of the disk that is to be measured.
+    """Measurements of arrays in a folder of the disk that is measured.
 
     Parameters
     ----------
     largest : float
-        In MB: larger arrays are skipped.
+        Larger arrays are skipped; in MB.
     skip : callable
-        Takes the name of what is skipped, and why.
+        Is called with the name of what is skipped, and the reason.
     """
 
     def __init__(
@@ -316,13 +182,13 @@ class Scale:
 
 
 def chunk_shapes(quick: bool) -> list[Pair]:
-    """Return shapes of 64 KB (65,536 bytes) to 64 MB, each four times the one before."""
+    """Return shapes of 64 KiB to 64 MiB, each four times as large as the one before."""
     steps = QUICK_CHUNK_STEPS if quick else CHUNK_STEPS
     return [(2**n, 2 ** (14 + n)) for n in range(steps)]
 
 
 class ChunkRound:
-    """What is found out about an array that was just written and read."""
+    """Seconds and sizes of an array that was just written and read."""
 
     def __init__(self, work: Work, seconds: Seconds) -> None:
         self.nbytes = work.nbytes
@@ -330,26 +196,21 @@ class ChunkRound:
         self.slice_seconds = _slice_seconds(work)
         files = [path for path in (Path(work.path) / "c").rglob("*") if path.is_file()]
         self.ratio = work.nbytes / sum(path.stat().st_size for path in files)
-        with files[0].open("rb") as chunk:
-            self.index_nbytes = core.read_header(chunk.read(core.HEADER_SIZE)).head_size
+        self.index_nbytes = index_nbytes_of(files[0])
 
 
 def _slice_seconds(work: Work) -> list[float]:
     array: Any = zarr.open_array(work.path, mode="r")
     row, samples = middle(array)
     seconds = []
-    for _ in range(SLICE_ROUNDS):
+    for _ in range(SLICES_PER_ARRAY):
         forget_indexes()
         start = time.perf_counter()
         got = array[row, samples]
         seconds.append(time.perf_counter() - start)
     if not np.array_equal(got, array[row, :][samples]):
-        raise ScaleError(f"a slice of {SAMPLES} samples of {work.path} is not that of the whole")
+        raise ScaleError(f"a slice of {SLICE_SAMPLES} samples of {work.path} differs")
     return seconds
-
-
-def _speed(nbytes: int, seconds: list[float]) -> float:
-    return nbytes / 1e6 / median(seconds)
 
 
 def _times(nbytes: int, seconds: list[Seconds]) -> Times:
@@ -358,8 +219,8 @@ def _times(nbytes: int, seconds: list[Seconds]) -> Times:
         "nbytes": nbytes,
         "write_seconds": write,
         "read_seconds": read,
-        "write_speed": _speed(nbytes, write),
-        "read_speed": _speed(nbytes, read),
+        "write_speed": speed(nbytes, write),
+        "read_speed": speed(nbytes, read),
     }
 
 

@@ -1,4 +1,4 @@
-"""How fast the samples come back: all that decode, beside libFLAC called from C."""
+"""Speed of decoding: codecs, and libFLAC called from C."""
 
 from __future__ import annotations
 
@@ -10,18 +10,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pcodec
 
-from benchmarks.compression import WrongDataError, largest_error, rounds_for
-from benchmarks.contestants import (
-    Blosc,
-    FlacarrayFloats,
-    FlacarrayIntegers,
-    Flaccodec,
-    Pcodec,
-    thread_counts,
-)
-from benchmarks.data import FLOAT_RECORDING, Case, bits_wave, recorded_cases, recording_path
-from benchmarks.libflac import bundled_library, decode_streams, version_of
-from benchmarks.timing import Task, round_robin
+from benchmarks.contestants.codecs import Blosc, Chunks, Pcodec
+from benchmarks.contestants.entries import flacarray_entries
+from benchmarks.contestants.libflac import bundled_library, decode_streams, version_of
+from benchmarks.data.cases import Case
+from benchmarks.data.recordings import integer_cases, precision_case
+from benchmarks.data.signals import QUANTA, bits_wave
+from benchmarks.harness.checks import WrongDataError, largest_error
+from benchmarks.harness.timing import Task, round_robin, rounds_for, speed, thread_counts
 from flaccodec import FlacArray, core
 from flaccodec.chunks.options import CodecOptions
 
@@ -29,16 +25,15 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from benchmarks.contestants import Contestant
-    from benchmarks.data import Array
+    from benchmarks.contestants.codecs import Contestant
+    from benchmarks.data.signals import Array
     from benchmarks.results import DecodingResult, WayResult
 
 BITS = (12, 17, 27)
-LEVELS = (0, 3, 5, 8)
-FLOAT_QUANTA = 1e-3
+BITS_LEVELS = (0, 3, 5, 8)
 RECORDINGS_LEVEL = 5
 
-NOTES = [
+DECODING_NOTES = [
     "MB are 1e6 bytes of the array; medians of runs in turns, in one process; all that was "
     "decoded was compared. Each is run once untimed right before it is timed.",
     "flaccodec, libFLAC, Blosc, pcodec and memcpy write into an array that is there and has been "
@@ -51,12 +46,12 @@ NOTES = [
 
 @dataclass(frozen=True)
 class Way:
-    """A way to get at the samples of a case.
+    """A way to decode a case.
 
     Attributes
     ----------
     verify : callable
-        Raises WrongDataError unless the last run gave the right samples.
+        Raises WrongDataError if the last run gave wrong samples.
     """
 
     contestant: str
@@ -67,17 +62,17 @@ class Way:
 
 
 class Prepared:
-    """A case, encoded for each way."""
+    """A case, and its encoding for each way to decode it."""
 
     def __init__(self, case: Case) -> None:
         self.case = case
         options = CodecOptions(case.level, case.quanta, case.precision)
         self.chunk = options.encode(case.array, num_threads=thread_counts()[-1])
-        largest_error(case, Flaccodec(case, 1), core.decode_chunk(self.chunk))
+        largest_error(case, Chunks(case, 1), core.decode_chunk(self.chunk))
 
     @cached_property
     def integers(self) -> Array:
-        """What the FLAC streams hold, where each has one channel."""
+        """The integers in the FLAC streams, shape (n_streams, stream_size)."""
         offsets, quanta = core.stream_tables(self.chunk)
         decoded = core.decode_chunk(self.chunk)
         if quanta is not None:
@@ -87,25 +82,35 @@ class Prepared:
     def flaccodec(self, threads: int) -> Way:
         out = np.zeros_like(self.case.array)
         run = partial(core.decode_chunk, self.chunk, out, num_threads=threads)
-        contestant = Flaccodec(self.case, threads)
+        contestant = Chunks(self.case, threads)
         verify = partial(largest_error, self.case, contestant, out)
         return Way(contestant.name, contestant.settings, threads, run, verify)
 
     def libflac(self, library: Path, threads: int) -> Way:
         fa = FlacArray.from_chunk(self.chunk)
-        out = np.zeros((fa.nstreams, fa.stream_size, 1), dtype=np.int32)
+        out = np.zeros((fa.nstreams, fa.stream_size), dtype=np.int32)
         tables = fa.stream_starts.reshape(-1).copy(), fa.stream_nbytes.reshape(-1).copy()
 
         def verify() -> None:
-            if not np.array_equal(out[..., 0], self.integers):
+            if not np.array_equal(out, self.integers):
                 raise WrongDataError(f"libFLAC on {self.case.name}: samples differ")
 
         run = partial(decode_streams, library, fa.compressed, *tables, out, threads)
         return Way("libFLAC", f"{version_of(library)}, from C", threads, run, verify)
 
-    def flacarray(self, threads: int) -> Way:
-        kind = FlacarrayFloats if self.case.is_quantized else FlacarrayIntegers
-        return self._contestant(kind(self.case, threads))
+    def flacarray(self, contestant: Contestant) -> Way:
+        encoded = contestant.encode(self.case.array)
+
+        def verify() -> None:
+            largest_error(self.case, contestant, contestant.decode(encoded))
+
+        return Way(
+            contestant.name,
+            contestant.settings,
+            contestant.threads,
+            lambda: contestant.decode(encoded),
+            verify,
+        )
 
     def blosc(self, threads: int) -> Way:
         contestant = Blosc(self.case, threads)
@@ -135,20 +140,6 @@ class Prepared:
         if not np.array_equal(out, self.case.rounded):
             raise WrongDataError(f"{self.case.name}: samples differ")
 
-    def _contestant(self, contestant: Contestant) -> Way:
-        encoded = contestant.encode(self.case.array)
-
-        def verify() -> None:
-            largest_error(self.case, contestant, contestant.decode(encoded))
-
-        return Way(
-            contestant.name,
-            contestant.settings,
-            contestant.threads,
-            lambda: contestant.decode(encoded),
-            verify,
-        )
-
     def ways(self) -> list[Way]:
         """Return all ways, ours first."""
         counts = thread_counts()
@@ -156,7 +147,7 @@ class Prepared:
         library = bundled_library()
         if library is not None:
             ways += [self.libflac(library, n) for n in counts]
-        ways += [self.flacarray(n) for n in counts]
+        ways += [self.flacarray(entry) for entry in flacarray_entries(self.case)]
         ways.append(self.pcodec())
         ways += [self.blosc(n) for n in counts]
         ways.append(self.memcpy())
@@ -164,13 +155,17 @@ class Prepared:
 
 
 def decoding_cases(quick: bool, data: Path) -> list[Case]:
-    """Return what is decoded; recordings only where they are."""
+    """Return what is decoded.
+
+    Lossless recordings of floats are not: libFLAC cannot decode them, since their integers are
+    in an order of our own.
+    """
     few, long = (4, 20_000) if quick else (20, 200_000)
     many = 200 if quick else 4000
     cases = [
         Case(f"int32-{bits}bit-level{level}", partial(bits_wave, (few, long), bits), level)
         for bits in BITS
-        for level in LEVELS
+        for level in BITS_LEVELS
     ]
     cases += [
         Case("int32-17bit-1000-samples", partial(bits_wave, (many, 1000), 17)),
@@ -179,19 +174,11 @@ def decoding_cases(quick: bool, data: Path) -> list[Case]:
         Case("int16-12bit", partial(bits_wave, (few, long), 12, np.int16)),
     ]
     for dtype in ("float32", "float64"):
-        load = partial(bits_wave, (few, long), 17, dtype, FLOAT_QUANTA)
-        cases.append(Case(f"{dtype}-17bit", load, quanta=FLOAT_QUANTA))
-    return cases + [case for case in recorded_cases(data) if _is_decoded(case, data)]
-
-
-def _is_decoded(case: Case, data: Path) -> bool:
-    """Tell whether a recording is there and libFLAC can decode what it became.
-
-    Lossless floats are integers only of our own order.
-    """
-    is_float = case.name.startswith(FLOAT_RECORDING)
-    can = case.level == RECORDINGS_LEVEL and (case.is_quantized or not is_float)
-    return can and recording_path(data, case.name).is_file()
+        load = partial(bits_wave, (few, long), 17, dtype, QUANTA)
+        cases.append(Case(f"{dtype}-17bit", load, quanta=QUANTA))
+    recorded = integer_cases(data, RECORDINGS_LEVEL)
+    recorded.append(precision_case(data, RECORDINGS_LEVEL))
+    return cases + sorted(recorded, key=lambda case: case.name)
 
 
 def _way_result(way: Way, nbytes: int, seconds: list[float]) -> WayResult:
@@ -201,7 +188,7 @@ def _way_result(way: Way, nbytes: int, seconds: list[float]) -> WayResult:
         "threads": way.threads,
         "seconds": seconds,
         "median": median(seconds),
-        "speed": nbytes / 1e6 / median(seconds),
+        "speed": speed(nbytes, seconds),
     }
 
 

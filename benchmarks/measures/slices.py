@@ -15,12 +15,13 @@ from zarr.codecs import BloscCodec
 from zarr.storage import LocalStore, WrapperStore
 
 import flaccodec
-from benchmarks.compression import WrongDataError
-from benchmarks.contestants import BLOSC_LEVEL
-from benchmarks.data import noisy_wave
-from benchmarks.timing import Task, round_robin
+from benchmarks.contestants.codecs import BLOSC_LEVEL, BLOSC_SETTINGS
+from benchmarks.data.selections import SLICE_SAMPLES, middle
+from benchmarks.data.signals import noisy_wave
+from benchmarks.harness.checks import WrongDataError
+from benchmarks.harness.timing import SLICE_ROUNDS, Task, round_robin
 from flaccodec import core
-from flaccodec.zarr import chunk_reader as partial
+from flaccodec.zarr import chunk_reader
 
 if TYPE_CHECKING:
     from typing import Self
@@ -28,19 +29,15 @@ if TYPE_CHECKING:
     from zarr.abc.store import ByteRequest
     from zarr.core.buffer import Buffer, BufferPrototype
 
-    from benchmarks.data import Array
+    from benchmarks.data.signals import Array
     from benchmarks.results import ReadResult, SliceResult
-
-SAMPLES = 200
-SLICE_ROUNDS = 4
-"""Slices are read so many times more often than whole chunks."""
 
 COLD = "slice, index not remembered"
 WARM = "slice, index remembered"
 SLICE = "slice"
 WHOLE = "whole chunk"
 
-NOTES = [
+SLICE_NOTES = [
     "A local store whose files the operating system has in memory; every request to it counts.",
     "FlacCodec decodes a chunk with one thread, as Zarr's own codecs do.",
     "flacarray's group is an array of compressed bytes in pieces and arrays of tables; each of "
@@ -50,12 +47,14 @@ NOTES = [
 
 @dataclass
 class Traffic:
+    """Requests for bytes, and the bytes."""
+
     requests: int = 0
     nbytes: int = 0
 
 
 class CountingStore(WrapperStore[LocalStore]):
-    """Counts requests for bytes, and the bytes; shares the counts with its read-only twins."""
+    """A store that counts; read-only copies of it count together with it."""
 
     def __init__(self, store: LocalStore, traffic: Traffic | None = None) -> None:
         super().__init__(store)
@@ -75,7 +74,7 @@ class CountingStore(WrapperStore[LocalStore]):
 
 @dataclass(frozen=True)
 class Read:
-    """A way to read something from a store, and what it must give."""
+    """A way to read from a store, and the samples that it must return."""
 
     contestant: str
     settings: str
@@ -91,14 +90,7 @@ class Read:
 
 def forget_indexes() -> None:
     """Make flaccodec forget the indexes of all chunks."""
-    partial.index_cache = partial.IndexCache()
-
-
-def middle(array: Array) -> tuple[int, slice]:
-    """Return the selection of samples in the middle of the middle stream."""
-    n_streams, stream_size = array.shape
-    start = stream_size // 2
-    return n_streams // 2, slice(start, start + SAMPLES)
+    chunk_reader.index_cache = chunk_reader.IndexCache()
 
 
 def _flaccodec_reads(store: CountingStore, array: Array) -> list[Read]:
@@ -152,11 +144,10 @@ def _all_reads(directory: Path, array: Array) -> list[Read]:
         return CountingStore(LocalStore(directory / name))
 
     blosc = BloscCodec(cname="zstd", clevel=BLOSC_LEVEL, shuffle="bitshuffle")
-    blosc_settings = f"zstd {BLOSC_LEVEL}, bitshuffle"
     return [
         *_flaccodec_reads(store("flaccodec"), array),
         *_flacarray_reads(store("flacarray"), array),
-        *_compressor_reads("Blosc", blosc_settings, store("blosc"), array, compressors=blosc),
+        *_compressor_reads("Blosc", BLOSC_SETTINGS, store("blosc"), array, compressors=blosc),
         *_compressor_reads("Zstd", "Zarr's default", store("zstd"), array),
     ]
 
@@ -173,7 +164,7 @@ def _count(read: Read) -> tuple[int, int]:
 
 
 def _time(reads: list[Read], repeat: int) -> list[list[float]]:
-    """Time slices in turns among themselves, then whole chunks, which are few."""
+    """Time all slices in turns, then all whole chunks in turns."""
     slices = [read.task for read in reads if read.is_slice]
     wholes = [read.task for read in reads if not read.is_slice]
     slice_seconds = iter(round_robin(slices, repeat * SLICE_ROUNDS))
@@ -205,9 +196,9 @@ def _results(reads: list[Read], repeat: int) -> list[ReadResult]:
     ]
 
 
-def _index_nbytes(directory: Path) -> int:
-    """Return the bytes of header and index of flaccodec's chunk."""
-    with (directory / "flaccodec" / "c" / "0" / "0").open("rb") as chunk:
+def index_nbytes_of(chunk_file: Path) -> int:
+    """Return the bytes of header and index of a chunk in a file."""
+    with chunk_file.open("rb") as chunk:
         return core.read_header(chunk.read(core.HEADER_SIZE)).head_size
 
 
@@ -217,12 +208,12 @@ def run_slices(repeat: int, quick: bool) -> SliceResult:
     with tempfile.TemporaryDirectory() as name:
         directory = Path(name)
         reads = _results(_all_reads(directory, array), repeat)
-        index_nbytes = _index_nbytes(directory)
+        index_nbytes = index_nbytes_of(directory / "flaccodec" / "c" / "0" / "0")
     return {
         "shape": list(array.shape),
         "dtype": str(array.dtype),
-        "samples": SAMPLES,
+        "samples": SLICE_SAMPLES,
         "index_nbytes": index_nbytes,
-        "notes": NOTES,
+        "notes": SLICE_NOTES,
         "reads": reads,
     }

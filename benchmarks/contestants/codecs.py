@@ -5,36 +5,29 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any
 
+import flacarray
 import numcodecs
 import numpy as np
 import pcodec
-from flacarray import FlacArray
 from flacarray.compress import array_compress
 from flacarray.decompress import array_decompress
 from numcodecs import blosc
 
+import flaccodec
 from flaccodec import core
 from flaccodec.chunks.options import CodecOptions
-from flaccodec.runtime.threads import available_processors
 
 if TYPE_CHECKING:
-    from benchmarks.data import Array, Case
+    from benchmarks.data.cases import Case
+    from benchmarks.data.signals import Array
 
 BLOSC_LEVEL = 5
+BLOSC_SETTINGS = f"zstd {BLOSC_LEVEL}, bitshuffle"
 ZSTD_LEVEL = 3
 
 
 class Contestant(ABC):
-    """A codec with its settings and number of threads.
-
-    Attributes
-    ----------
-    takes_quanta : bool
-        Whether it quantizes floats itself; others are given rounded data.
-    allowed_spacings : float
-        Rounding of a quantized sample beyond quanta / 2 that is no mistake, in units of the
-        spacing of the stream's largest value.
-    """
+    """A codec with its settings and number of threads; a `benchmarks.harness.checks.Coder`."""
 
     name: str
     settings: str
@@ -57,8 +50,8 @@ class Contestant(ABC):
         return len(encoded)
 
 
-class Flaccodec(Contestant):
-    """Packed chunks."""
+class Chunks(Contestant):
+    """flaccodec's packed chunks."""
 
     name = "flaccodec"
     takes_quanta = True
@@ -74,6 +67,50 @@ class Flaccodec(Contestant):
 
     def decode(self, encoded: Any) -> Array:
         return core.decode_chunk(encoded, num_threads=self.threads)
+
+
+class _FlacArrays(Contestant):
+    """`from_array` and `to_array` of a package's `FlacArray`."""
+
+    takes_quanta = True
+    flac_array: Any
+
+    def __init__(self, case: Case, threads: int) -> None:
+        super().__init__(threads)
+        self.settings = f"level {case.level}"
+        self._options = {"level": case.level, "quanta": case.quanta, "precision": case.precision}
+
+    def encode(self, array: Array) -> Any:
+        return self.flac_array.from_array(array, use_threads=self.threads > 1, **self._options)
+
+    def decode(self, encoded: Any) -> Array:
+        return np.asarray(encoded.to_array(use_threads=self.threads > 1))
+
+
+class OurFlacArrays(_FlacArrays):
+    """flaccodec's `FlacArray`."""
+
+    name = "flaccodec"
+    flac_array = flaccodec.FlacArray
+    allowed_spacings = 0.5
+
+    def __init__(self, case: Case, threads: int) -> None:
+        super().__init__(case, threads)
+        self.settings = "FlacArray"
+
+    def nbytes(self, encoded: Any) -> int:
+        return int(encoded.nbytes)
+
+
+class FlacarrayFloats(_FlacArrays):
+    """flacarray's `FlacArray`."""
+
+    name = "flacarray"
+    flac_array = flacarray.FlacArray
+    allowed_spacings = 4.0  # it quantizes float32 in float32
+
+    def nbytes(self, encoded: Any) -> int:
+        return int(encoded.compressed.nbytes)
 
 
 class FlacarrayIntegers(Contestant):
@@ -108,28 +145,6 @@ class FlacarrayIntegers(Contestant):
         return int(encoded[0].nbytes)
 
 
-class FlacarrayFloats(Contestant):
-    """`FlacArray.from_array` and `to_array`."""
-
-    name = "flacarray"
-    takes_quanta = True
-    allowed_spacings = 4.0  # it quantizes float32 in float32
-
-    def __init__(self, case: Case, threads: int) -> None:
-        super().__init__(threads)
-        self.settings = f"level {case.level}"
-        self._options = {"level": case.level, "quanta": case.quanta, "precision": case.precision}
-
-    def encode(self, array: Array) -> Any:
-        return FlacArray.from_array(array, use_threads=self.threads > 1, **self._options)
-
-    def decode(self, encoded: Any) -> Array:
-        return np.asarray(encoded.to_array(use_threads=self.threads > 1))
-
-    def nbytes(self, encoded: Any) -> int:
-        return int(encoded.compressed.nbytes)
-
-
 class Pcodec(Contestant):
     """The array flattened, as one standalone file."""
 
@@ -148,16 +163,14 @@ class Pcodec(Contestant):
         return np.asarray(pcodec.standalone.simple_decompress(encoded)).reshape(self._shape)
 
 
-class Bytes(Contestant):
+class _Bytes(Contestant):
     """A numcodecs codec for bytes."""
+
+    codec: Any
 
     def __init__(self, case: Case, threads: int = 1) -> None:
         super().__init__(threads)
-        self.codec = self._make()
         self._dtype, self._shape = case.array.dtype, case.array.shape
-
-    @abstractmethod
-    def _make(self) -> Any: ...
 
     def encode(self, array: Array) -> Any:
         return self.codec.encode(array)
@@ -166,69 +179,16 @@ class Bytes(Contestant):
         return np.frombuffer(self.codec.decode(encoded), self._dtype).reshape(self._shape)
 
 
-class Blosc(Bytes):
+class Blosc(_Bytes):
     name = "Blosc"
-    settings = f"zstd {BLOSC_LEVEL}, bitshuffle"
-
-    def _make(self) -> Any:
-        return numcodecs.Blosc(cname="zstd", clevel=BLOSC_LEVEL, shuffle=blosc.BITSHUFFLE)
+    settings = BLOSC_SETTINGS
+    codec = numcodecs.Blosc(cname="zstd", clevel=BLOSC_LEVEL, shuffle=blosc.BITSHUFFLE)
 
     def prepare(self) -> None:
         blosc.set_nthreads(self.threads)
 
 
-class Zstd(Bytes):
+class Zstd(_Bytes):
     name = "Zstd"
     settings = f"level {ZSTD_LEVEL}"
-
-    def _make(self) -> Any:
-        return numcodecs.Zstd(level=ZSTD_LEVEL)
-
-
-def thread_counts() -> list[int]:
-    """Return one thread and, where there are more, one for each processor."""
-    return sorted({1, available_processors()})
-
-
-def contestants(case: Case) -> list[Contestant]:
-    """Return all that can compress a case."""
-    counts = thread_counts()
-    entries: list[Contestant] = [Flaccodec(case, n) for n in counts]
-    if case.is_quantized:
-        entries += [FlacarrayFloats(case, n) for n in counts]
-    elif case.array.dtype.kind == "i":
-        entries += [FlacarrayIntegers(case, n) for n in counts]
-    entries.append(Pcodec(case))
-    entries += [Blosc(case, n) for n in counts]
-    entries.append(Zstd(case))
-    return entries
-
-
-NOTES = [
-    "MB are 1e6 bytes of the array; speeds are medians of runs in turns, in one process; "
-    "each codec beside flacarray with the same number of threads.",
-    "All that was decoded was compared with the array. Each is run once untimed right before it is "
-    "timed, but for files of HDF5. FlacArrays are measured in a process of their own.",
-    "flacarray's size is that of its FLAC streams without its tables.",
-    "pcodec is given the array flattened, in one call.",
-    f"Zarr's default is Zstd level 0, which Zstd takes for its own default, {ZSTD_LEVEL}.",
-]
-
-
-def notes(case: Case) -> list[str]:
-    """Return what else a reader of the figures of a case must know."""
-    lines = []
-    if case.is_quantized:
-        lines.append(
-            "pcodec, Blosc and Zstd are lossless: they are given the data already rounded to the "
-            "quanta, which is not in their times. flaccodec and flacarray quantize as part of "
-            "encoding."
-        )
-    elif case.array.dtype.kind == "f":
-        lines.append("flacarray has no lossless mode for floats.")
-    if case.array.dtype == np.int16:
-        lines.append(
-            "flacarray stores int16 as int32: the conversion is in its times, and its ratio "
-            "counts the int16 bytes."
-        )
-    return lines
+    codec = numcodecs.Zstd(level=ZSTD_LEVEL)

@@ -1,13 +1,16 @@
-"""What was promised, beside what was measured."""
+"""Targets, and whether a run meets them."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from benchmarks.comparisons import LIBFLAC_ALONE, PIPELINES
-from benchmarks.data import INTEGER_RECORDINGS
-from benchmarks.hdf5 import CODEC, DIRECT, FILTER
-from benchmarks.memory import FROM_ARRAY
+from benchmarks.contestants.hdf5_filters import DIRECT, FILTER
+from benchmarks.data.recordings import INTEGER_RECORDINGS
+from benchmarks.measures.encoding import LIBFLAC_ALONE
+from benchmarks.measures.hdf5.comparisons import CODEC
+from benchmarks.measures.hdf5.datasets import HDF5_CASE
+from benchmarks.measures.memory import FROM_ARRAY
+from benchmarks.measures.whole_reads import PIPELINES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -32,10 +35,10 @@ SPEED_TARGETS = {
     "int32-100-samples": (10.0, 10.0),
     "float32-quanta": (2.5, 2.0),
 }
-"""How many times as fast as flacarray to encode and to decode, at level 5, on all processors."""
+"""Encoding and decoding: times as fast as flacarray, at level 5, on all processors."""
 
 ARRAY_TARGETS = {"long-streams": (2.5, 2.0), "many-streams": (4.0, 4.0)}
-"""How many times as fast as flacarray's FlacArray is made and restored, on all processors."""
+"""Making and restoring a FlacArray: times as fast as flacarray, on all processors."""
 
 ARRAY_SLICE_TIMES_FASTER = 10.0
 ONE_STREAM_THREADS = 1.7
@@ -48,19 +51,19 @@ DECODING_TARGETS = {
     "int32-27bit-level5": 1.8,
     "int32-17bit-1000-samples": 6.0,
 }
-"""How many times as fast as libFLAC called from C, on one thread."""
+"""Decoding: times as fast as libFLAC called from C, on one thread."""
 
 THREADS_CASES = ("int32-17bit-level5", "int32-17bit-one-stream")
 THREADS_TIMES_FASTER = 1.85
 
 ZARR_TIMES_SLOWER = 1.3
 ENCODING_TARGETS = {"the system's libFLAC": 1.15, "libFLAC 1.5.0": 2.2}
-"""By the libFLAC that is there, whether our encoder or that one encodes."""
+"""Encoding: times as fast as flacarray, for each libFLAC, whether it encodes or is only loaded."""
 
+OPERATIONS = ("encode", "decode")
 SLICE_TIMES_FASTER = 50.0
 SLICE_NBYTES_BEYOND_INDEX = 64 * 1024
 MEMORY_EXCESS = 0.10
-HDF5_CASE = "hdf5-float32-quanta"
 HDF5_EXCESS = 0.10
 HDF5_TIMES_FASTER = 1.8
 HDF5_COPY_TIMES_FASTER = 10.0
@@ -71,27 +74,31 @@ def _target(what: str, target: str, measured: str, met: bool) -> TargetResult:
     return {"what": what, "target": target, "measured": measured, "met": met}
 
 
+def _at_least(what: str, target: float, measured: float) -> TargetResult:
+    return _target(what, f"at least {target:g}", f"{measured:.2f}", measured >= target)
+
+
+def _at_most(what: str, target: float, measured: float) -> TargetResult:
+    """Judge a share, which is shown in percent."""
+    return _target(what, f"at most {target:.0%}", f"{measured:.1%}", measured <= target)
+
+
 def _of(case: CaseResult, contestant: str) -> list[ContestantResult]:
+    """Return the results of a contestant, with one thread first."""
     return [result for result in case["contestants"] if result["contestant"] == contestant]
 
 
-def _speed_targets(case: CaseResult) -> Iterator[TargetResult]:
+def _fastest(results: list[ContestantResult], operation: str) -> float:
+    speeds = [r["encode_speed" if operation == "encode" else "decode_speed"] for r in results]
+    return max(speeds)
+
+
+def _speed_targets(case: CaseResult, targets: tuple[float, float]) -> Iterator[TargetResult]:
     """Compare flaccodec on all processors with flacarray on one or all, whichever is faster."""
-    ours = max(_of(case, "flaccodec"), key=lambda result: result["threads"])
-    rivals = _of(case, "flacarray")
-    encode_target, decode_target = SPEED_TARGETS[case["name"]]
-    encode = ours["encode_speed"] / max(rival["encode_speed"] for rival in rivals)
-    decode = ours["decode_speed"] / max(rival["decode_speed"] for rival in rivals)
-    for operation, target, measured in (
-        ("encode", encode_target, encode),
-        ("decode", decode_target, decode),
-    ):
-        yield _target(
-            f"{case['name']}, {operation}: times as fast as flacarray",
-            f"at least {target:g}",
-            f"{measured:.2f}",
-            measured >= target,
-        )
+    ours, theirs = _of(case, "flaccodec"), _of(case, "flacarray")
+    for operation, target in zip(OPERATIONS, targets, strict=True):
+        times = _fastest(ours[-1:], operation) / _fastest(theirs, operation)
+        yield _at_least(f"{case['name']}, {operation}: times as fast as flacarray", target, times)
 
 
 def _ratio_target(case: CaseResult) -> TargetResult:
@@ -101,7 +108,7 @@ def _ratio_target(case: CaseResult) -> TargetResult:
 
 
 def _slice_targets(result: SliceResult) -> Iterator[TargetResult]:
-    """Judge the reads without a remembered index, the slower ones."""
+    """Judge the slower reads: those without a remembered index."""
     cold = next(read for read in result["reads"] if read["contestant"] == "flaccodec")
     faster, fetched = cold["times_faster_than_whole"], cold["nbytes_fetched"]
     allowed = result["index_nbytes"] + SLICE_NBYTES_BEYOND_INDEX
@@ -119,26 +126,15 @@ def _slice_targets(result: SliceResult) -> Iterator[TargetResult]:
     )
 
 
-def _at_least(what: str, target: float, measured: float) -> TargetResult:
-    return _target(what, f"at least {target:g}", f"{measured:.2f}", measured >= target)
-
-
-def _fastest(results: list[ContestantResult], operation: str) -> float:
-    speeds = [r["encode_speed" if operation == "encode" else "decode_speed"] for r in results]
-    return max(speeds)
-
-
 def _array_targets(result: ArrayResult) -> Iterator[TargetResult]:
     case = result["case"]
     name = case["name"]
     ours, theirs = _of(case, "flaccodec"), _of(case, "flacarray")
     shape = next((key for key in ARRAY_TARGETS if key in name), None)
-    for number, operation in enumerate(("encode", "decode")):
-        if shape is not None:
-            times = _fastest(ours[-1:], operation) / _fastest(theirs, operation)
-            what = f"{name}, {operation}: times as fast as flacarray"
-            yield _at_least(what, ARRAY_TARGETS[shape][number], times)
-        elif len(ours) > 1:
+    if shape is not None:
+        yield from _speed_targets(case, ARRAY_TARGETS[shape])
+    elif len(ours) > 1:
+        for operation in OPERATIONS:
             times = _fastest(ours[-1:], operation) / _fastest(ours[:1], operation)
             what = f"{name}, {operation}: {ours[-1]['threads']} threads beside one"
             yield _at_least(what, ONE_STREAM_THREADS, times)
@@ -187,20 +183,15 @@ def _times_targets(results: list[TimesResult]) -> Iterator[TargetResult]:
 
 
 def _hdf5_targets(result: HDF5Result) -> Iterator[TargetResult]:
-    """Judge the filter beside the codec alone, and what goes past HDF5 beside h5py."""
+    """Judge the filter beside the codec alone, and `flaccodec.hdf5` beside h5py."""
     if result["name"] != HDF5_CASE:
         return
     *through_h5py, copies = result["times"]
     for comparison in through_h5py:
         if comparison["theirs"] != CODEC:
             continue
-        excess = 1 / comparison["times"] - 1
-        yield _target(
-            f"{comparison['what']} through {comparison['ours']}: time beyond the codec alone",
-            f"at most {HDF5_EXCESS:.0%}",
-            f"{excess:.1%}",
-            excess <= HDF5_EXCESS,
-        )
+        what = f"{comparison['what']} through {comparison['ours']}: time beyond the codec alone"
+        yield _at_most(what, HDF5_EXCESS, 1 / comparison["times"] - 1)
     speeds = {(e["contestant"], e["threads"]): e["read_speed"] for e in result["entries"]}
     if (DIRECT, 2) in speeds:
         times = speeds[DIRECT, 2] / speeds[FILTER, 2]
@@ -214,33 +205,20 @@ def _hdf5_targets(result: HDF5Result) -> Iterator[TargetResult]:
 
 
 def _memory_target(result: MemoryResult) -> TargetResult:
-    if result["operation"].startswith(FROM_ARRAY):
-        return _from_array_target(result)
-    return _target(
-        f"{result['operation']} {result['case']}: memory beyond input + output",
-        f"at most {MEMORY_EXCESS:.0%}",
-        f"{result['excess']:.1%}",
-        result["excess"] <= MEMORY_EXCESS,
-    )
-
-
-def _from_array_target(result: MemoryResult) -> TargetResult:
+    """Judge memory beyond input and output: of both, or for `from_array` of the input."""
+    what = f"{result['operation']} {result['case']}: memory beyond input + output"
+    if not result["operation"].startswith(FROM_ARRAY):
+        return _at_most(what, MEMORY_EXCESS, result["excess"])
     beyond = result["peak_nbytes"] - result["input_nbytes"] - result["output_nbytes"]
-    excess = beyond / result["input_nbytes"]
-    return _target(
-        f"{result['operation']} {result['case']}: memory beyond input + output, of the input",
-        f"at most {MEMORY_EXCESS:.0%}",
-        f"{excess:.1%}",
-        excess <= MEMORY_EXCESS,
-    )
+    return _at_most(f"{what}, of the input", MEMORY_EXCESS, beyond / result["input_nbytes"])
 
 
 def judge(results: Results) -> list[TargetResult]:
-    """Return the targets that a run measured."""
+    """Return the targets whose figures a run has."""
     targets: list[TargetResult] = []
     for case in results["cases"]:
         if case["name"] in SPEED_TARGETS:
-            targets += _speed_targets(case)
+            targets += _speed_targets(case, SPEED_TARGETS[case["name"]])
     targets += [_ratio_target(case) for case in results["cases"] if case["name"] in RATIO_CASES]
     if results["slice"] is not None:
         targets += _slice_targets(results["slice"])

@@ -1,4 +1,4 @@
-"""What the figures were measured on."""
+"""The machine that was measured on."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from benchmarks.libflac import bundled_library, version_of
+from benchmarks.contestants.libflac import bundled_library, version_of
 from flaccodec.runtime.threads import available_processors
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ def _libflac_of_flacarray() -> str:
 
 
 def describe_machine() -> Machine:
-    """Describe processor, system and versions; no host names, no paths."""
+    """Return processor, system and versions, but neither host names nor paths."""
     versions = {name: version(name) for name in PACKAGES}
     versions["libFLAC"] = _libflac_of_system()
     versions["libFLAC in flacarray's wheel"] = _libflac_of_flacarray()

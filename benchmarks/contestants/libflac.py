@@ -1,4 +1,4 @@
-"""libFLAC without Python around it: the one in flacarray's wheel, called from C."""
+"""libFLAC without Python around it, called from C."""
 
 from __future__ import annotations
 
@@ -13,17 +13,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.ctypeslib import ndpointer
 
 if TYPE_CHECKING:
-    from benchmarks.data import Array
+    from benchmarks.data.signals import Array
 
 BLOCK_SIZE = 4096
 
-SOURCE = Path(__file__).parent / "c" / "libflac_streams.c"
+SOURCE = Path(__file__).parents[1] / "c" / "libflac_streams.c"
 
 
 def bundled_library() -> Path | None:
-    """Return the libFLAC that flacarray's wheel brings along; None where it has the system's."""
+    """Return the libFLAC in flacarray's wheel, or None if flacarray uses the system's."""
     spec = importlib.util.find_spec("flacarray")
     if spec is None or spec.origin is None:
         return None
@@ -40,56 +41,52 @@ def system_library() -> Path:
 
 
 def version_of(library: Path) -> str | None:
-    """Return the version that a libFLAC says it has."""
+    """Return the version that stands in a libFLAC, or None if none does."""
     found = re.search(rb"reference libFLAC (\d+\.\d+\.\d+)", library.read_bytes())
     return found[1].decode() if found else None
 
 
 @cache
 def _streams() -> ctypes.CDLL:
+    """Build and load the C functions. They get arrays of exactly these dtypes, contiguous."""
     with tempfile.TemporaryDirectory() as folder:
         built = Path(folder) / "libflac_streams.so"
         command = ["cc", "-O3", "-fopenmp", "-shared", "-fPIC", str(SOURCE), "-o", str(built)]
         subprocess.run([*command, "-ldl"], check=True)
-        return ctypes.CDLL(str(built))
+        streams = ctypes.CDLL(str(built))
+    nbytes, int32s, int64s = (
+        ndpointer(dtype, flags="C_CONTIGUOUS") for dtype in (np.uint8, np.int32, np.int64)
+    )
+    path, int32, int64 = ctypes.c_char_p, ctypes.c_int32, ctypes.c_int64
+    decode, encode = streams.decode_streams, streams.encode_stream
+    decode.restype = encode.restype = int64
+    decode.argtypes = [path, nbytes, int64s, int64s, int64, int64, int32s, int32]
+    encode.argtypes = [path, int32s, int64, int32, int32, int32, nbytes, int64]
+    return streams
 
 
 def decode_streams(
-    library: Path, bytes_: Array, starts: Array, nbytes: Array, out: Array, threads: int
+    library: Path, encoded: Array, starts: Array, nbytes: Array, out: Array, threads: int
 ) -> None:
-    """Decode FLAC streams of one length.
+    """Decode FLAC streams of one length and one channel.
 
     Parameters
     ----------
     library : Path
         The libFLAC to use.
-    bytes_ : ndarray of uint8
+    encoded : ndarray of uint8
     starts, nbytes : ndarray of int64, shape (n_streams,)
-        Where each stream is.
-    out : ndarray of int32, shape (n_streams, stream_size, channels)
+        Where each stream is in `encoded`.
+    out : ndarray of int32, shape (n_streams, stream_size)
 
     Raises
     ------
     RuntimeError
-        A stream failed, or has another length.
+        If a stream cannot be decoded or has another length.
     """
-    n_streams, stream_size, channels = out.shape
-    assert bytes_.dtype == np.uint8
-    assert starts.dtype == nbytes.dtype == np.int64
-    assert out.dtype == np.int32
-    assert all(array.flags.c_contiguous for array in (bytes_, starts, nbytes, out))
-    decode = _streams().decode_streams
-    decode.restype = ctypes.c_int64
-    failures = decode(
-        str(library).encode(),
-        ctypes.c_void_p(bytes_.ctypes.data),
-        ctypes.c_void_p(starts.ctypes.data),
-        ctypes.c_void_p(nbytes.ctypes.data),
-        ctypes.c_int64(n_streams),
-        ctypes.c_int64(stream_size),
-        ctypes.c_int64(channels),
-        ctypes.c_void_p(out.ctypes.data),
-        ctypes.c_int32(threads),
+    n_streams, stream_size = out.shape
+    failures = _streams().decode_streams(
+        str(library).encode(), encoded, starts, nbytes, n_streams, stream_size, out, threads
     )
     if failures:
         raise RuntimeError(f"{library.name}: {failures} of {n_streams} streams failed")
@@ -103,9 +100,9 @@ def encode_stream(library: Path, samples: Array, bits: int, level: int) -> Array
     library : Path
         The libFLAC to use.
     samples : ndarray of int32
-        Of any shape; one after the other in memory.
+        Of any shape, in C order.
     bits : int
-        That samples have in the stream.
+        Bits per sample of the stream.
 
     Returns
     -------
@@ -114,22 +111,11 @@ def encode_stream(library: Path, samples: Array, bits: int, level: int) -> Array
     Raises
     ------
     RuntimeError
-        It failed.
+        If libFLAC fails.
     """
-    assert samples.dtype == np.int32
-    assert samples.flags.c_contiguous
     out = np.empty(samples.nbytes + samples.nbytes // 8 + 4096, dtype=np.uint8)
-    encode = _streams().encode_stream
-    encode.restype = ctypes.c_int64
-    size = encode(
-        str(library).encode(),
-        ctypes.c_void_p(samples.ctypes.data),
-        ctypes.c_int64(samples.size),
-        ctypes.c_int32(bits),
-        ctypes.c_int32(level),
-        ctypes.c_int32(BLOCK_SIZE),
-        ctypes.c_void_p(out.ctypes.data),
-        ctypes.c_int64(out.size),
+    size = _streams().encode_stream(
+        str(library).encode(), samples, samples.size, bits, level, BLOCK_SIZE, out, out.size
     )
     if size < 0:
         raise RuntimeError(f"{library.name}: encoding failed")

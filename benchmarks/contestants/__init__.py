@@ -1,0 +1,1 @@
+"""What is compared: flaccodec and others, behind one interface."""

@@ -1,0 +1,1 @@
+"""The arrays that are compressed, and the slices that are read."""

@@ -1,0 +1,1 @@
+"""Datasets in HDF5 files, written and read with several filters."""

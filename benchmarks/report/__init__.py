@@ -1,0 +1,1 @@
+"""The machine, targets, and tables on the screen and in Markdown."""
