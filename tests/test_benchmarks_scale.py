@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import shutil
+import time
 from pathlib import Path
 
 import numpy as np
@@ -150,3 +151,21 @@ def test_a_worker_that_fails_ends_all(tmp_path: Path, kind: str) -> None:
     work = some_work(tmp_path)  # not created
     with pytest.raises((ScaleError, FileNotFoundError), match=r"a\.zarr|mpirun ended"):
         workers.KINDS[kind]([work], 2)
+
+
+@pytest.mark.parametrize("kind", workers.KINDS)
+def test_the_error_of_one_worker_is_raised_and_nobody_waits_for_it(
+    tmp_path: Path, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if workers.missing(kind) is not None:
+        pytest.skip(str(workers.missing(kind)))
+    monkeypatch.setattr(workers, "MEETING_SECONDS", 300)  # longer than this test may take
+    work = some_work(tmp_path)
+    work.create()
+    rows = Path(work.path) / "c" / "2"  # the second worker writes chunks there
+    rows.parent.mkdir()
+    rows.write_text("no folder")
+    start = time.monotonic()
+    with pytest.raises((OSError, ScaleError), match=r"c/2"):
+        workers.KINDS[kind]([work], 2)
+    assert time.monotonic() - start < 200

@@ -10,10 +10,10 @@ import shutil
 import subprocess
 import sys
 import tempfile
-import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from pathlib import Path
+from threading import Barrier, BrokenBarrierError
 from typing import TYPE_CHECKING
 
 from benchmarks.harness.processes import arguments_of
@@ -29,7 +29,8 @@ from benchmarks.measures.scaling.work import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
+    from concurrent.futures import Future
 
     RunWorkers = Callable[[list[Work], int], list[Seconds]]
 
@@ -50,16 +51,25 @@ does. An mpirun that inherits them takes itself for a part of that process, and 
 MEETING_SECONDS = 600
 
 
+def _results_of(futures: Sequence[Future[list[Seconds]]]) -> list[list[Seconds]]:
+    """Wait for all workers. Raise the error of one that failed, not of one that waited for it."""
+    errors = [error for future in futures if (error := future.exception()) is not None]
+    for error in sorted(errors, key=lambda error: isinstance(error, BrokenBarrierError)):
+        raise error
+    return [future.result() for future in futures]
+
+
 def run_threads(works: list[Work], n_workers: int) -> list[Seconds]:
     """Return the slowest thread's seconds for each work."""
-    barrier = threading.Barrier(n_workers, timeout=MEETING_SECONDS)
-
-    def run(worker: int) -> list[Seconds]:
-        return run_with_others(works, worker, n_workers, barrier)
+    barrier = Barrier(n_workers, timeout=MEETING_SECONDS)
 
     warm_up()
     with one_chunk_at_a_time(), ThreadPoolExecutor(n_workers) as pool:
-        return _slowest(list(pool.map(run, range(n_workers))))
+        futures = [
+            pool.submit(run_with_others, works, worker, n_workers, barrier)
+            for worker in range(n_workers)
+        ]
+        return _slowest(_results_of(futures))
 
 
 def run_dask(works: list[Work], n_workers: int) -> list[Seconds]:
@@ -88,7 +98,7 @@ def run_dask(works: list[Work], n_workers: int) -> list[Seconds]:
             )
             for worker, address in enumerate(addresses)
         ]
-        return _slowest(client.gather(futures))
+        return _slowest(_results_of(futures))
 
 
 def _mpi_environment() -> dict[str, str]:
