@@ -23,13 +23,14 @@ if TYPE_CHECKING:
     from benchmarks.data.cases import Case
 
 CODEC_NOTES = [
-    "MB are 1e6 bytes of the array; speeds are medians of runs in turns, in one process; "
-    "each codec beside flacarray with the same number of threads.",
-    "All that was decoded was compared with the array. Each is run once untimed right before it is "
-    "timed, but for files of HDF5. FlacArrays are measured in a process of their own.",
-    "flacarray's size is that of its FLAC streams without its tables.",
-    "pcodec is given the array flattened, in one call.",
-    f"Zarr's default is Zstd level 0, which Zstd takes for its own default, {ZSTD_LEVEL}.",
+    "MB are 1e6 bytes of the array. Contestants run in turns in one process; speeds are medians. "
+    "Each codec is compared with flacarray with the same number of threads.",
+    "All decoded samples were compared with the array. Each contestant runs once untimed right "
+    "before it is timed, except for HDF5 files. FlacArrays are measured in a process of their "
+    "own.",
+    "flacarray's size is the size of its FLAC streams, without its tables.",
+    "pcodec gets the flattened array in one call.",
+    f"Zarr's default is Zstd level 0, which means Zstd's own default, {ZSTD_LEVEL}.",
 ]
 
 
@@ -62,8 +63,8 @@ def case_notes(case: Case) -> list[str]:
     lines = []
     if case.is_quantized:
         lines.append(
-            "pcodec, Blosc and Zstd are lossless: they are given the data already rounded to the "
-            "quanta, which is not in their times. flaccodec and flacarray quantize as part of "
+            "pcodec, Blosc and Zstd are lossless. They get data already rounded to the quanta, "
+            "and the rounding is not in their times. flaccodec and flacarray quantize as part of "
             "encoding."
         )
     elif case.array.dtype.kind == "f":

@@ -34,13 +34,13 @@ BITS_LEVELS = (0, 3, 5, 8)
 RECORDINGS_LEVEL = 5
 
 DECODING_NOTES = [
-    "MB are 1e6 bytes of the array; medians of runs in turns, in one process; all that was "
-    "decoded was compared. Each is run once untimed right before it is timed.",
-    "flaccodec, libFLAC, Blosc, pcodec and memcpy write into an array that is there and has been "
-    "written before; flacarray makes a new one each time, as it cannot do otherwise.",
-    "libFLAC decodes the FLAC streams of flaccodec's chunk to int32, with one decoder for each "
-    "thread, used for one stream after the other; it does no more, neither the conversion to "
-    "the dtype nor quanta.",
+    "MB are 1e6 bytes of the array. All run in turns in one process; speeds are medians. All "
+    "decoded samples were compared. Each runs once untimed right before it is timed.",
+    "flaccodec, libFLAC, Blosc, pcodec and memcpy write into an array that was written before. "
+    "flacarray makes a new array each time; it cannot do otherwise.",
+    "libFLAC decodes the FLAC streams of flaccodec's chunk to int32. Each thread has one decoder, "
+    "which it uses for one stream after the other. It neither converts to the dtype nor applies "
+    "quanta.",
 ]
 
 

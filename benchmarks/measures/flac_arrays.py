@@ -22,10 +22,10 @@ if TYPE_CHECKING:
     from benchmarks.results import ArrayResult, SliceOfArray
 
 FLAC_ARRAY_NOTES = [
-    "Slices are of 200 samples from the middle of every stream, fa[:, n // 2 : n // 2 + 200], and "
-    "are not run untimed before.",
-    "Slices are decoded on all processors by flaccodec; flacarray's indexing uses one.",
-    "flacarray takes no floats without quanta or precision, so both are given quanta.",
+    "Slices are 200 samples from the middle of every stream, fa[:, n // 2 : n // 2 + 200]. They "
+    "do not run untimed before.",
+    "flaccodec decodes slices on all processors; flacarray's indexing uses one.",
+    "flacarray takes no floats without quanta or precision, so both get quanta.",
 ]
 
 

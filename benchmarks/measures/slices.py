@@ -38,10 +38,11 @@ SLICE = "slice"
 WHOLE = "whole chunk"
 
 SLICE_NOTES = [
-    "A local store whose files the operating system has in memory; every request to it counts.",
+    "The store is local, and the operating system has its files in memory. Every request to it "
+    "is counted.",
     "FlacCodec decodes a chunk with one thread, as Zarr's own codecs do.",
-    "flacarray's group is an array of compressed bytes in pieces and arrays of tables; each of "
-    "its reads opens them anew.",
+    "flacarray's group has an array of compressed bytes, in pieces, and arrays of tables. Each "
+    "read opens them again.",
 ]
 
 

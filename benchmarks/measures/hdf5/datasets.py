@@ -32,18 +32,18 @@ HDF5_CASE = "hdf5-float32-quanta"
 RECORDINGS = ("ecg_100", "eeg_psg")
 
 HDF5_NOTES = [
-    "Each writing makes a file where there is none, and the operating system has files in memory; "
-    "opening and closing them is in the times.",
-    "HDF5 calls filters on one thread, for one chunk after the other; flaccodec's takes all "
-    "processors for each, as it does by default, or one where the table says so.",
-    "rdcc_nbytes=0 is h5py without HDF5's cache of chunks, 8 MiB by default: what is written "
-    "or read once, from the first chunk to the last, gains nothing from it.",
-    "Chunks in a plain file are coded on one thread and written and read one after the other, past "
-    "HDF5: the codec alone, with a file as h5py has one. Chunks in memory are coded on one thread, "
-    "too. HDF5's copy is the one that it makes of "
-    "each chunk's samples for any filter.",
-    "SZ3 and ZFP are given half of the quanta as the largest error; lossless filters are given "
-    "the data already rounded to the quanta. SZ3 is timed once, since it takes long.",
+    "Each write makes a new file. The operating system has the files in memory. Opening and "
+    "closing them is in the times.",
+    "HDF5 calls filters on one thread, for one chunk after the other. flaccodec's filter uses "
+    "all processors for each chunk, which is its default, or one if the table says so.",
+    "rdcc_nbytes=0 is h5py without HDF5's cache of chunks, which has 8 MiB by default. The cache "
+    "does not help if all chunks are written or read once, in order.",
+    "Chunks in a plain file show the codec alone with a file like h5py's: they are coded on one "
+    "thread, and written and read one after the other, without HDF5. Chunks in memory are coded "
+    "on one thread, too. HDF5's copy is the copy of each chunk's samples that HDF5 makes for any "
+    "filter.",
+    "SZ3 and ZFP get half of the quanta as the largest error. Lossless filters get data already "
+    "rounded to the quanta. SZ3 is timed once, since it takes long.",
 ]
 
 

@@ -48,13 +48,13 @@ SPARE = 1.1
 """Free space that an array needs, in sizes of the array."""
 
 SCALE_NOTES = [
-    "MB are 1e6 bytes of the array. A Zarr array of FlacCodec() or, for float32, "
-    f"FlacCodec(quanta=0.001) in files; noise on a slow wave. {CHUNK} samples a chunk where "
-    "nothing else is said.",
+    "MB are 1e6 bytes of the array. The arrays are Zarr arrays in files, of noise on a slow "
+    f"wave, with FlacCodec() or, for float32, FlacCodec(quanta=0.001). Chunks have {CHUNK} "
+    "samples unless the table says otherwise.",
     "Each worker codes one chunk after the other, on one thread. Its start is not in the times: "
-    "all workers meet, and the slowest one's time from there on counts.",
-    "Written files are not waited for to reach the disk, and are read from the operating "
-    "system's memory where they fit. All that was written was read once more and compared.",
+    "all workers wait for each other, and the time of the slowest from then on counts.",
+    "Writing may end before the files reach the disk. They are read from the operating "
+    "system's memory if they fit there. All samples were read once more and compared.",
 ]
 
 
