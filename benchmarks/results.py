@@ -1,4 +1,4 @@
-"""What a run yields, as it stands in the JSON file. Times are in seconds, sizes in bytes."""
+"""The form of the JSON file of a run. Times are in seconds, sizes in bytes."""
 
 from __future__ import annotations
 
@@ -115,7 +115,7 @@ class DecodingResult(TypedDict):
 
 
 class TimesResult(TypedDict):
-    """Two sides of one comparison; `times` is theirs / ours, of medians."""
+    """Two sides of one comparison. `times` is the median of their seconds / that of ours."""
 
     what: str
     ours: str
@@ -182,7 +182,7 @@ class SizeResult(Times):
 
 
 class ChunkSizeResult(Times):
-    """`chunk` is its shape, `chunk_nbytes` what it takes in memory.
+    """`chunk` is its shape, `chunk_nbytes` its size in memory.
 
     `index_nbytes` are those of a chunk's header and index.
     """

@@ -167,6 +167,12 @@ def test_table_of_one_section(run: Run) -> None:
     assert [line for line in done.stdout.splitlines() if line.startswith("#")] == ["### targets"]
 
 
+def test_unknown_section_is_refused(run: Run) -> None:
+    done = bench("table", run.file, "--only", "times")
+    assert done.returncode == 2
+    assert "Got 'times'" in done.stderr
+
+
 def test_unknown_name_is_refused() -> None:
     done = bench("--only", "int64")
     assert done.returncode == 2

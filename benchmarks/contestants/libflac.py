@@ -48,7 +48,7 @@ def version_of(library: Path) -> str | None:
 
 @cache
 def _streams() -> ctypes.CDLL:
-    """Build and load the C functions. They get arrays of exactly these dtypes, contiguous."""
+    """Build and load the C functions. numpy refuses arrays of other dtypes or not contiguous."""
     with tempfile.TemporaryDirectory() as folder:
         built = Path(folder) / "libflac_streams.so"
         command = ["cc", "-O3", "-fopenmp", "-shared", "-fPIC", str(SOURCE), "-o", str(built)]

@@ -58,7 +58,7 @@ THREADS_TIMES_FASTER = 1.85
 
 ZARR_TIMES_SLOWER = 1.3
 ENCODING_TARGETS = {"the system's libFLAC": 1.15, "libFLAC 1.5.0": 2.2}
-"""Encoding: times as fast as flacarray, for each libFLAC, whether it encodes or is only loaded."""
+"""Encoding: times as fast as flacarray, with each libFLAC, whether it encodes or is only loaded."""
 
 OPERATIONS = ("encode", "decode")
 SLICE_TIMES_FASTER = 50.0
