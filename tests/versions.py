@@ -4,8 +4,8 @@ Which versions are the oldest is read from pyproject.toml. The environments are 
 (see kept.py); what they hold of flaccodec is made anew when the sources have changed.
 
 - oldest: the oldest Python and the oldest libraries that pyproject.toml allows
-- zarr2: zarr 2.18, as programs have it that cannot do with zarr 3, with the oldest libraries of
-  what else works beside it; numpy may be older there than zarr 3 allows
+- zarr2: zarr 2.18, as programs have it that cannot do with zarr 3, two of these programs, and the
+  oldest libraries of what else works beside it; numpy may be older there than zarr 3 allows
 - newest: the newest of all, on Debian 13 in a folder of its own, where debootstrap can make one
   (as root, on Linux, with Debian's archive in reach); else on the latest Python that is here
 """
@@ -67,6 +67,7 @@ ZARR2 = (
     "test_streams.py",
     "test_versions.py",
     "test_zarr2.py",
+    "test_zarr2_programs.py",
 )
 
 
@@ -225,7 +226,7 @@ def zarr2(source, arguments):
     python = find_python([minor])
     if python is None:
         raise CannotHaveError(f"Python {major}.{minor}, the oldest that is allowed, is not here")
-    inside = environment("zarr2", python, "zarr==2.18.*", *oldest_of("zarr2"), *group("pytest"))
+    inside = environment("zarr2", python, "zarr==2.18.*", *oldest_of("zarr2"), *group("zarr2"))
     return run_tests("zarr2", inside, source, ZARR2, arguments)
 
 
