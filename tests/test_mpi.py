@@ -62,6 +62,22 @@ def test_a_full_disk_with_parallel_hdf5(ranks, tmp_path):
     assert checked == [f"checked-{rank}" for rank in range(ranks)], said
 
 
+@pytest.mark.parametrize("ranks", RANKS[1:3])
+def test_damaged_chunks_with_parallel_hdf5(ranks, tmp_path):
+    mpirun(ranks, "check_damaged_chunks.py", tmp_path, h5py=parallel_h5py())
+
+
+@pytest.mark.parametrize("name", ["flac", "gzip"])
+def test_ranks_wait_for_ever_where_hdf5_alone_meets_a_damaged_chunk(name, tmp_path):
+    """As docs/mpi.md says; no filter can change it."""
+    said = mpirun(
+        2, "check_plain_collective.py", tmp_path, name, h5py=parallel_h5py(), code=None, timeout=60
+    )
+    assert re.search(r"^rank 1: Can't (synchronously )?write data", said, re.MULTILINE)
+    assert "rank 0" not in said
+    assert re.search(r"Timeout.*\n.*\n.* in __setitem__$", said, re.MULTILINE)
+
+
 def test_a_message_of_more_than_2_gib():
     available = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     if available < 7 * 2**30:

@@ -15,6 +15,7 @@ from flaccodec.exceptions import ConfigurationError
 from flaccodec.hdf5.filter import Flac
 from flaccodec.hdf5.low_level.driver import is_parallel
 from flaccodec.hdf5.members import check_group
+from flaccodec.hdf5.rank_checks import check_can_write
 from flaccodec.hdf5.rows import write_rows
 from flaccodec.mpi.agreement import attempt, share
 from flaccodec.mpi.grid import distributed_chunks, rows_of
@@ -169,14 +170,18 @@ def write_distributed(dataset: h5py.Dataset, comm: Any, rows: slice, arr: npt.Ar
     ConfigurationError
         On all ranks: a rank's `rows` are not rows of the dataset, or its array is not of their
         shape, or has samples that the dataset's dtype cannot hold.
+    CorruptChunkError
+        On all ranks: a chunk that is to be changed in part is damaged. Nothing was written.
     RankError
         On all ranks: a rank could not write.
 
     Notes
     -----
-    No sample makes the filter fail, nor does a rank without memory for it: its chunk is stored as
-    samples. Ranks would wait for one whose transfer fails. (Parallel HDF5 before 1.14 loses the
-    note that a chunk is samples: docs/hdf5.md, "When a write fails".)
+    Ranks would wait for ever for one whose transfer fails. So each rank tries beforehand to decode
+    the chunks that HDF5 will decode: those within which `rows` begin or end, and those that the end
+    of an axis cuts. No sample makes the filter fail, nor does a rank without memory to encode: its
+    chunk is stored as samples. (Parallel HDF5 before 1.14 loses the note that a chunk is samples:
+    docs/hdf5.md, "When a write fails".)
     """
 
     def check() -> npt.NDArray[Any]:
@@ -184,7 +189,9 @@ def write_distributed(dataset: h5py.Dataset, comm: Any, rows: slice, arr: npt.Ar
         shape = (check_rows(rows, dataset.shape[0]), *dataset.shape[1:])
         if array.shape != shape:
             raise ConfigurationError(f"arr must have the rows' shape, {shape}. Got {array.shape}.")
-        return held_samples(array, dataset.dtype)
+        held = held_samples(array, dataset.dtype)
+        check_can_write(dataset, rows.start, rows.stop)
+        return held
 
     local = attempt(comm, check)
     write_rows(comm, dataset, rows.start, local)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from typing import TYPE_CHECKING, Any
 
@@ -62,14 +63,16 @@ def write_rows(comm: Any, dataset: h5py.Dataset, first: int, rows: npt.NDArray[A
     """
     together = dataset.chunks[0] if dataset.chunks else 1
     step = max(1, TRANSFER_BYTES // (_row_bytes(dataset) * together)) * together
-    transfers = max(share(comm, lambda: -(-len(rows) // step)))
+    stop = first + len(rows)
+    # They end with chunks: one that two transfers wrote would be decoded for the second.
+    starts = [first, *range(first - first % step + step, stop, step)] if len(rows) else []
+    transfers = max(share(comm, lambda: len(starts)))
     collective = h5p.create(h5p.DATASET_XFER)
     collective.set_dxpl_mpio(h5fd.MPIO_COLLECTIVE)
     error: Exception | None = None
-    for number in range(transfers):
-        part = rows[number * step : (number + 1) * step]
+    for start, end in itertools.pairwise([*starts, *[stop] * (transfers + 1 - len(starts))]):
         try:
-            _write(dataset, first + number * step, part, collective)
+            _write(dataset, start, rows[start - first : end - first], collective)
         except Exception as failure:
             error = error or failure
 

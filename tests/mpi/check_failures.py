@@ -26,7 +26,7 @@ from flaccodec.exceptions import (
 )
 from flaccodec.groups import ranks_read
 from flaccodec.groups import ranks_read as mpi_group_read
-from flaccodec.hdf5 import distributed as mpi_hdf5
+from flaccodec.hdf5 import group_door
 from flaccodec.mpi import agreement as mpi_ranks
 from flaccodec.mpi import messages as mpi_messages
 from flaccodec.zarr import distributed as mpi_zarr
@@ -104,7 +104,7 @@ def check_other_errors():
 def check_rank_0_fails_as_it_writes():
     """While others serve it: they stop, and nothing is left in the group."""
     array = waves((2, 5000), "int32")
-    mpi_hdf5._said.add("")
+    group_door._said.add("")
     group = h5py.File(FOLDER / "full.h5", "w") if RANK == 0 else None
     with pytest.MonkeyPatch.context() as patch:
         if RANK == 0:

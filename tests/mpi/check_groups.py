@@ -29,9 +29,10 @@ from flaccodec.exceptions import (
     NoGroupError,
     UnsupportedDtypeError,
 )
-from flaccodec.groups import door as group_door
+from flaccodec.groups import door as groups_door
 from flaccodec.groups import ranks_read as mpi_group_read
-from flaccodec.hdf5 import distributed as mpi_hdf5
+from flaccodec.hdf5 import group_door
+from flaccodec.hdf5 import rows as hdf5_rows
 from flaccodec.mpi import messages as mpi_messages
 
 FOLDER = Path(sys.argv[1])
@@ -253,9 +254,9 @@ def check_small_pieces():
     """What goes in pieces where it is large, with pieces of some bytes."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(mpi_messages, "MESSAGE_BYTES", 13)
-        patch.setattr(group_door, "PIECE_BYTES", 50)
+        patch.setattr(groups_door, "PIECE_BYTES", 50)
         patch.setattr(mpi_group_read, "PIECE_BYTES", 71)
-        patch.setattr(mpi_hdf5, "TRANSFER_BYTES", 90)
+        patch.setattr(hdf5_rows, "TRANSFER_BYTES", 90)
         rows = ROWS[-1]
         array = waves((sum(rows), 2, 60), "float64")
         for door, way in WRITING:
@@ -301,7 +302,7 @@ def check_beside_flacarray():
 
 
 def check_rank_0_says_so_once():
-    mpi_hdf5._said.clear()
+    group_door._said.clear()
     array = np.arange(12, dtype="int32").reshape(2, 6)
     for time in range(2):
         with warnings.catch_warnings(record=True) as caught, hdf5_by_first(new_path(), "w") as g:
@@ -427,7 +428,7 @@ def check_advice_on_what_groups_cannot_hold():
 if __name__ == "__main__":
     flaccodec.set_num_threads(1)
     if SIZE > 1:
-        mpi_hdf5._said.add("")
+        group_door._said.add("")
     run(
         check_arrays,
         check_flacarrays,
