@@ -6,6 +6,7 @@ Take its fixtures into a test module with ``pytest_plugins = ["s3"]``.
 from __future__ import annotations
 
 import itertools
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import boto3
@@ -29,13 +30,22 @@ class Request:
 
 
 class Log:
-    """Notes requests on their way to a WSGI application."""
+    """Notes requests on their way to a WSGI application.
+
+    Attributes
+    ----------
+    requests : list of Request
+    before : callable (method, path)
+        Called before a request is answered, on the thread that answers it.
+    """
 
     def __init__(self, application) -> None:
         self.application = application
         self.requests: list[Request] = []
+        self.before = lambda method, path: None
 
     def __call__(self, environ, start_response):
+        self.before(environ["REQUEST_METHOD"], environ["PATH_INFO"])
         asked = environ.get("HTTP_RANGE")
         span = None
         if asked is not None:
@@ -79,6 +89,15 @@ class S3:
         client.create_bucket(Bucket=name)
         client.close()
         return name
+
+    @contextmanager
+    def before_each(self, call):
+        """Have something called with method and path of each request before it is answered."""
+        former, self._log.before = self._log.before, call
+        try:
+            yield
+        finally:
+            self._log.before = former
 
     def forget(self) -> None:
         """Empty the log."""
