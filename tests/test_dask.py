@@ -18,8 +18,7 @@ from zarr.storage import LocalStore, MemoryStore
 
 import flaccodec
 import flaccodec.zarr
-from flaccodec import FlacArray, FlacCodec, compress, core
-from flaccodec.array.flacarray import flacarray as array
+from flaccodec import FlacArray, FlacCodec, core
 from flaccodec.runtime import threads
 
 pytest_plugins = ["schedulers"]
@@ -207,8 +206,7 @@ def test_the_name_in_dask_follows_the_content():
 
 @pytest.fixture
 def eight_processors(monkeypatch):
-    for module in (threads, compress):
-        monkeypatch.setattr(module, "available_processors", lambda: 8)
+    monkeypatch.setattr(threads, "available_processors", lambda: 8)
 
 
 def test_threads_of_a_pool_decode_on_one_thread_each(decoded, eight_processors):
@@ -248,14 +246,14 @@ def chosen_threads(_=None):
     """Return how many threads an index of a FlacArray is decoded with here."""
     numbers = []
     fa = FlacArray.from_array(np.arange(9))
-    original = array.core.decode_spans
-    array.core.decode_spans = lambda *args, num_threads: numbers.append(num_threads)
-    compress.available_processors, before = (lambda: 8), compress.available_processors
+    original = core.decode_spans
+    core.decode_spans = lambda *args, num_threads: numbers.append(num_threads)
+    threads.available_processors, before = (lambda: 8), threads.available_processors
     try:
         fa[2:5]
     finally:
-        array.core.decode_spans = original
-        compress.available_processors = before
+        core.decode_spans = original
+        threads.available_processors = before
     return numbers
 
 

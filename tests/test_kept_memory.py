@@ -134,7 +134,7 @@ def test_what_waits_is_given_up_before_memory_is_short(data):
     """Where a process may have so much and no more."""
     code = """
 import re, resource
-from flaccodec import memory
+from flaccodec.runtime import memory
 size = int(re.search(r"VmSize:\\s*(\\d+) kB", open("/proc/self/status").read())[1]) * 1024
 resource.setrlimit(resource.RLIMIT_AS, (size + 10 * memory.LEAST, -1))
 for n in (3, 5, 8):
@@ -260,7 +260,7 @@ def test_a_forked_child_has_blocks_of_its_own(data):
     code = """
 import os, sys
 import numpy as np
-from flaccodec import memory
+from flaccodec.runtime import memory
 first = memory.empty((memory.LEAST,), "u1")
 first[:] = 1
 del first

@@ -331,7 +331,7 @@ def test_threads_at_once(store, monkeypatch):
 def test_a_forked_child_does_not_wait_for_a_thread_of_its_parent():
     code = """
 import os, signal
-from flaccodec import partial
+from flaccodec.zarr import chunk_reader as partial
 from zarr.storage import MemoryStore, StorePath
 partial.index_cache._lock.acquire()  # as a thread would have it
 child = os.fork()

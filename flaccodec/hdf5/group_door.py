@@ -86,10 +86,21 @@ class HDF5Door:
     ) -> None:
         """Have all ranks create the group's datasets, and each write its rows."""
 
+        made: list[h5py.Dataset] = []
+
         def create(name: str, array: Any) -> h5py.Dataset:
             table = cast("SpreadTable", array)
             dataset = self.create(group, name, table)
-            write_own_rows(comm, dataset, table.ranges[comm.rank][0], table.local)
+            made.append(dataset)
+            try:
+                write_own_rows(comm, dataset, table.ranges[comm.rank][0], table.local)
+            except BaseException:
+                # HDF5 frees the room of a dataset that is deleted when it is closed. A traceback
+                # would keep it open on some ranks for longer than on others, and these would
+                # then give the same room to different things.
+                for one in made:
+                    one.id.close()
+                raise
             return dataset
 
         write_group(group, place, cast("GroupStreams", streams), create)

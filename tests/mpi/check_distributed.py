@@ -24,7 +24,7 @@ from flaccodec.exceptions import (
     RankError,
 )
 from flaccodec.hdf5 import Flac
-from flaccodec.hdf5 import distributed as mpi_hdf5
+from flaccodec.hdf5 import rows as hdf5_rows
 
 FOLDER = Path(sys.argv[1])
 PARALLEL = sys.argv[2:] == ["parallel"]
@@ -161,7 +161,7 @@ def check_hdf5():
                 pytest.MonkeyPatch.context() as patch,
                 h5py.File(path, "w", driver="mpio", comm=COMM) as file,
             ):
-                patch.setattr(mpi_hdf5, "TRANSFER_BYTES", transfer)
+                patch.setattr(hdf5_rows, "TRANSFER_BYTES", transfer)
                 made, own = flaccodec.hdf5.create_distributed(
                     file,
                     "x",

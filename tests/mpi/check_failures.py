@@ -29,7 +29,7 @@ from flaccodec.groups import ranks_read as mpi_group_read
 from flaccodec.hdf5 import group_door
 from flaccodec.mpi import agreement as mpi_ranks
 from flaccodec.mpi import messages as mpi_messages
-from flaccodec.zarr import distributed as mpi_zarr
+from flaccodec.zarr.groups import door as zarr_door
 
 FOLDER = Path(sys.argv[1])
 LAST = SIZE - 1
@@ -152,7 +152,7 @@ def check_a_rank_is_interrupted_as_it_follows_rank_0():
     expected = KeyboardInterrupt if RANK == LAST else RankError
     with pytest.MonkeyPatch.context() as patch:
         if RANK == LAST:
-            patch.setattr(mpi_zarr, "_write_own", interrupted)
+            patch.setattr(zarr_door, "_write_own", interrupted)
         with pytest.raises(expected) as caught:
             flaccodec.zarr.write_array(array, group, mpi_comm=COMM)
     if RANK < LAST:
