@@ -10,7 +10,7 @@ import cffi
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))  # builds run without it
 
-from build_flags import HERE, check_version, compile_args, find, link_args
+from build_flags import HERE, check_version, compile_args, core_sources, headers, link_args
 
 
 def declarations() -> str:
@@ -29,9 +29,9 @@ def make_builder() -> cffi.FFI:
     builder.set_source(
         "flaccodec._native",
         '#include "flaccodec.h"',
-        sources=find("csrc/*.c"),
+        sources=core_sources(),
         include_dirs=["csrc"],
-        depends=find("csrc/*.h"),
+        depends=headers(),
         extra_compile_args=compile_args(),
         extra_link_args=link_args(),
     )

@@ -43,6 +43,19 @@ def find(pattern: str) -> list[str]:
     return sorted(str(path.relative_to(HERE)) for path in HERE.glob(pattern))
 
 
+def hdf5_sources() -> list[str]:
+    return find("csrc/hdf5/*.c")
+
+
+def core_sources() -> list[str]:
+    """Return the sources of the library, which knows nothing of HDF5."""
+    return sorted(set(find("csrc/**/*.c")) - set(hdf5_sources()))
+
+
+def headers() -> list[str]:
+    return find("csrc/**/*.h")
+
+
 def compile_args() -> list[str]:
     return [
         "-O3",

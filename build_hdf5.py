@@ -14,7 +14,7 @@ from setuptools.command.build_ext import build_ext
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))  # builds run without it
 
-from build_flags import check_version, compile_args, find, link_args
+from build_flags import check_version, compile_args, core_sources, hdf5_sources, headers, link_args
 
 IS_MAC = sys.platform == "darwin"
 NAME = "flaccodec.hdf5_plugin.libh5flaccodec"
@@ -24,8 +24,9 @@ def make_plugin() -> Extension:
     check_version()
     return Extension(
         NAME,
-        sources=[*find("csrc/*.c"), *find("csrc/hdf5/*.c")],
-        depends=[*find("csrc/*.h"), *find("csrc/hdf5/*.h")],
+        sources=[*core_sources(), *hdf5_sources()],
+        include_dirs=["csrc"],
+        depends=headers(),
         extra_compile_args=compile_args(),
         # HDF5 unloads its plugins when it is closed; the threads of this one stay.
         extra_link_args=[*link_args(), "-ldl", *([] if IS_MAC else ["-Wl,-z,nodelete"])],

@@ -11,6 +11,8 @@ import os
 import subprocess
 from pathlib import Path
 
+from support.sources import CSRC, core_sources
+
 ROOT = Path(__file__).resolve().parents[1]
 CACHE = ROOT / ".cache" / "cross"
 MACHINES = {"aarch64": "arm64", "s390x": "s390x"}
@@ -20,7 +22,7 @@ CODES = {"aarch64": ["NEON", "portable"], "s390x": ["portable"]}
 """What is run on each: of the most that it has, and of less (FLACCODEC_CPU)."""
 
 PACKAGES = ["libflac-dev", "libflac12", "libogg0"]
-FLAGS = ["-std=gnu11", "-O2", "-pthread", "-ffp-contract=off", f"-I{ROOT / 'csrc'}"]
+FLAGS = ["-std=gnu11", "-O2", "-pthread", "-ffp-contract=off", f"-I{CSRC}"]
 
 
 def fetch_libflac(machine: str) -> Path:
@@ -52,7 +54,7 @@ def build(machine: str, program: Path, *flags: str) -> Path:
     root, triplet = fetch_libflac(machine), f"{machine}-linux-gnu"
     libraries = root / "usr" / "lib" / triplet
     binary = CACHE / machine / program.stem
-    sources = [str(program), *map(str, sorted((ROOT / "csrc").glob("*.c")))]
+    sources = [str(program), *map(str, core_sources())]
     include = f"-I{root / 'usr' / 'include'}"
     libflac = [str(libraries / "libFLAC.a"), str(libraries / "libogg.so.0"), "-lm"]
     compiler = [f"{triplet}-gcc", *FLAGS, *flags, include, "-o", str(binary)]

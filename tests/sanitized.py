@@ -6,6 +6,8 @@ import os
 import subprocess
 from pathlib import Path
 
+from support.sources import CSRC, core_sources
+
 ROOT = Path(__file__).resolve().parents[1]
 CODES = ["this processor's", "avx2", "portable"]
 """Whose code is run; that for AVX2, on a processor that has more, needs asking for."""
@@ -18,7 +20,7 @@ FLAGS = [
     "-fsanitize=address,undefined",
     "-fno-sanitize-recover=all",
     "-ffp-contract=off",
-    f"-I{ROOT / 'csrc'}",
+    f"-I{CSRC}",
 ]
 
 
@@ -51,8 +53,8 @@ def library(code, tmp_path_factory):
     folder = folder / ("library-portable" if code == "portable" else "library")
     folder.mkdir(exist_ok=True)
     with locked(folder / "lock"):
-        sources = sorted((ROOT / "csrc").glob("*.c"))
-        objects = [folder / f"{source.stem}.o" for source in sources]
+        sources = core_sources()
+        objects = [folder / f"{source.parent.name}-{source.stem}.o" for source in sources]
         if not (folder / "done").exists():
             for source, target in zip(sources, objects, strict=True):
                 compile_source(source, target, code)

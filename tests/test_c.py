@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import sanitized
+from support.sources import core_sources
 
 PROGRAMS = sorted((Path(__file__).parent / "c").glob("test_*.c"))
 
@@ -38,7 +39,7 @@ def run_with_thread_sanitizer(binary):
 def compile_program(name, binary, flags=()):
     flags = [flag for flag in sanitized.FLAGS if not flag.startswith("-fsanitize")] + list(flags)
     program = Path(__file__).parent / "c" / f"{name}.c"
-    sources = [program, *sorted((sanitized.ROOT / "csrc").glob("*.c"))]
+    sources = [program, *core_sources()]
     libraries = [*sanitized.pkg_config("--cflags"), *sanitized.pkg_config("--libs"), "-lm"]
     command = ["cc", *flags, "-DFC_NO_CLONES", "-o", str(binary), *map(str, sources), *libraries]
     subprocess.run(command, check=True)

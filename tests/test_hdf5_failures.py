@@ -17,6 +17,7 @@ import sanitized
 import xarray
 import zarr
 from strategies import same_bits
+from support.sources import CSRC, core_sources, hdf5_sources
 from test_hdf5_programs import VALGRIND, pkg_config, python, run
 
 from flaccodec import FlacArray, hdf5
@@ -44,11 +45,11 @@ def failing(tmp_path_factory):
         if not plugin.exists():
             run(
                 *("cc", "-std=gnu11", "-O0", "-ffp-contract=off", "-fPIC", "-shared"),
-                *("-fvisibility=hidden", "-Wl,-z,nodelete"),
+                *("-fvisibility=hidden", "-Wl,-z,nodelete", f"-I{CSRC}"),
                 *(f"-Wl,--wrap={name}" for name in WRAPPED),
                 *("-o", folder / "made", ROOT / "tests/c/hdf5/failing.c"),
-                *sorted((ROOT / "csrc").glob("*.c")),
-                *sorted((ROOT / "csrc/hdf5").glob("*.c")),
+                *core_sources(),
+                *hdf5_sources(),
                 *(*pkg_config("flac"), "-lm", "-ldl", "-pthread"),
             )
             (folder / "made").rename(plugin)

@@ -16,6 +16,7 @@ import zarr
 from hypothesis import given
 from hypothesis import strategies as st
 from strategies import FLOATS, INTEGERS, float_arrays, integer_arrays, same_bits
+from support.sources import CSRC
 
 from flaccodec import FlacCodec, core, hdf5
 from flaccodec.chunks.options import CodecOptions
@@ -24,7 +25,6 @@ from flaccodec.hdf5 import FILTER_ID, Flac
 from flaccodec.hdf5 import filter as hdf5_filter
 
 DTYPES = [order + np.dtype(name).str[1:] for name in INTEGERS + FLOATS for order in "<>"]
-CSRC = Path(__file__).resolve().parents[1] / "csrc"
 
 
 def make(dtype, shape, seed=0):

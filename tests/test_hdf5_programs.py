@@ -16,6 +16,7 @@ import pytest
 import xarray
 import zarr
 from strategies import same_bits
+from support.sources import CSRC, core_sources, hdf5_sources
 
 from flaccodec import hdf5
 from flaccodec.chunks.options import CodecOptions
@@ -88,14 +89,14 @@ def test_the_plugin_needs_neither_python_nor_hdf5_nor_openmp():
 @pytest.mark.parametrize("arguments", [[], ["hidden"]], ids=["found", "hidden"])
 def test_memory_that_runs_out(tmp_path, arguments):
     """Against a stand-in for HDF5, whose functions the filter finds, or cannot."""
-    flags = ["-std=gnu11", "-g", "-O1", "-ffp-contract=off", "-fvisibility=hidden"]
+    flags = ["-std=gnu11", "-g", "-O1", "-ffp-contract=off", "-fvisibility=hidden", f"-I{CSRC}"]
     wrap = "-Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=free"
     binary = tmp_path / "test_filter"
     run(
         *("cc", *flags, *([] if arguments else ["-rdynamic"]), wrap, "-o", binary),
         ROOT / "tests/c/hdf5/test_filter.c",
-        *sorted((ROOT / "csrc").glob("*.c")),
-        *sorted((ROOT / "csrc/hdf5").glob("*.c")),
+        *core_sources(),
+        *hdf5_sources(),
         *(*pkg_config("flac"), "-lm", "-ldl"),
     )
     assert ", 0 fail" in run(*VALGRIND, binary, *arguments)

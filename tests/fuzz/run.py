@@ -11,6 +11,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from support.sources import CSRC, core_sources
+
 ROOT = Path(__file__).resolve().parents[2]
 HERE = ROOT / "tests" / "fuzz"
 CACHE = ROOT / ".cache" / "fuzz"
@@ -35,7 +39,7 @@ FLAGS = [
     "-ffp-contract=off",
     "-DFC_NO_CLONES",
     "-Wno-bitwise-conditional-parentheses",  # samples.c means what it says
-    f"-I{ROOT / 'csrc'}",
+    f"-I{CSRC}",
 ]
 
 
@@ -56,7 +60,7 @@ def compile_source(source: Path) -> Path:
 def build(targets: list[str]) -> None:
     """Compile every source once and link the targets."""
     (CACHE / "build").mkdir(parents=True, exist_ok=True)
-    library = sorted((ROOT / "csrc").glob("*.c"))
+    library = core_sources()
     own = sorted({HERE / name for target in targets for name in SOURCES[target]})
     with concurrent.futures.ThreadPoolExecutor(2) as pool:
         sources = library + own
