@@ -1,4 +1,4 @@
-#include "client_data.h"
+#include "hdf5/client_data.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../format.h"
+#include "chunk/format.h"
 
 #define DEFAULT_LEVEL 5
 #define DEFAULT_FRAME_SIZE 4096

@@ -2,8 +2,8 @@
 #ifndef FC_CLIENT_DATA_H
 #define FC_CLIENT_DATA_H
 
-#include "../flaccodec.h"
-#include "reason.h"
+#include "flaccodec.h"
+#include "hdf5/reason.h"
 
 #define FC_CLIENT_LAYOUT 1
 #define FC_CLIENT_MARKS_LAYOUT 2         /* with marks behind, two values each */

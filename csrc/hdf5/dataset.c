@@ -1,8 +1,8 @@
-#include "dataset.h"
+#include "hdf5/dataset.h"
 
 #include <string.h>
 
-#include "../format.h"
+#include "chunk/format.h"
 
 /* -- dtypes ---------------------------------------------------------------- */
 

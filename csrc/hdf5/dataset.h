@@ -2,8 +2,8 @@
 #ifndef FC_DATASET_H
 #define FC_DATASET_H
 
-#include "client_data.h"
-#include "h5.h"
+#include "hdf5/client_data.h"
+#include "hdf5/h5.h"
 
 #define FC_FILTER_ID 0xF1AC /* a private number; flaccodec.hdf5.FILTER_ID is the same */
 

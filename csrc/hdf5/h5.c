@@ -1,5 +1,5 @@
 #define _GNU_SOURCE /* dladdr */
-#include "h5.h"
+#include "hdf5/h5.h"
 
 #include <dlfcn.h>
 #include <pthread.h>

@@ -1,4 +1,4 @@
-#include "processors.h"
+#include "hdf5/processors.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -6,7 +6,7 @@
 #include <pthread.h>
 #include <stdlib.h>
 
-#include "../affinity.h"
+#include "threads/affinity.h"
 
 #define VARIABLE "FLACCODEC_NUM_THREADS" /* as in flaccodec/threads.py */
 #define OPENMP_VARIABLE "OMP_NUM_THREADS"

@@ -2,7 +2,7 @@
 #ifndef FC_PROCESSORS_H
 #define FC_PROCESSORS_H
 
-#include "reason.h"
+#include "hdf5/reason.h"
 
 /* The number that was set, else that of FLACCODEC_NUM_THREADS, else of OMP_NUM_THREADS, both as
  * they were when this was loaded, else the processors that the process may use; but one in a pool, whose threads or processes

@@ -1,4 +1,4 @@
-#include "reason.h"
+#include "hdf5/reason.h"
 
 #include <inttypes.h>
 #include <stdarg.h>

@@ -2,8 +2,8 @@
 #ifndef FC_REASON_H
 #define FC_REASON_H
 
-#include "../flaccodec.h"
-#include "h5.h"
+#include "flaccodec.h"
+#include "hdf5/h5.h"
 
 typedef struct {
     char text[400];

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 __all__ = ["empty"]
 
 LEAST = 32 << 20
-"""Bytes of a large result; smaller ones the C library keeps (csrc/memory.c)."""
+"""Bytes of a large result; smaller ones the C library keeps (csrc/base/memory.c)."""
 
 MOST_KEPT = 512 << 20
 """Bytes of all blocks that wait for their next use; 0 keeps none from then on."""

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../../csrc/subframe.h"
+#include "decode/subframe.h"
 
 static int read_task(fc_frame_task *t) {
     uint32_t fields[3];

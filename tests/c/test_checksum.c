@@ -1,12 +1,12 @@
 /* Checksums against their definitions, a bit at a time.
  *
- * cc -O1 -g -fsanitize=address,undefined -Icsrc tests/c/test_checksum.c csrc/checksum.c
+ * cc -O1 -g -fsanitize=address,undefined -Icsrc tests/c/test_checksum.c csrc/base/checksum.c csrc/base/cpu.c
  * With -DFC_PORTABLE the portable CRC-16 is tested instead. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "checksum.h"
+#include "base/checksum.h"
 #include "flaccodec.h"
 
 static uint16_t crc16_by_bits(const uint8_t *bytes, size_t size) {

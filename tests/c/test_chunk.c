@@ -7,8 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../../csrc/flaccodec.h"
-#include "../../csrc/frame.h"
+#include "flac/frame.h"
+#include "flaccodec.h"
 #include "signals.h"
 
 static uint64_t state = 88172645463325252ull;

@@ -6,8 +6,8 @@
 #include <stdlib.h>
 #include <time.h>
 
-#include "../../csrc/flaccodec.h"
-#include "../../csrc/stop.h"
+#include "flaccodec.h"
+#include "threads/stop.h"
 
 static int failures;
 

@@ -7,8 +7,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "error.h"
-#include "threads.h"
+#include "base/error.h"
+#include "threads/jobs.h"
 
 static int failures;
 

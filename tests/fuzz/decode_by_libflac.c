@@ -1,7 +1,7 @@
 /* The decoder of chunks once more, under another name and with libFLAC forced,
  * since a process asks its environment only once. */
 #define fc_decode decode_chunk_asking_environment
-#include "../../csrc/decode.c"
+#include "chunk/decode_chunk.c"
 #undef fc_decode
 
 #include "decode_by_libflac.h"

@@ -3,9 +3,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "chunk/format.h"
 #include "decode_by_libflac.h"
 #include "flaccodec.h"
-#include "format.h"
 #include "repair.h"
 
 #define MOST_OUTPUT (INT64_C(1) << 19) /* bytes; what a few bytes may declare is no limit */

@@ -4,10 +4,10 @@
 
 #include "../c/guarded.h"
 #include "../c/taken.h"
-#include "frame.h"
-#include "libflac.h"
+#include "decode/subframe.h"
+#include "flac/frame.h"
+#include "flac/libflac.h"
 #include "repair.h"
-#include "subframe.h"
 
 /* n of the same together, which takes the code for several frames: another for
  * a few than for many. What is not wanted may be wrong. */

@@ -7,11 +7,11 @@
 #include <string.h>
 
 #include "../c/taken.h"
-#include "encode_frame.h"
+#include "decode/subframe.h"
+#include "encode/encode_frame.h"
+#include "flac/frame.h"
+#include "flac/libflac.h"
 #include "flaccodec.h"
-#include "frame.h"
-#include "libflac.h"
-#include "subframe.h"
 
 #define MOST_SAMPLES FC_MAX_FRAME_SIZE
 

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "format.h"
+#include "chunk/format.h"
 #include "repair.h"
 
 size_t LLVMFuzzerMutate(uint8_t *data, size_t size, size_t max_size);

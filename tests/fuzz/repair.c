@@ -2,8 +2,8 @@
 
 #include <string.h>
 
-#include "checksum.h"
-#include "format.h"
+#include "base/checksum.h"
+#include "chunk/format.h"
 
 size_t frame_header_size(const uint8_t *frame, size_t size) {
     if (size < 6) return 0;

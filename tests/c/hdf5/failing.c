@@ -4,7 +4,7 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 
-#include "../../../csrc/hdf5/h5.h"
+#include "hdf5/h5.h"
 
 static atomic_long fails_at = -1, until_failure = -1; /* -1: never */
 static atomic_long n_failures;

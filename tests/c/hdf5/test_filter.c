@@ -6,9 +6,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../../../csrc/flaccodec.h"
-#include "../../../csrc/hdf5/client_data.h"
-#include "../../../csrc/hdf5/dataset.h"
+#include "flaccodec.h"
+#include "hdf5/client_data.h"
+#include "hdf5/dataset.h"
 
 #define EXPORT __attribute__((visibility("default")))
 
