@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "flac/predict.h"
+#include "decode/batch.h"
 #include "flaccodec.h"
 
 #define SAMPLES 4096 /* of a frame */
@@ -26,7 +26,7 @@ static void restore(int order, int shift, int bits, int n, int times) {
     for (int j = 0; shift && j < order; j++) p.coefficient[j] = 100 + j;
     fc_set_width(&p, bits);
     for (int k = 0; k < n; k++) blocks[k] = (fc_restoring){&p, x[k], SAMPLES};
-    for (int i = 0; i < times; i++) fc_restore_samples(blocks, n);
+    for (int i = 0; i < times; i++) fc_restore_blocks(blocks, n);
 }
 
 /* -- decoding --------------------------------------------------------------------- */

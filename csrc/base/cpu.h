@@ -1,8 +1,9 @@
-/* What the processor can do, asked once. */
+/* What the processor can do. */
 #ifndef FC_CPU_H
 #define FC_CPU_H
 
-/* FC_PORTABLE leaves the portable C as the only code. */
+/* FC_X86 and FC_NEON: whether code for x86-64 or for NEON is compiled. With FC_PORTABLE defined,
+ * neither is. */
 #if defined(__x86_64__) && defined(__GNUC__) && !defined(FC_PORTABLE)
 #define FC_X86 1
 #define FC_TARGET_AVX2 __attribute__((target("avx2,bmi,bmi2,lzcnt")))
@@ -22,12 +23,13 @@
 
 typedef enum fc_cpu {
     FC_CPU_ANY = 0,
-    FC_CPU_NEON = 1,  /* any of aarch64 */
-    FC_CPU_AVX2 = 2,  /* of x86-64, with BMI1, BMI2 and LZCNT */
-    FC_CPU_AVX512 = 3 /* and with AVX-512F, BW, CD, DQ, VL, VBMI2 and VNNI */
+    FC_CPU_NEON = 1,  /* any aarch64 */
+    FC_CPU_AVX2 = 2,  /* x86-64 with AVX2, BMI1, BMI2 and LZCNT */
+    FC_CPU_AVX512 = 3 /* that, with AVX-512F, BW, CD, DQ, VL, VBMI2 and VNNI */
 } fc_cpu;
 
-/* Each of an architecture has what those of it below have. */
+/* Returns what this processor has, or less if FLACCODEC_CPU says so. It is found out once, when the
+ * library is loaded. A higher value has all that a lower one of its architecture has. */
 fc_cpu fc_this_cpu(void);
 
 #endif

@@ -8,7 +8,7 @@
 #include "base/error.h"
 #include "base/memory.h"
 #include "chunk/format.h"
-#include "decode/subframe.h"
+#include "decode/decode_frame.h"
 #include "flac/frame.h"
 #include "flac/libflac.h"
 #include "samples/samples.h"

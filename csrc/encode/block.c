@@ -180,7 +180,7 @@ FC_INLINE int fold_wide(int order, const fc_predictor *p, const int32_t *restric
     return !beyond;
 }
 
-#define FOR_ORDER(width)                                            \
+#define FOLD_BY_ORDER(width)                                        \
     switch (p->order) {                                             \
     case 0: return fold_##width(0, p, x, samples, folded);          \
     case 1: return fold_##width(1, p, x, samples, folded);          \
@@ -197,8 +197,8 @@ FC_INLINE int fold_wide(int order, const fc_predictor *p, const int32_t *restric
 FC_INLINE int fc_fold_residuals_body(const fc_predictor *p, const int32_t *x, int64_t samples,
                                      uint32_t *folded) {
     for (int i = 0; i < p->order; i++) folded[i] = 0;
-    if (p->wide) FOR_ORDER(wide)
-    FOR_ORDER(narrow)
+    if (p->wide) FOLD_BY_ORDER(wide)
+    FOLD_BY_ORDER(narrow)
 }
 FOR_EACH_CPU(int, fc_fold_residuals,
              (const fc_predictor *p, const int32_t *x, int64_t samples, uint32_t *folded),

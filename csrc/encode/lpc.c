@@ -118,10 +118,10 @@ static int quantize(const double *coefficient, int order, int shift, int most_pr
     return p->magnitudes > 0;
 }
 
-static int log2_of(int order) { return order >= 8 ? 3 : order >= 4 ? 2 : order >= 2; }
+static int log2_of_order(int order) { return order >= 8 ? 3 : order >= 4 ? 2 : order >= 2; }
 
 static int most_steady_precision(int64_t samples, int bits, int order) {
-    int precision = most_precision_for(samples, bits), narrow = 32 - bits - log2_of(order);
+    int precision = most_precision_for(samples, bits), narrow = 32 - bits - log2_of_order(order);
     return bits <= MOST_BITS_NARROW && precision > narrow ? narrow : precision;
 }
 

@@ -1,5 +1,5 @@
-/* FLAC frames (RFC 9639, section 9) as far as a chunk needs to read and
- * write them without libFLAC: their headers, and small verbatim frames. */
+/* FLAC frames (RFC 9639, section 9), as far as a chunk needs them without libFLAC: their
+ * headers, their numbers, and verbatim frames. */
 #ifndef FC_FRAME_H
 #define FC_FRAME_H
 
@@ -8,41 +8,48 @@
 
 #include "base/bit_writer.h"
 
-#define FC_MAX_FRAME_HEADER 16
+#define FC_MAX_FRAME_HEADER 16 /* bytes */
 
+/* The header of a frame, parsed. */
 typedef struct fc_frame_header {
     int channels;
-    int bits;         /* a sample; 0 where only STREAMINFO tells */
-    int64_t samples;  /* a channel */
-    int64_t number;   /* of the frame in its stream */
-    size_t size;      /* bytes of this header, CRC-8 included */
-    size_t number_at; /* where the coded number begins, and how long it is */
-    size_t number_size;
+    int bits;           /* of a sample; 0 if only STREAMINFO says */
+    int64_t samples;    /* of a channel */
+    int64_t number;     /* of the frame in its stream */
+    size_t size;        /* bytes of this header, with its CRC-8 */
+    size_t number_at;   /* at which byte the coded number begins */
+    size_t number_size; /* bytes of the coded number */
 } fc_frame_header;
 
-/* The most bytes that a frame may take in a chunk: those of a verbatim one. */
+/* Returns the most bytes that a frame takes in a chunk: those of a verbatim one. `bits`: of a
+ * sample. */
 size_t fc_frame_bound(int64_t samples, int channels, int bits);
 
-/* Reads the header of a fixed-block-size frame of independent channels and
- * checks its CRC-8. 0 where these bytes are no such header. */
+/* Reads the header of a frame of fixed block size and independent channels from `size` bytes,
+ * and checks its CRC-8. Returns 0 if these bytes are no such header. */
 int fc_read_frame_header(const uint8_t *bytes, size_t size, fc_frame_header *header);
 
-/* The size that a frame has under another number; 0 where it is not a frame. */
+/* Returns the bytes that a frame of `size` bytes takes under another number, 0 if it is no
+ * frame. */
 size_t fc_renumbered_size(const uint8_t *frame, size_t size, int64_t number);
 
-/* Copies a frame to out (fc_renumbered_size() bytes) under another number, with
- * its CRCs made right. Returns its new size, 0 where it is not a frame. */
+/* Copies a frame of `size` bytes to `out` under another number, with CRCs that fit. `out` has
+ * fc_renumbered_size() bytes. Returns that size, 0 if it is no frame. */
 size_t fc_renumber_frame(const uint8_t *frame, size_t size, int64_t number, uint8_t *out);
 
-/* Writes a frame's header, its CRC-8 included; returns its size. */
+/* Writes the header of a frame, with its CRC-8, to `out`, which has FC_MAX_FRAME_HEADER bytes.
+ * `channels` is 1 or 2; `bits`, of a sample, 8, 12, 16, 20, 24 or 32; `samples` 1 to 65535.
+ * Returns the header's size. */
 size_t fc_write_frame_header(uint8_t *out, int channels, int bits, int64_t samples,
                              int64_t number);
 
-/* Ends a frame: fills the last byte up and writes the CRC-16. Returns its size. */
+/* Ends a frame that begins at `frame`: fills the last byte with zeros and writes the CRC-16.
+ * Returns the frame's size. */
 size_t fc_end_frame(uint8_t *frame, const fc_bit_writer *writer);
 
-/* Writes a frame of verbatim subframes, for blocks shorter than those that
- * an encoder takes; stores up to FC_WRITER_SLACK bytes behind it. */
+/* Writes a frame of verbatim subframes, which may have fewer samples than an encoder takes.
+ * Parameters are those of fc_write_frame_header(); `out` has fc_frame_bound() +
+ * FC_WRITER_SLACK bytes. Returns the frame's size. */
 size_t fc_write_verbatim_frame(const int32_t *const *channel, int channels, int bits,
                                int64_t samples, int64_t number, uint8_t *out);
 

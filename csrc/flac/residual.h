@@ -4,28 +4,29 @@
 
 #include "base/bits.h"
 
-/* The residual of a block of samples, which comes after the order warm-up
- * samples that its predictor has, with order < samples. */
+/* The residual of one block, to be read. The block has `order` samples before it, fewer than
+ * `samples`. */
 typedef struct fc_residual {
-    fc_bits *bits; /* at the residual's first bit; after it when it has been read */
+    fc_bits *bits; /* in: at the residual's first bit; out, if `good`: after its last */
     int order;
-    int64_t samples;
-    int32_t *x; /* x[order] to x[samples - 1] are written, folded: see fc_unfold */
-    int good;   /* whether it was as it should be */
+    int64_t samples; /* of the whole block */
+    int32_t *x; /* out: x[order] to x[samples - 1], folded (see fc_unfold()) */
+    int good;   /* out: whether the residual is valid; else `x` holds unspecified values */
     int number; /* the caller's own */
-    uint64_t loadable; /* bytes from those of bits on */
+    uint64_t loadable; /* bytes that may be loaded, counted from `bits->bytes` */
 } fc_residual;
 
-/* Residuals are coded as 0, -1, 1, -2, 2 ... */
+/* Returns the residual that is coded as `folded`: 0, 1, 2, 3, 4 ... stand for 0, -1, 1, -2, 2 ... */
 FC_INLINE int32_t fc_unfold(int32_t folded) {
     return (int32_t)((uint32_t)folded >> 1) ^ -(folded & 1);
 }
 
-/* Reads count Rice codes one by one, wherever they end; 0 where they are not right. */
+/* Reads `count` Rice codes to `folded`, one after another, wherever they end. `parameter`
+ * is 0 to 30. Returns whether they are valid. */
 int fc_read_codes(fc_bits *bits, unsigned parameter, int64_t count, int32_t *folded);
 
-/* Reads n residuals, several side by side: what comes next in a bit stream hangs
- * on what was before, so that a single one leaves the processor waiting. */
+/* Reads `n` residuals and sets `good` of each. Reads several side by side: within one, each code
+ * must wait for the one before it. */
 void fc_read_residuals(fc_residual *residuals, int n);
 
 #endif

@@ -134,7 +134,7 @@ LOOP void read_windows(const __m512i at[MAX_GROUPS], const __m512i parameter[MAX
 }
 
 /* How many windows may be read, each from no more than MOST_BITS after the last. */
-LOOP int64_t ample_windows(const fc_tile_reader *r, int groups, int64_t most) {
+LOOP int64_t ample_in_lanes(const fc_tile_reader *r, int groups, int64_t most) {
     __m512i room = _mm512_sub_epi64(_mm512_loadu_si512(r->last), _mm512_loadu_si512(r->at));
     if (groups == 2)
         room = _mm512_min_epi64(room, _mm512_sub_epi64(_mm512_loadu_si512(r->last + LANES),
@@ -146,7 +146,7 @@ LOOP int64_t ample_windows(const fc_tile_reader *r, int groups, int64_t most) {
 
 /* After a window that had not all codes of every stream. used, the bits read
  * of it, tells whose. */
-LOOP int read_again(fc_tile_reader *r, int first, int codes, __m512i used, int32_t *tile) {
+LOOP int read_lanes_again(fc_tile_reader *r, int first, int codes, __m512i used, int32_t *tile) {
     uint64_t bits[LANES];
     _mm512_storeu_si512(bits, used);
     for (int k = 0; k < LANES; k++) {
@@ -178,13 +178,13 @@ LOOP int64_t read_ample(fc_tile_reader *r, int groups, int codes, int64_t window
     for (int g = 0; g < groups; g++) _mm512_storeu_si512(r->at + g * LANES, at[g]);
     if (!is_short) return done * codes;
     for (int g = 0; g < groups; g++)
-        if (!read_again(r, g * LANES, codes, used[g], tile)) return 0;
+        if (!read_lanes_again(r, g * LANES, codes, used[g], tile)) return 0;
     return (done + 1) * codes;
 }
 
 /* Fewer codes than there are in a window, or with too few bytes after them. */
 LOOP int read_few(fc_tile_reader *r, int groups, int64_t count, int32_t *tile) {
-    if (ample_windows(r, groups, 1)) return read_ample(r, groups, (int)count, 1, tile) != 0;
+    if (ample_in_lanes(r, groups, 1)) return read_ample(r, groups, (int)count, 1, tile) != 0;
     for (int k = 0; k < groups * LANES; k++)
         if (!read_slowly(r, k, count, tile)) return 0;
     return 1;
@@ -192,7 +192,7 @@ LOOP int read_few(fc_tile_reader *r, int groups, int64_t count, int32_t *tile) {
 
 LOOP int read_count(fc_tile_reader *r, int groups, int codes, int64_t count, int32_t *tile) {
     int64_t windows, n;
-    for (; (windows = ample_windows(r, groups, count / codes)) > 0;
+    for (; (windows = ample_in_lanes(r, groups, count / codes)) > 0;
          count -= n, tile += n * FC_TILE_LANES)
         if (!(n = read_ample(r, groups, codes, windows, tile))) return 0;
     for (; count > 0; count -= n, tile += n * FC_TILE_LANES) {
@@ -209,7 +209,7 @@ static int codes_of_windows(uint64_t parameter) {
     return codes[parameter];
 }
 
-#define FOR_CODES(groups)                                    \
+#define READ_BY_CODES(groups)                                \
     switch (codes) {                                         \
     case 8: return read_count(r, groups, 8, count, tile);    \
     case 7: return read_count(r, groups, 7, count, tile);    \
@@ -223,12 +223,12 @@ static int codes_of_windows(uint64_t parameter) {
 
 FC_TARGET_AVX512 static int read_one_group(fc_tile_reader *r, int codes, int64_t count,
                                            int32_t *tile) {
-    FOR_CODES(1)
+    READ_BY_CODES(1)
 }
 
 FC_TARGET_AVX512 static int read_two_groups(fc_tile_reader *r, int codes, int64_t count,
                                             int32_t *tile) {
-    FOR_CODES(2)
+    READ_BY_CODES(2)
 }
 
 /* -- partitions ------------------------------------------------------------------- */

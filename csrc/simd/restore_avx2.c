@@ -32,7 +32,7 @@ FC_TARGET_AVX2 FC_INLINE __m256i unfold(__m256i folded) {
     return XOR(_mm256_srli_epi32(folded, 1), sign);
 }
 
-#include "simd/restore_lanes.h"
+#include "simd/restore_x86.h"
 
 FC_TARGET_AVX2 int64_t fc_restore_avx2(fc_restoring *blocks, int n) {
     lanes l;

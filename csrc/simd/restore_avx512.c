@@ -59,7 +59,7 @@ FC_TARGET_AVX512 FC_INLINE __m512i unfold(__m512i folded) {
     return _mm512_mask_xor_epi32(half, odd, half, _mm512_set1_epi32(-1));
 }
 
-#include "simd/restore_lanes.h"
+#include "simd/restore_x86.h"
 
 /* Samples of a tile: its residuals, and the samples of all lanes that are
  * written meanwhile, stay in the first-level cache. */

@@ -1,13 +1,16 @@
+/* Blocks read and restored with AVX-512, each in a lane of a vector. */
 #ifndef FC_RESTORE_AVX512_H
 #define FC_RESTORE_AVX512_H
 
-#include "flac/predict.h"
+#include "flac/predictor.h"
 #include "flac/residual.h"
 
-/* Decodes n blocks whose residuals have one length, 1 to 16, on a processor that has AVX-512:
- * tile by tile, residuals are read and samples restored, as far as blocks go; residuals that
- * are longer are taken as read. The blocks begin with their warm-up samples. Returns 0 where residuals are not good or unusual;
- * then no position has moved, and warm-up samples are as they were. */
+/* Reads `n` residuals, 1 to 16, all of one length, and restores their blocks: tile by tile, so
+ * that residuals stay in the cache. The processor must have AVX-512. `residuals[i].x` is
+ * `blocks[i].x`. A block may end before its residual; what comes after it is not read then.
+ *
+ * Returns 1 if all residuals are valid. Returns 0 if one is not, or is unusual: then the positions
+ * and the samples before the residuals are as they were, so that all can be read otherwise. */
 int fc_decode_tiles(const fc_residual *residuals, fc_restoring *blocks, int n);
 
 #endif

@@ -7,7 +7,7 @@
 #if FC_NEON
 #include <arm_neon.h>
 
-#include "simd/restore_blocks.h"
+#include "simd/restore_common.h"
 
 #define LANES 4
 #define MOST_GROUPS 2
@@ -108,7 +108,7 @@ FC_INLINE void restore_some(group *g, int64_t i, int order, int wide) {
     store_samples(g, i, v);
 }
 
-FC_INLINE void restore_predicted(lanes *l, int order, int wide) {
+FC_INLINE void restore_lpc(lanes *l, int order, int wide) {
     for (int g = 0; g < l->groups; g++)
         for (int j = 0; j < order; j++)
             l->group[g].past[j] = gather(l->group + g, l->from - order + j);
@@ -139,12 +139,12 @@ FC_INLINE void restore_fixed(lanes *l, int order) {
         for (int g = 0; g < l->groups; g++) restore_some_fixed(l->group + g, i, order);
 }
 
-FC_INLINE void restore_narrow(lanes *l, int order) { restore_predicted(l, order, 0); }
-FC_INLINE void restore_wide(lanes *l, int order) { restore_predicted(l, order, 1); }
+FC_INLINE void restore_narrow(lanes *l, int order) { restore_lpc(l, order, 0); }
+FC_INLINE void restore_wide(lanes *l, int order) { restore_lpc(l, order, 1); }
 
-static void restore_same_fixed(lanes *l) { FOR_FIXED_ORDER(restore_fixed) }
-static void restore_all_narrow(lanes *l) { FOR_ORDER(restore_narrow) }
-static void restore_all_wide(lanes *l) { FOR_ORDER(restore_wide) }
+static void restore_same_fixed(lanes *l) { CALL_BY_FIXED_ORDER(restore_fixed) }
+static void restore_all_narrow(lanes *l) { CALL_BY_ORDER(restore_narrow) }
+static void restore_all_wide(lanes *l) { CALL_BY_ORDER(restore_wide) }
 
 static int is_any_wide(const fc_restoring *blocks, int n) {
     for (int k = 0; k < n; k++)

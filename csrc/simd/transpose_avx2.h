@@ -1,3 +1,4 @@
+/* Eight rows of eight numbers with AVX2. */
 #ifndef FC_TRANSPOSE_AVX2_H
 #define FC_TRANSPOSE_AVX2_H
 
@@ -6,7 +7,7 @@
 #include "base/bits.h"
 #include "base/cpu.h"
 
-/* Row i of eight becomes column i. */
+/* Transposes `v`: row i becomes column i. */
 FC_TARGET_AVX2 FC_INLINE void fc_transpose_8(__m256i v[8]) {
     __m256i a[8], b[8];
     for (int i = 0; i < 8; i += 2) {

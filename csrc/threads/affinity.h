@@ -1,31 +1,31 @@
-/* Where threads run. */
+/* Which processors threads run on. */
 #ifndef FC_AFFINITY_H
 #define FC_AFFINITY_H
 
 #include <pthread.h>
 #include <sched.h>
 
-/* Where a thread may run, while it may not run everywhere. */
+/* Which processors a thread may run on, while it is kept from some. */
 typedef struct fc_affinity {
-    int is_elsewhere;
+    int is_elsewhere; /* whether it is kept from some now */
 #ifdef __linux__
-    cpu_set_t cpus;
+    cpu_set_t cpus; /* all that it may run on */
 #endif
 } fc_affinity;
 
-/* Keeps another thread, that is about to be woken, from the processor on which the caller
- * runs, if there are others. (Linux wakes a thread where it was last or where it is woken from,
- * unless another processor is idle; and in a virtual machine those that are idle look as if
- * they were taken. The thread would wait there until the caller has done all the work.) */
+/* Keeps `thread`, which is about to be woken, from the processor that the caller runs on, if there
+ * are others. Sets `affinity`. (Linux wakes a thread on the processor that it last ran on, or on
+ * the caller's, unless another is idle. In a virtual machine idle processors look busy. So the
+ * thread would wait until the caller has done all the work.) */
 void fc_send_elsewhere(fc_affinity *affinity, pthread_t thread);
 
-/* Lets a thread run again where it might before. */
+/* Lets `thread` run again on all processors that it might before. */
 void fc_come_back(fc_affinity *affinity, pthread_t thread);
 
-/* Processors that the calling thread may run on, 1 or more. */
+/* Returns how many processors the calling thread may run on, at least 1. */
 int fc_available_processors(void);
 
-/* Whether the calling thread is the process's first. */
+/* Returns whether the calling thread is the first of the process. */
 int fc_in_main_thread(void);
 
 #endif

@@ -41,13 +41,13 @@ static void note_failure(failure *lowest, int64_t job, const fc_error *error) {
     pthread_mutex_unlock(&lowest->mutex);
 }
 
-static void work_on(int64_t job, int place, fc_job work, void *context, failure *lowest) {
+static void work_on(int64_t job, int worker, fc_job work, void *context, failure *lowest) {
     fc_error error;
     if (job >= lowest_failed(lowest)) return;
     if (fc_is_stopped(lowest->stopping)) {
         fc_fail(&error, FC_ERR_STOPPED);
         note_failure(lowest, BEFORE_ALL, &error);
-    } else if (work(context, place, job, &error)) {
+    } else if (work(context, worker, job, &error)) {
         note_failure(lowest, job, &error);
     }
 }
@@ -63,12 +63,12 @@ typedef struct {
 /* Each thread's part of the jobs is given out a job at a time, in turn with the others:
  * where neighbouring jobs write to a page that is not in memory yet, of 2 MiB maybe, and
  * two threads have them at once, the system clears one for each and throws one away. */
-static void work_unordered(void *context, int place) {
+static void work_unordered(void *context, int worker) {
     unordered *u = context;
     int64_t part = (u->n_jobs + u->n_threads - 1) / u->n_threads, i;
     while ((i = __atomic_fetch_add(&u->given, 1, __ATOMIC_RELAXED)) < part * u->n_threads) {
         int64_t job = i % u->n_threads * part + i / u->n_threads;
-        if (job < u->n_jobs) work_on(job, place, u->work, u->context, u->lowest);
+        if (job < u->n_jobs) work_on(job, worker, u->work, u->context, u->lowest);
     }
 }
 
@@ -128,10 +128,10 @@ static void commit_done(queue *q) {
     q->committing = 0;
 }
 
-static void work_in_slots(void *context, int place) {
+static void work_in_slots(void *context, int worker) {
     queue *q = context;
     int slot;
-    (void)place;
+    (void)worker;
     pthread_mutex_lock(&q->mutex);
     while ((slot = take_slot(q)) >= 0) {
         pthread_mutex_unlock(&q->mutex);

@@ -1,4 +1,4 @@
-/* Jobs side by side. */
+/* Jobs run by several threads. */
 #ifndef FC_THREADS_H
 #define FC_THREADS_H
 
@@ -8,25 +8,28 @@
 
 #define FC_MAX_SLOTS (2 * FC_MAX_THREADS)
 
-/* Runs work(job) for job 0 to n_jobs - 1 on up to n_threads threads. place is
- * the thread's number, below n_threads.
- *
- * With commit, place is a slot instead, below fc_slots(n_threads): it is the
- * job's from its work to its commit, and commits go in the order of jobs, one
- * at a time.
- *
- * A callback that fails returns its code with *error filled in. The failure
- * of the lowest job is what this returns: all jobs below it are done, none
- * above it is committed. If the call is stopped, it returns FC_ERR_STOPPED,
- * and any jobs may be left undone. */
-typedef int (*fc_job)(void *context, int place, int64_t job, fc_error *error);
+/* Does job number `job`. `worker` says which working memory to use: no two jobs have the same
+ * number at one time. Returns FC_OK, or a code with `*error` filled in. */
+typedef int (*fc_job)(void *context, int worker, int64_t job, fc_error *error);
 
+/* Calls `work` for jobs 0 to `n_jobs` - 1, in any order, on up to `n_threads` threads. `worker` is
+ * 0 to n_threads - 1.
+ *
+ * If `commit` is not NULL, it is called for each job after its work, in the order of jobs, one at a
+ * time. The job keeps its worker number from the work to the end of the commit; numbers are 0 to
+ * fc_slots(n_threads) - 1 then.
+ *
+ * Returns FC_OK if all jobs are done. Else returns the code of the lowest job that failed, with
+ * its `*error`: all jobs before it are done, none after it is committed. If the call is stopped,
+ * returns FC_ERR_STOPPED; then any jobs may be left undone. */
 int fc_run_jobs(int n_threads, int64_t n_jobs, fc_job work, fc_job commit,
                 void *context, fc_stopping *stopping, fc_error *error);
 
+/* Returns how many worker numbers jobs with a commit have. */
 int fc_slots(int n_threads);
 
-/* How many threads a call that was asked for n_threads uses at most. */
+/* Returns how many threads a call uses at most that was asked to use `n_threads`: 1 to
+ * FC_MAX_THREADS. */
 int fc_usable_threads(int n_threads);
 
 #endif

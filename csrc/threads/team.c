@@ -12,8 +12,8 @@ typedef struct team {
     struct team *next;
     fc_part part;
     void *context;
-    int places, taken; /* how many there are, the caller's among them; how many have begun */
-    int working;       /* threads that have begun and are not done, without the caller */
+    int parts, begun; /* how many parts there are, with the caller's; how many have begun */
+    int working;      /* threads that have begun and are not done, without the caller */
 } team;
 
 /* A thread of the pool. It works, or looks for work, or is listed as one that sleeps. */
@@ -77,9 +77,9 @@ static void unlist(team *t) {
     if (*at) set_link(at, t->next);
 }
 
-static int free_places(void) {
+static int parts_to_begin(void) {
     int n = 0;
-    for (const team *t = pool.teams; t; t = t->next) n += t->places - t->taken;
+    for (const team *t = pool.teams; t; t = t->next) n += t->parts - t->begun;
     return n;
 }
 
@@ -117,11 +117,11 @@ static void set_working(team *t, int n) {
 }
 
 static void work_for(team *t) {
-    int place = t->taken++;
-    if (t->taken == t->places) unlist(t);
+    int number = t->begun++;
+    if (t->begun == t->parts) unlist(t);
     set_working(t, 1);
     unlock();
-    t->part(t->context, place);
+    t->part(t->context, number);
     lock();
     set_working(t, -1);
     if (!t->working) pthread_cond_broadcast(&pool.done);
@@ -153,7 +153,7 @@ static int make_thread(void) {
 
 /* Where the system gives no more of them, those that there are do the work. */
 static void call_workers(void) {
-    int wanted = free_places(), threads = wanted + pool.n_working;
+    int wanted = parts_to_begin(), threads = wanted + pool.n_working;
     if (threads > FC_MAX_THREADS) threads = FC_MAX_THREADS;
     for (; pool.n_threads < threads && make_thread(); wanted--) pool.n_threads++;
     for (wanted -= pool.n_looking; wanted > 0 && pool.sleeping; wanted--) wake_one();
@@ -183,7 +183,7 @@ static void await_end(const team *t) {
 }
 
 void fc_run_team(int n_threads, fc_part part, void *context) {
-    team t = {.part = part, .context = context, .places = n_threads, .taken = 1};
+    team t = {.part = part, .context = context, .parts = n_threads, .begun = 1};
     lock();
     list(&t);
     call_workers();

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "decode/subframe.h"
+#include "decode/decode_frame.h"
 
 static int read_task(fc_frame_task *t) {
     uint32_t fields[3];

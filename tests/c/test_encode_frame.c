@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "decode/subframe.h"
+#include "decode/decode_frame.h"
 #include "encode/encode_frame.h"
 #include "encode_frames.h"
 #include "flac/frame.h"

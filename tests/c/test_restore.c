@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "base/cpu.h"
-#include "flac/predict.h"
+#include "decode/batch.h"
 #include "signals.h"
 
 #define MOST_BLOCKS 20
@@ -136,7 +136,7 @@ static void check(mixture kind, int n, int order, int mixed) {
         fits[k] = forged ? restore_truth(b) : 1;
         restoring[k] = (fc_restoring){&b->predictor, b->x + MARGIN, b->samples, 0};
     }
-    fc_restore_samples(restoring, n);
+    fc_restore_blocks(restoring, n);
     for (int k = 0; k < n; k++) {
         const block *b = blocks + k;
         const int32_t *end = b->x + MARGIN + b->samples;

@@ -1,4 +1,4 @@
-/* Threads: every job is done once, in its place, for any number of callers at
+/* Threads: every job is done once, with a worker number of its own, for any number of callers at
  * once; threads that come late are not waited for; forked children have their own. */
 #include <errno.h>
 #include <pthread.h>
@@ -33,27 +33,27 @@ typedef struct {
     int n_threads, in_order;
     int64_t fails_at;
     int done[MOST_JOBS], committed[MOST_JOBS];
-    int taken[FC_MAX_SLOTS]; /* places or slots that a job has */
+    int taken[FC_MAX_SLOTS]; /* worker numbers that a job has */
     int64_t next;            /* to be committed */
     long ms;
 } jobs;
 
-static int do_job(void *context, int place, int64_t job, fc_error *error) {
+static int do_job(void *context, int worker, int64_t job, fc_error *error) {
     jobs *j = context;
-    CHECK(place >= 0 && place < (j->in_order ? fc_slots(j->n_threads) : j->n_threads));
-    CHECK(!__atomic_exchange_n(&j->taken[place], 1, __ATOMIC_ACQ_REL));
+    CHECK(worker >= 0 && worker < (j->in_order ? fc_slots(j->n_threads) : j->n_threads));
+    CHECK(!__atomic_exchange_n(&j->taken[worker], 1, __ATOMIC_ACQ_REL));
     __atomic_add_fetch(&j->done[job], 1, __ATOMIC_RELAXED);
     if (j->ms) sleep_ms(j->ms);
-    if (!j->in_order) __atomic_store_n(&j->taken[place], 0, __ATOMIC_RELEASE);
+    if (!j->in_order) __atomic_store_n(&j->taken[worker], 0, __ATOMIC_RELEASE);
     return job >= j->fails_at ? fc_fail_at(error, FC_ERR_ARGUMENT, job, -1, -1) : FC_OK;
 }
 
-static int commit_job(void *context, int place, int64_t job, fc_error *error) {
+static int commit_job(void *context, int worker, int64_t job, fc_error *error) {
     jobs *j = context;
     (void)error;
     CHECK(job == j->next++);
     j->committed[job]++;
-    __atomic_store_n(&j->taken[place], 0, __ATOMIC_RELEASE);
+    __atomic_store_n(&j->taken[worker], 0, __ATOMIC_RELEASE);
     return FC_OK;
 }
 
@@ -103,9 +103,9 @@ typedef struct {
 #define GATE {PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, 0, 0, 0}
 
 /* Ends when as many as are awaited have begun, and when it may. */
-static void pass(void *context, int place) {
+static void pass(void *context, int worker) {
     gate *g = context;
-    (void)place;
+    (void)worker;
     pthread_mutex_lock(&g->mutex);
     g->begun++;
     pthread_cond_broadcast(&g->changed);

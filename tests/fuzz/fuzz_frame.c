@@ -4,7 +4,7 @@
 
 #include "../c/guarded.h"
 #include "../c/taken.h"
-#include "decode/subframe.h"
+#include "decode/decode_frame.h"
 #include "flac/frame.h"
 #include "flac/libflac.h"
 #include "repair.h"

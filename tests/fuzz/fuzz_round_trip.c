@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "../c/taken.h"
-#include "decode/subframe.h"
+#include "decode/decode_frame.h"
 #include "encode/encode_frame.h"
 #include "flac/frame.h"
 #include "flac/libflac.h"

@@ -1,9 +1,35 @@
-#include "decode/predicted.h"
+#include "decode/batch.h"
 
 #include "base/cpu.h"
-#include "decode/subframe.h"
 #include "simd/residual_avx512.h"
+#include "simd/restore_avx2.h"
 #include "simd/restore_avx512.h"
+#include "simd/restore_neon.h"
+
+/* -- restoring ------------------------------------------------------------------ */
+
+/* Blocks are restored together where there are this many or more. */
+#define FEWEST_TOGETHER 2
+#define MOST_TOGETHER 8
+
+/* Restores the first samples of all; returns how many of each. */
+static int64_t restore_together(fc_restoring *blocks, int n) {
+    fc_cpu cpu = fc_this_cpu();
+    if (n < FEWEST_TOGETHER) return 0;
+    if (cpu >= FC_CPU_AVX2) return fc_restore_avx2(blocks, n);
+    return cpu == FC_CPU_NEON ? fc_restore_neon(blocks, n) : 0;
+}
+
+void fc_restore_blocks(fc_restoring *blocks, int n) {
+    for (; n > 0; n -= MOST_TOGETHER, blocks += MOST_TOGETHER) {
+        int some = n < MOST_TOGETHER ? n : MOST_TOGETHER;
+        int64_t done = restore_together(blocks, some);
+        for (int i = 0; i < some; i++)
+            fc_restore_block(blocks + i, done ? done : blocks[i].predictor->order);
+    }
+}
+
+/* -- reading and restoring ------------------------------------------------------- */
 
 /* Fewer take less time otherwise. */
 #define FEWEST_FOR_TILES 5
@@ -65,11 +91,11 @@ static void decode_otherwise(fc_residual *residuals, const fc_restoring *blocks,
         good[n_good] = blocks[i];
         good[n_good++].reach = 0; /* tiles may have begun */
     }
-    fc_restore_samples(good, n_good);
+    fc_restore_blocks(good, n_good);
     for (int i = 0; i < n_good; i++) read[i]->good = fc_fits(good + i);
 }
 
-void fc_decode_predicted(fc_residual *residuals, fc_restoring *blocks, int n) {
+void fc_decode_batch(fc_residual *residuals, fc_restoring *blocks, int n) {
     int in_tiles = fc_this_cpu() < FC_CPU_AVX512 ? 0 : arrange(residuals, blocks, n);
     for (int done = 0, some; done < n; done += some) {
         int left = (done < in_tiles ? in_tiles : n) - done;

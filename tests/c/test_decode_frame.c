@@ -1,6 +1,6 @@
 /* Our frame decoder against libFLAC's, sample by sample; and against damage.
  *
- * cc -O1 -g -fsanitize=address,undefined -DFC_PORTABLE -Icsrc tests/c/test_subframe.c \
+ * cc -O1 -g -fsanitize=address,undefined -DFC_PORTABLE -Icsrc tests/c/test_decode_frame.c \
  *    $(find csrc -name '*.c' ! -path '*hdf5*') -lFLAC -lm
  * Without -DFC_PORTABLE the code for this processor is tested instead. */
 #include <stdio.h>
@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "base/checksum.h"
-#include "decode/subframe.h"
+#include "decode/decode_frame.h"
 #include "encode/encode_frame.h"
 #include "encode_frames.h"
 #include "flac/frame.h"

@@ -1,12 +1,12 @@
-/* Samples restored from residuals, LANES blocks at once, each in a lane of
- * its own: what is serial within a block is not across blocks.
+/* The loops of x86 processors that restore LANES blocks at once, each in a lane of its own:
+ * samples of one block must wait for one another, those of different blocks need not.
  *
- * restore_avx2.c and restore_avx512.c include this, after they have said what
- * a VECTOR is and how it is worked on: OP(name) is the intrinsic of that name;
- * ADD_PRODUCTS, PAIR, ODD_OF_SECOND, XOR, AND, OR3, ZERO, LOAD, STORE, SET1_64, transpose()
- * and unfold() are those that are called otherwise. */
+ * restore_avx2.c and restore_avx512.c include this. Before, they define VECTOR and how it is
+ * worked on: OP(name) is the intrinsic of that name; ADD_PRODUCTS, PAIR, ODD_OF_SECOND, XOR,
+ * AND, OR3, ZERO, LOAD, STORE, SET1_64, transpose() and unfold() have other names in AVX2 than in
+ * AVX-512. */
 #include "flac/residual.h"
-#include "simd/restore_blocks.h"
+#include "simd/restore_common.h"
 
 #define LOOP TARGET FC_INLINE
 #define FETCHED_AHEAD 1024 /* bytes */
@@ -209,9 +209,9 @@ LOOP void restore_fixed(lanes *l, int order) {
     l->reach = reach;
 }
 
-TARGET static void restore_same_fixed(lanes *l) { FOR_FIXED_ORDER(restore_fixed) }
-TARGET static void restore_all_short(lanes *l) { FOR_ORDER(restore_short) }
-TARGET static void restore_all_split(lanes *l) { FOR_ORDER(restore_split) }
+TARGET static void restore_same_fixed(lanes *l) { CALL_BY_FIXED_ORDER(restore_fixed) }
+TARGET static void restore_all_short(lanes *l) { CALL_BY_ORDER(restore_short) }
+TARGET static void restore_all_split(lanes *l) { CALL_BY_ORDER(restore_split) }
 /* Hardly ever needed: one loop for all orders. */
 TARGET static void restore_all_wide(lanes *l) { restore_wide(l, l->order); }
 

@@ -1,10 +1,7 @@
-#include "flac/predict.h"
+#include "flac/predictor.h"
 
 #include "base/bits.h"
-#include "base/cpu.h"
 #include "flac/residual.h"
-#include "simd/restore_avx2.h"
-#include "simd/restore_neon.h"
 
 void fc_set_fixed(fc_predictor *p, int order) {
     static const int8_t coefficients[5][4] = {
@@ -42,7 +39,7 @@ FC_INLINE void restore_fixed(int order, int32_t *x, int64_t from, int64_t sample
 
 /* The newest sample stays in a register: the chain from sample to sample is
  * one product and one sum, whatever the order. */
-#define RESTORE(bits)                                                                     \
+#define RESTORE_LPC(bits)                                                                     \
     FC_INLINE void restore##bits(int order, const fc_predictor *p, int32_t *x, int64_t i, \
                                  int64_t samples) {                                       \
         uint##bits##_t c[FC_MAX_ORDER];                                                   \
@@ -59,11 +56,11 @@ FC_INLINE void restore_fixed(int order, int32_t *x, int64_t from, int64_t sample
             x[i] = last;                                                                  \
         }                                                                                 \
     }
-RESTORE(32)
-RESTORE(64)
+RESTORE_LPC(32)
+RESTORE_LPC(64)
 
 /* A loop for each of the orders that encoders choose most. */
-#define FOR_ORDER(bits)                                                        \
+#define RESTORE_BY_ORDER(bits)                                                 \
     switch (p->order) {                                                        \
     case 1: restore##bits(1, p, x, from, samples); return;                     \
     case 2: restore##bits(2, p, x, from, samples); return;                     \
@@ -81,11 +78,11 @@ RESTORE(64)
     }
 
 static void restore_narrow(const fc_predictor *p, int32_t *x, int64_t from, int64_t samples) {
-    FOR_ORDER(32)
+    RESTORE_BY_ORDER(32)
 }
 
 static void restore_wide(const fc_predictor *p, int32_t *x, int64_t from, int64_t samples) {
-    FOR_ORDER(64)
+    RESTORE_BY_ORDER(64)
 }
 
 static void restore_by_order(int order, int32_t *x, int64_t from, int64_t samples) {
@@ -109,25 +106,4 @@ void fc_restore_block(fc_restoring *block, int64_t from) {
     if (p->fixed) restore_by_order(p->order, block->x, from, block->samples);
     else (p->wide ? restore_wide : restore_narrow)(p, block->x, from, block->samples);
     block->reach |= reach_of(block->x + from, block->samples - from, p->bits);
-}
-
-/* Blocks are restored together where there are this many or more. */
-#define FEWEST_TOGETHER 2
-#define MOST_TOGETHER 8
-
-/* Restores the first samples of all; returns how many of each. */
-static int64_t restore_together(fc_restoring *blocks, int n) {
-    fc_cpu cpu = fc_this_cpu();
-    if (n < FEWEST_TOGETHER) return 0;
-    if (cpu >= FC_CPU_AVX2) return fc_restore_avx2(blocks, n);
-    return cpu == FC_CPU_NEON ? fc_restore_neon(blocks, n) : 0;
-}
-
-void fc_restore_samples(fc_restoring *blocks, int n) {
-    for (; n > 0; n -= MOST_TOGETHER, blocks += MOST_TOGETHER) {
-        int some = n < MOST_TOGETHER ? n : MOST_TOGETHER;
-        int64_t done = restore_together(blocks, some);
-        for (int i = 0; i < some; i++)
-            fc_restore_block(blocks + i, done ? done : blocks[i].predictor->order);
-    }
 }

@@ -1,9 +1,10 @@
-/* What restoring blocks in lanes takes besides vectors, of whichever processor. */
-#ifndef FC_RESTORE_BLOCKS_H
-#define FC_RESTORE_BLOCKS_H
+/* What restoring blocks in lanes needs besides vectors, on every processor. The files
+ * restore_*.c include it. */
+#ifndef FC_RESTORE_COMMON_H
+#define FC_RESTORE_COMMON_H
 
 #include "base/bits.h"
-#include "flac/predict.h"
+#include "flac/predictor.h"
 
 #define UNROLLED _Pragma("GCC unroll 16") /* arrays that a loop goes over stay in memory */
 
@@ -21,7 +22,8 @@ static inline int is_same_fixed(const fc_restoring *blocks, int n) {
     return 1;
 }
 
-/* Orders in twos where they may differ, for half as much code; 32 is even. */
+/* The order of the loop for these blocks: rounded up to an even one if orders may differ, so
+ * that half as many loops do. FC_MAX_ORDER is even. */
 static inline int order_of_lanes(const fc_restoring *blocks, int n) {
     int order = highest_order(blocks, n);
     return is_same_fixed(blocks, n) ? order : order + (order & 1);
@@ -34,7 +36,7 @@ static inline int64_t fewest_samples(const fc_restoring *blocks, int n) {
     return samples;
 }
 
-/* Restores all blocks up to sample from, which comes after all warm-up. */
+/* Restores all blocks up to sample `from`, which is not below any order. */
 static inline void restore_beginnings(fc_restoring *blocks, int n, int64_t from) {
     for (int k = 0; k < n; k++) {
         fc_restoring beginning = {blocks[k].predictor, blocks[k].x, from, 0};
@@ -43,18 +45,18 @@ static inline void restore_beginnings(fc_restoring *blocks, int n, int64_t from)
     }
 }
 
-/* A loop for each order of fixed predictors, and for those of others that encoders choose
- * most. */
-#define FOR_FIXED_ORDER(call)   \
-    switch (l->order) {         \
-    case 0: call(l, 0); return; \
-    case 1: call(l, 1); return; \
-    case 2: call(l, 2); return; \
-    case 3: call(l, 3); return; \
-    default: call(l, 4);        \
+/* Calls a loop with a constant order: for each fixed predictor, and for the orders of other
+ * predictors that encoders choose most. */
+#define CALL_BY_FIXED_ORDER(call) \
+    switch (l->order) {           \
+    case 0: call(l, 0); return;   \
+    case 1: call(l, 1); return;   \
+    case 2: call(l, 2); return;   \
+    case 3: call(l, 3); return;   \
+    default: call(l, 4);          \
     }
 
-#define FOR_ORDER(call)           \
+#define CALL_BY_ORDER(call)       \
     switch (l->order) {           \
     case 2: call(l, 2); return;   \
     case 4: call(l, 4); return;   \

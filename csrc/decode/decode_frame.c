@@ -1,8 +1,8 @@
-#include "decode/subframe.h"
+#include "decode/decode_frame.h"
 
 #include "base/bits.h"
 #include "base/checksum.h"
-#include "decode/predicted.h"
+#include "decode/batch.h"
 
 enum { CONSTANT = 0, VERBATIM = 1, FIXED = 8, LPC = 32 };
 
@@ -131,7 +131,7 @@ static void read_channel(fc_frame_task *tasks, reading *readings, int n, int cha
             blocks[n_predicted++] = block_of(s, wanted);
         }
     }
-    fc_decode_predicted(residuals, blocks, n_predicted);
+    fc_decode_batch(residuals, blocks, n_predicted);
     for (int i = 0; i < n_predicted; i++)
         if (!residuals[i].good) tasks[residuals[i].number].code = FC_ERR_FRAME;
     for (int i = 0; i < n; i++)
