@@ -8,10 +8,13 @@
 #include "base/error.h"
 #include "base/memory.h"
 #include "chunk/format.h"
+#include "convert/convert.h"
 #include "decode/decode_frame.h"
 #include "flac/frame.h"
 #include "flac/libflac.h"
-#include "samples/samples.h"
+#include "samples/dtype.h"
+#include "samples/exceptions.h"
+#include "samples/view.h"
 #include "threads/jobs.h"
 
 #define JOB_SAMPLES 65536

@@ -6,6 +6,7 @@
 
 #include "base/checksum.h"
 #include "base/error.h"
+#include "samples/dtype.h"
 #include "threads/jobs.h"
 
 #define SAMPLE_RATE 44100 /* says nothing; a rate that every FLAC reader takes */
@@ -39,15 +40,6 @@ double fc_get_double(const uint8_t *at) {
     double value;
     memcpy(&value, &bits, 8);
     return value;
-}
-
-int fc_is_float(int dtype) {
-    return dtype == FC_FLOAT32 || dtype == FC_FLOAT64;
-}
-
-int fc_item_size(int dtype) {
-    static const int8_t sizes[] = {0, 1, 2, 4, 8, 1, 2, 4, 8, 4, 8};
-    return dtype > 0 && dtype < (int)sizeof sizes ? sizes[dtype] : 0;
 }
 
 static int offset_width(const fc_header *h) {

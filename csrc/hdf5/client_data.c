@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "chunk/format.h"
+#include "samples/dtype.h"
 
 #define DEFAULT_LEVEL 5
 #define DEFAULT_FRAME_SIZE 4096

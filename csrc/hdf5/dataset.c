@@ -2,7 +2,7 @@
 
 #include <string.h>
 
-#include "chunk/format.h"
+#include "samples/dtype.h"
 
 /* -- dtypes ---------------------------------------------------------------- */
 

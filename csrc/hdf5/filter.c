@@ -3,12 +3,12 @@
 #include <stdint.h>
 #include <string.h>
 
-#include "chunk/format.h"
 #include "hdf5/client_data.h"
 #include "hdf5/dataset.h"
 #include "hdf5/h5.h"
 #include "hdf5/processors.h"
 #include "hdf5/reason.h"
+#include "samples/dtype.h"
 
 /* -- chunks ---------------------------------------------------------------- */
 

@@ -38,7 +38,7 @@ FLAGS = [
     "-fno-sanitize-recover=all",
     "-ffp-contract=off",
     "-DFC_NO_CLONES",
-    "-Wno-bitwise-conditional-parentheses",  # samples.c means what it says
+    "-Wno-bitwise-conditional-parentheses",  # convert/quantize.c means what it says
     f"-I{CSRC}",
 ]
 

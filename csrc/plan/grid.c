@@ -2,14 +2,14 @@
  * (|x| + h) / k, if only one k is possible. So does the distance of two samples, whose k is less in
  * doubt where the mean is large. What all samples leave is the answer, and on data that lie on
  * no grid a few leave nothing. */
-#include "samples/grid.h"
+#include "plan/grid.h"
 
 #include <float.h>
 #include <math.h>
 
 #include "base/vectors.h"
-#include "chunk/format.h"
-#include "samples/quantize.h"
+#include "samples/dtype.h"
+#include "samples/quanta.h"
 
 #define FEW 16     /* samples that most data are refused by */
 #define MANY 1024  /* samples that a guess is tried on before all are */
@@ -25,8 +25,7 @@
 #define HARD_STEPS 64 /* and some where the dtype hardly resolves steps: most guesses go on for long */
 #define MOST_DOUBT 0.8
 #define ROUNDING 0x1p-51 /* relative, of a sum and a quotient of doubles and then some */
-#define ROUNDER 0x1.8p52 /* see quantize_double() in samples.c */
-#define LARGEST 0x1p51   /* multiples for which ROUNDER works */
+#define LARGEST 0x1p51   /* multiples for which FC_ROUNDER works */
 
 typedef struct {
     double lo, hi; /* steps; none if lo > hi */
@@ -133,7 +132,7 @@ static int misses(int dtype, double x, double q) {
         int doubtful = 0;                                                                    \
         for (int64_t i = 0; i < count; i++) {                                                \
             double quotient = (double)x[i] / q, magnitude = fabs((double)x[i]);              \
-            double k = (quotient + ROUNDER) - ROUNDER;                                       \
+            double k = (quotient + FC_ROUNDER) - FC_ROUNDER;                                       \
             int clear = (fabs(quotient) < LARGEST) & (fabs(quotient - k) < 0.49);            \
             doubtful |= (magnitude <= (double)largest) & !(clear & ((type)(k * q) == x[i])); \
         }                                                                                    \

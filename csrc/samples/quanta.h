@@ -1,7 +1,7 @@
-/* A float and the integer it is stored as, one at a time: the arithmetic that all ways to
- * encode and decode agree with. */
-#ifndef FC_QUANTIZE_H
-#define FC_QUANTIZE_H
+/* A float and the integer that it is stored as: the arithmetic that all ways to encode and decode
+ * agree with. `dtype` is one of floats, quanta are positive and finite. */
+#ifndef FC_QUANTA_H
+#define FC_QUANTA_H
 
 #include <float.h>
 #include <math.h>
@@ -9,7 +9,18 @@
 
 #include "flaccodec.h"
 
-/* The integer nearest to x / quanta, whose magnitude is below 2**63. */
+/* Returns the largest finite number of a dtype: a scan with this limit leaves out nothing that is
+ * finite. */
+double fc_no_limit(int dtype);
+
+/* Returns the largest magnitude of a dtype that is below 2**63 quanta. */
+double fc_limit_of(int dtype, double quanta);
+
+/* Added to a float64 of a magnitude below 2**51 and subtracted again, it rounds to the nearest
+ * integer, ties to even: the sum has no bits for a fraction. */
+#define FC_ROUNDER 0x1.8p52
+
+/* Returns the integer nearest to x / quanta, whose magnitude must be below 2**63. */
 static inline int64_t fc_quantize_exactly(double x, double quanta) {
     double nearest = rint(x / quanta);
     double rest = fma(-nearest, quanta, x);
@@ -21,14 +32,14 @@ static inline int64_t fc_quantize_exactly(double x, double quanta) {
     return k;
 }
 
-/* What k comes back as. */
+/* Returns what is decoded from k. */
 static inline double fc_restored(int dtype, int64_t k, double quanta) {
     double value = (double)k * quanta;
     return dtype == FC_FLOAT32 ? (double)(float)value : value;
 }
 
-/* Half the distance to the next larger number; at the largest, to the last. The bits of the next
- * number are those of the number, plus one. */
+/* Returns half the distance from |y| to the next larger number; at the largest number, to the one
+ * before it. (The bits of the next number are those of the number, plus one.) */
 static inline double fc_half_step(int dtype, double y) {
     union { double value; uint64_t bits; } wide = {fabs(y)};
     union { float value; uint32_t bits; } narrow = {(float)fabs(y)};

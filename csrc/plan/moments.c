@@ -1,4 +1,4 @@
-#include "samples/moments.h"
+#include "plan/moments.h"
 
 #include <float.h>
 #include <math.h>
