@@ -49,3 +49,5 @@ void *fc_map(size_t size) {
 }
 
 void fc_unmap(void *memory, size_t size) { munmap(memory, size); }
+
+void fc_free(void *memory) { free(memory); }

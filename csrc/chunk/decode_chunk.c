@@ -168,24 +168,11 @@ static int64_t cut_jobs(const decoding *d, start *starts) {
 
 /* -- exceptions ------------------------------------------------------------------ */
 
-/* The first exception that ends after sample of stream. */
-static int64_t find_exception(const decoding *d, int64_t stream, int64_t sample) {
-    int64_t lo = 0, hi = d->n_exceptions;
-    while (lo < hi) {
-        int64_t mid = (lo + hi) / 2;
-        fc_exception e = fc_read_exception(d->exceptions + FC_EXCEPTION_SIZE * mid);
-        if (e.stream < stream || (e.stream == stream && (int64_t)(e.start + e.length) <= sample))
-            lo = mid + 1;
-        else
-            hi = mid;
-    }
-    return lo;
-}
-
 static void apply_exceptions(const decoding *d, const delivery *to, void *block) {
     int size = fc_item_size(d->header.dtype);
     int64_t end = to->first + to->count;
-    for (int64_t i = find_exception(d, to->stream, to->first); i < d->n_exceptions; i++) {
+    int64_t i = fc_find_exception(d->exceptions, d->n_exceptions, to->stream, to->first);
+    for (; i < d->n_exceptions; i++) {
         fc_exception e = fc_read_exception(d->exceptions + FC_EXCEPTION_SIZE * i);
         if (e.stream != to->stream || (int64_t)e.start >= end) return;
         int64_t from = (int64_t)e.start > to->first ? (int64_t)e.start : to->first;
@@ -199,7 +186,7 @@ static void apply_exceptions(const decoding *d, const delivery *to, void *block)
 
 /* Where a frame's samples are needed, whole and as wide as FLAC has them; NULL
  * where they go through more on their way out than an offset. */
-static int32_t *final_place(const decoding *d, const delivery *to, int64_t samples) {
+static int32_t *final_target(const decoding *d, const delivery *to, int64_t samples) {
     const fc_header *h = &d->header;
     if ((h->dtype != FC_INT32 && h->dtype != FC_UINT32) || to->count != samples) return NULL;
     return fc_store_target(d->out, h->dtype, to->out);
@@ -314,8 +301,8 @@ static int add_frame(const decoding *d, worker *w, const fc_span *span, int64_t 
     int32_t *row = w->samples + w->n * max_channels(h) * row_size(d);
     w->deliveries[w->n] = (delivery){span->stream, number, first, first - begin, end - first, out};
     if (frame.channels == 1) {
-        int32_t *place = final_place(d, w->deliveries + w->n, samples);
-        if (place) row = place;
+        int32_t *target = final_target(d, w->deliveries + w->n, samples);
+        if (target) row = target;
     }
     w->tasks[w->n] = (fc_frame_task){bytes, (size_t)size, frame.channels, 0, samples,
                                      {row, frame.channels == 2 ? row + row_size(d) : NULL},
@@ -337,17 +324,17 @@ static int decode_frame(const decoding *d, worker *w, const fc_span *span, int64
 /* A frame and where its bytes begin. */
 typedef struct {
     int64_t stream, frame, position;
-} place;
+} position;
 
 /* The next frame, maybe that of the next stream. */
-static place step(const decoding *d, place p) {
+static position step(const decoding *d, position p) {
     p.position += fc_frame_bytes(d->head, &d->header, p.stream * d->header.n_frames + p.frame);
     if (++p.frame < d->header.n_frames) return p;
-    return (place){p.stream + 1, 0, p.position + FC_STREAM_HEADER_SIZE};
+    return (position){p.stream + 1, 0, p.position + FC_STREAM_HEADER_SIZE};
 }
 
-static place find_place(const decoding *d, int64_t stream, int64_t frame) {
-    return (place){stream, frame, position_of(d, stream, frame)};
+static position find_position(const decoding *d, int64_t stream, int64_t frame) {
+    return (position){stream, frame, position_of(d, stream, frame)};
 }
 
 /* Where the bytes of a job begin, those of stream headers among them. */
@@ -373,14 +360,14 @@ static int decode_job(void *context, int thread, int64_t job, fc_error *error) {
     w->n = 0; /* a job that failed may have left some */
     start from = d->starts[job];
     start until = job + 1 < d->n_starts ? d->starts[job + 1] : (start){d->n_spans, 0};
-    place at = {-1, 0, 0};
+    position at = {-1, 0, 0};
     for (int64_t i = from.span; i < d->n_spans && i <= until.span; i++) {
         if (fc_is_stopped_at(d->stopping, i)) return fc_fail(error, FC_ERR_STOPPED);
         fc_span span = span_of(d, i);
         int64_t frame = i == from.span ? from.frame : span.start / d->header.frame_size;
         int64_t end = i == until.span ? until.frame : last_frame(d, &span) + 1;
         if (frame >= end) continue;
-        if (at.stream != span.stream || at.frame != frame) at = find_place(d, span.stream, frame);
+        if (at.stream != span.stream || at.frame != frame) at = find_position(d, span.stream, frame);
         for (; frame < end; frame++, at = step(d, at))
             if (decode_frame(d, w, &span, frame, at.position, error)) return error->code;
     }

@@ -289,6 +289,19 @@ fc_exception fc_read_exception(const uint8_t *at) {
     return (fc_exception){fc_get32(at), fc_get32(at + 4), fc_get64(at + 8), fc_get64(at + 16)};
 }
 
+int64_t fc_find_exception(const uint8_t *table, int64_t n, int64_t stream, int64_t sample) {
+    int64_t lo = 0, hi = n;
+    while (lo < hi) {
+        int64_t mid = (lo + hi) / 2;
+        fc_exception e = fc_read_exception(table + FC_EXCEPTION_SIZE * mid);
+        if (e.stream < stream || (e.stream == stream && (int64_t)(e.start + e.length) <= sample))
+            lo = mid + 1;
+        else
+            hi = mid;
+    }
+    return lo;
+}
+
 int fc_check_exceptions(const uint8_t *table, const fc_header *h, fc_stopping *stopping,
                         fc_error *error) {
     uint32_t crc = fc_crc32c(0, table, h->exceptions_size);

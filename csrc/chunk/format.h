@@ -98,6 +98,10 @@ int fc_streams_checksum(const uint8_t *streams, int64_t size, int n_threads,
 void fc_write_exception(uint8_t *at, const fc_exception *exception);
 fc_exception fc_read_exception(const uint8_t *at);
 
+/* Returns which of the `n` exceptions of a table is the first that ends after sample `sample` of
+ * `stream`; `n` if none does. */
+int64_t fc_find_exception(const uint8_t *table, int64_t n, int64_t stream, int64_t sample);
+
 /* Checks a table of exceptions, h->exceptions_size bytes: its checksum, order and ranges. Returns
  * FC_OK, FC_ERR_EXCEPTIONS or FC_ERR_STOPPED. */
 int fc_check_exceptions(const uint8_t *table, const fc_header *h, fc_stopping *stopping,

@@ -131,20 +131,9 @@ static void copy_stream(gathering *g, int64_t i) {
 /* The exceptions of a stream of a source: the first, and the one after the last. */
 static void find_exceptions(const source *s, int64_t stream, int64_t *first, int64_t *end) {
     const uint8_t *table = s->chunk + s->header.head_size + s->header.streams_size;
-    int64_t n = s->header.exceptions_size / FC_EXCEPTION_SIZE, bounds[2];
-    for (int side = 0; side < 2; side++) {
-        int64_t lo = 0, hi = n;
-        while (lo < hi) {
-            int64_t mid = (lo + hi) / 2;
-            if (fc_read_exception(table + FC_EXCEPTION_SIZE * mid).stream < stream + side)
-                lo = mid + 1;
-            else
-                hi = mid;
-        }
-        bounds[side] = lo;
-    }
-    *first = bounds[0];
-    *end = bounds[1];
+    int64_t n = s->header.exceptions_size / FC_EXCEPTION_SIZE;
+    *first = fc_find_exception(table, n, stream, 0);
+    *end = fc_find_exception(table, n, stream + 1, 0);
 }
 
 static int64_t count_exceptions(gathering *g) {
