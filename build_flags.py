@@ -68,6 +68,8 @@ def compile_args() -> list[str]:
         # Neither errno nor traps are looked at; loops vectorize without.
         "-fno-math-errno",
         "-fno-trapping-math",
+        # A dtype that is new is seen wherever something must be done for it.
+        "-Werror=switch",
         *pkg_config("--cflags").split(),
     ]
 

@@ -95,20 +95,20 @@ typedef struct made {
     int has_many; /* exceptions for samples that quanta do not hold */
 } made;
 
-/* As it is if the chunk stays quantized. Samples that only fail their check one by one are
- * told of if they are many and the quanta were given: those that are chosen by the samples may
- * be finer than the dtype resolves, and nobody asked for them. */
-static void describe_misfit(fc_encoding *e, fc_misfit *misfit) {
+/* Describes the misfit as if the chunk stays quantized. Samples that only fail their check one by
+ * one are mentioned if they are many and the quanta were given: quanta that follow from the
+ * samples may be finer than the dtype resolves, and nobody asked for them. */
+static fc_misfit describe_misfit(fc_encoding *e) {
     const fc_misfits *m = &e->misfits;
     int is_beyond = m->ratio >= 0x1p63;
     int is_given = e->options->quanta_rule == FC_QUANTA_GIVEN;
-    int has_many = is_given && fc_has_many_unfit(e);
-    double careless = fc_careless_quanta(e->options->dtype, m->magnitude);
-    *misfit = (fc_misfit){.is_any = is_beyond || has_many, .stream = -1, .sample = -1,
-                          .smallest = is_beyond ? fc_smallest_quanta(m->magnitude) : careless};
-    if (!misfit->is_any) return;
-    misfit->stream = m->stream;
-    misfit->sample = fc_find_largest_of(e, 0, m->stream, m->magnitude);
+    if (!is_beyond && !(is_given && fc_has_many_unfit(e)))
+        return (fc_misfit){.stream = -1, .sample = -1};
+    return (fc_misfit){.is_any = 1, .stream = m->stream,
+                       .sample = fc_find_largest_of(e, 0, m->stream, m->magnitude),
+                       .smallest = is_beyond
+                           ? fc_smallest_quanta(m->magnitude)
+                           : fc_careless_quanta(e->options->dtype, m->magnitude)};
 }
 
 /* Encodes with the options as they are. */
@@ -134,7 +134,7 @@ static int encode_once(const fc_view *samples, const fc_encode_options *options,
         e.chunk = NULL;
     }
     made->has_many = fc_has_many_unfit(&e);
-    if (options->misfit) describe_misfit(&e, options->misfit);
+    if (options->misfit) *options->misfit = describe_misfit(&e);
     fc_free_workers(&e);
     fc_free_encoding(&e);
     return code;

@@ -51,7 +51,7 @@ FC_WIDE_LOOP static void order_block(const int32_t *x, int64_t count, uint64_t o
 
 static void convert_strip(int dtype, const fc_plan *plan, const void *block, int64_t count,
                           int32_t *low, int32_t *high) {
-    switch (dtype) {
+    switch ((fc_dtype)dtype) {
     case FC_INT8: narrow_int8_t(block, count, plan->offset, low); break;
     case FC_INT16: narrow_int16_t(block, count, plan->offset, low); break;
     case FC_UINT8: narrow_uint8_t(block, count, plan->offset, low); break;
@@ -59,7 +59,9 @@ static void convert_strip(int dtype, const fc_plan *plan, const void *block, int
     case FC_INT32:
     case FC_UINT32: narrow_int32_t(block, count, plan->offset, low); break;
     case FC_FLOAT32: order_block(block, count, plan->offset, low); break;
-    default: split_block(block, count, plan, dtype == FC_FLOAT64, low, high);
+    case FC_INT64:
+    case FC_UINT64: split_block(block, count, plan, 0, low, high); break;
+    case FC_FLOAT64: split_block(block, count, plan, 1, low, high); break;
     }
 }
 
@@ -119,7 +121,7 @@ RESTORE_FLOATS(double)
 
 void fc_from_channels(int dtype, int mode, uint64_t offset, double quanta, const int32_t *low,
                       const int32_t *high, int64_t count, void *out) {
-    switch (dtype) {
+    switch ((fc_dtype)dtype) {
     case FC_INT8: widen_int8_t(low, count, offset, out); break;
     case FC_INT16: widen_int16_t(low, count, offset, out); break;
     case FC_UINT8: widen_uint8_t(low, count, offset, out); break;
@@ -134,19 +136,24 @@ void fc_from_channels(int dtype, int mode, uint64_t offset, double quanta, const
         else
             unorder_block(low, count, offset, out);
         break;
-    default:
+    case FC_FLOAT64:
         if (mode == FC_MODE_QUANTIZED)
             restore_double(low, high, count, offset, quanta, out);
         else
             join_block(low, high, count, offset, 1, out);
+        break;
     }
 }
 
-void fc_fill_bits(int dtype, uint64_t bits, int64_t count, void *out) {
+static void fill_float(uint64_t bits, int64_t count, uint8_t *out) {
     uint32_t narrow = (uint32_t)bits;
-    for (int64_t i = 0; i < count; i++)
-        if (dtype == FC_FLOAT32)
-            memcpy((uint8_t *)out + 4 * i, &narrow, 4);
-        else
-            memcpy((uint8_t *)out + 8 * i, &bits, 8);
+    for (int64_t i = 0; i < count; i++) memcpy(out + 4 * i, &narrow, 4);
+}
+
+static void fill_double(uint64_t bits, int64_t count, uint8_t *out) {
+    for (int64_t i = 0; i < count; i++) memcpy(out + 8 * i, &bits, 8);
+}
+
+void fc_fill_bits(int dtype, uint64_t bits, int64_t count, void *out) {
+    FC_RETURN_BY_FLOAT(dtype, fill, (bits, count, out));
 }

@@ -82,16 +82,18 @@ static inline int is_other(double x, others o) {
     return (!(fabs(x) <= o.limit) | (x == o.mark)) || (o.further && is_further_mark(x, o.further));
 }
 
-static double sample_at(int dtype, const void *block, int64_t i) {
-    return dtype == FC_FLOAT32 ? (double)((const float *)block)[i] : ((const double *)block)[i];
+static uint64_t bits_float(const void *block, int64_t i) {
+    uint32_t bits;
+    return memcpy(&bits, (const float *)block + i, 4), bits;
 }
 
-static uint64_t bits_at(int dtype, const void *block, int64_t i) {
-    uint64_t wide;
-    uint32_t narrow;
-    if (dtype == FC_FLOAT32)
-        return memcpy(&narrow, (const float *)block + i, 4), narrow;
-    return memcpy(&wide, (const double *)block + i, 8), wide;
+static uint64_t bits_double(const void *block, int64_t i) {
+    uint64_t bits;
+    return memcpy(&bits, (const double *)block + i, 8), bits;
+}
+
+static uint64_t bits_of(int dtype, const void *block, int64_t i) {
+    FC_RETURN_BY_FLOAT(dtype, bits, (block, i));
 }
 
 /* Whether k gives back x as promised, and itself when written again. */
@@ -115,7 +117,7 @@ static int64_t clamp(int64_t k, const fc_plan *plan) {
 /* One exception for sample i of a block. */
 static int except(int dtype, const void *block, int64_t i, int64_t stream, int64_t first,
                   fc_exceptions *exceptions, fc_error *error) {
-    fc_exception e = {(uint32_t)stream, 1, (uint64_t)(first + i), bits_at(dtype, block, i)};
+    fc_exception e = {(uint32_t)stream, 1, (uint64_t)(first + i), bits_of(dtype, block, i)};
     return fc_add_exception(exceptions, e, error);
 }
 
@@ -125,10 +127,10 @@ static int quantize_slowly(int dtype, const fc_plan *plan, const void *block, co
                            int64_t first, fc_exceptions *exceptions, fc_error *error) {
     const others o = others_of(plan);
     for (int64_t i = 0; i < count; i++) {
-        double x = sample_at(dtype, held, i);
+        double x = fc_sample(dtype, held, i);
         int64_t k = clamp(fc_quantize_exactly(x, plan->quanta), plan);
         fc_split_words((uint64_t)k - plan->offset, i, low, high, plan->channels);
-        int kept = !is_other(sample_at(dtype, block, i), o)
+        int kept = !is_other(fc_sample(dtype, block, i), o)
             && (!plan->careful || keeps_promise(dtype, x, k, plan->quanta));
         if (!kept && except(dtype, block, i, stream, first, exceptions, error))
             return error->code;
@@ -142,7 +144,7 @@ static int list_others(int dtype, const fc_plan *plan, const void *block, int64_
                        fc_error *error) {
     const others o = others_of(plan);
     for (int64_t i = 0; i < count; i++) {
-        if (!is_other(sample_at(dtype, block, i), o)) continue;
+        if (!is_other(fc_sample(dtype, block, i), o)) continue;
         if (except(dtype, block, i, stream, first, exceptions, error)) return error->code;
     }
     return FC_OK;
@@ -151,8 +153,8 @@ static int list_others(int dtype, const fc_plan *plan, const void *block, int64_
 /* Holds the last sample that counts through those that do not, the first one
  * before it, so that they cost nothing in the residual. */
 #define HOLD(type)                                                                           \
-    static void hold_##type(const type *x, int64_t count, others o, type *out, type idle) {  \
-        type held = idle;                                                                    \
+    static void hold_##type(const type *x, int64_t count, others o, type *out, double idle) { \
+        type held = (type)idle;                                                              \
         for (int64_t i = 0; i < count; i++)                                                  \
             if (!is_other(x[i], o)) {                                                        \
                 held = x[i];                                                                 \
@@ -170,25 +172,27 @@ static double idle_value(int dtype, const fc_plan *plan) {
     return copysign(fmin(fabs(idle), fc_limit_of(dtype, plan->quanta)), idle);
 }
 
-static const void *hold(int dtype, const fc_plan *plan, const void *block, int64_t count,
-                        void *scratch) {
-    double idle = idle_value(dtype, plan);
-    if (dtype == FC_FLOAT32)
-        hold_float(block, count, others_of(plan), scratch, (float)idle);
-    else
-        hold_double(block, count, others_of(plan), scratch, idle);
-    return scratch;
+static void hold(int dtype, const fc_plan *plan, const void *block, int64_t count, void *out) {
+    FC_RETURN_BY_FLOAT(dtype, hold, (block, count, others_of(plan), out, idle_value(dtype, plan)));
 }
 
-/* Whether some of the samples need the slow way. */
+static int quantize_fast_float(const fc_plan *plan, const float *held, int64_t count,
+                               double offset, int32_t *out) {
+    return (plan->careful ? quantize_float_carefully : quantize_float)(held, count, plan->quanta,
+                                                                       offset, out);
+}
+
+static int quantize_fast_double(const fc_plan *plan, const double *held, int64_t count,
+                                double offset, int32_t *out) {
+    return plan->careful || quantize_double(held, count, plan->quanta, offset, out);
+}
+
+/* Quantizes a strip. Returns whether some of its samples need the slow way. */
 static int quantize_fast(int dtype, const fc_plan *plan, const void *held, int64_t count,
                          int32_t *out) {
     double offset = (double)(int64_t)plan->offset;
-    int is_float = dtype == FC_FLOAT32;
-    if (plan->channels == 2 || (plan->careful && !is_float)) return 1;
-    if (plan->careful) return quantize_float_carefully(held, count, plan->quanta, offset, out);
-    return is_float ? quantize_float(held, count, plan->quanta, offset, out)
-                    : quantize_double(held, count, plan->quanta, offset, out);
+    if (plan->channels == 2) return 1;
+    FC_RETURN_BY_FLOAT(dtype, quantize_fast, (plan, held, count, offset, out));
 }
 
 static int quantize_strip(int dtype, const fc_plan *plan, const void *block, const void *held,
@@ -205,8 +209,11 @@ static int quantize_strip(int dtype, const fc_plan *plan, const void *block, con
 int fc_quantize_block(int dtype, const fc_plan *plan, const void *block, int64_t count,
                       int32_t *low, int32_t *high, void *scratch, int64_t stream, int64_t first,
                       fc_exceptions *exceptions, fc_error *error) {
-    const uint8_t *held = plan->others ? hold(dtype, plan, block, count, scratch) : block;
-    const uint8_t *given = block;
+    const uint8_t *given = block, *held = block;
+    if (plan->others) {
+        hold(dtype, plan, block, count, scratch);
+        held = scratch;
+    }
     int size = fc_item_size(dtype);
     for (int64_t i = 0; i < count; i += FC_STRIP) {
         int64_t n = count - i < FC_STRIP ? count - i : FC_STRIP;

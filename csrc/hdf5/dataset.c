@@ -40,18 +40,20 @@ static int integer_of(const fc_h5 *h5, hid_t type, size_t size) {
     return 0;
 }
 
-/* As IEEE 754 has it. */
+/* A float with the fields that IEEE 754 has for its size. */
 static int float_of(const fc_h5 *h5, hid_t type, size_t size) {
     size_t sign_at, exponent_at, exponent_size, mantissa_at, mantissa_size;
-    size_t digits = size == 4 ? 23 : 52, exponent = size == 4 ? 8 : 11;
-    if ((size != 4 && size != 8) || h5->Tget_norm(type) != H5T_NORM_IMPLIED
+    if (h5->Tget_norm(type) != H5T_NORM_IMPLIED
         || h5->Tget_fields(type, &sign_at, &exponent_at, &exponent_size, &mantissa_at,
                            &mantissa_size) < 0
-        || sign_at != 8 * size - 1 || exponent_at != digits || exponent_size != exponent
-        || mantissa_at != 0 || mantissa_size != digits
-        || h5->Tget_ebias(type) != ((size_t)1 << (exponent - 1)) - 1)
+        || mantissa_at != 0 || exponent_at != mantissa_size || sign_at != 8 * size - 1
+        || exponent_at + exponent_size != sign_at)
         return 0;
-    return size == 4 ? FC_FLOAT32 : FC_FLOAT64;
+    for (int dtype = 1; fc_item_size(dtype); dtype++)
+        if (fc_is_float(dtype) && (size_t)fc_item_size(dtype) == size
+            && (size_t)fc_float_of(dtype)->mantissa_bits == mantissa_size)
+            return h5->Tget_ebias(type) == ((size_t)1 << (exponent_size - 1)) - 1 ? dtype : 0;
+    return 0;
 }
 
 static int dtype_of(const fc_h5 *h5, hid_t type, size_t size, int class, int order) {
@@ -116,14 +118,6 @@ static int read_filters(const fc_h5 *h5, hid_t dcpl, fc_client *client, fc_reaso
 
 /* -- fill value ------------------------------------------------------------ */
 
-static double float_from(uint64_t bits, size_t size) {
-    float narrow;
-    double wide;
-    uint32_t low = (uint32_t)bits;
-    if (size == 4) return memcpy(&narrow, &low, sizeof narrow), narrow;
-    return memcpy(&wide, &bits, sizeof wide), wide;
-}
-
 static int own_fill(const fc_h5 *h5, hid_t dcpl, hid_t type, const fc_client *client,
                     double *fill) {
     uint8_t value[8] = {0};
@@ -132,7 +126,7 @@ static int own_fill(const fc_h5 *h5, hid_t dcpl, hid_t type, const fc_client *cl
     if (h5->Pget_fill_value(dcpl, type, value) < 0) return 0;
     for (size_t i = 0; i < size; i++)
         bits |= (uint64_t)value[client->big_endian ? size - 1 - i : i] << 8 * i;
-    *fill = float_from(bits, size);
+    *fill = fc_value_of_bits(client->chunk.dtype, bits);
     return 1;
 }
 

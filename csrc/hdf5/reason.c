@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "samples/dtype.h"
+
 int fc_refuse(fc_reason *reason, const char *format, ...) {
     va_list arguments;
     va_start(arguments, format);
@@ -19,12 +21,6 @@ __attribute__((format(printf, 2, 3))) static void add(fc_reason *reason, const c
     va_start(arguments, format);
     vsnprintf(reason->text + n, sizeof reason->text - n, format, arguments);
     va_end(arguments);
-}
-
-const char *fc_dtype_name(int64_t dtype) {
-    static const char *const names[] = {"unknown", "int8", "int16", "int32", "int64", "uint8",
-                                        "uint16", "uint32", "uint64", "float32", "float64"};
-    return names[dtype > 0 && dtype < (int64_t)(sizeof names / sizeof *names) ? dtype : 0];
 }
 
 static void add_place(fc_reason *reason, const fc_error *e) {

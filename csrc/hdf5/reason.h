@@ -17,6 +17,5 @@ int fc_refuse_chunk(fc_reason *reason, const fc_error *error, const fc_expect *e
 
 void fc_push(const fc_h5 *h5, const char *function, const fc_reason *reason);
 
-const char *fc_dtype_name(int64_t dtype);
 
 #endif

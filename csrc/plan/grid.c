@@ -44,10 +44,6 @@ typedef struct {
 
 static double half(const search *s, double x) { return fc_half_step(s->dtype, x); }
 
-static double sample_at(int dtype, const void *block, int64_t i) {
-    return dtype == FC_FLOAT32 ? (double)((const float *)block)[i] : ((const double *)block)[i];
-}
-
 /* -- some samples -------------------------------------------------------------- */
 
 static void add_to_head(search *s, double x) {
@@ -59,7 +55,7 @@ static void fill_head(search *s, int n) {
     while (s->n_head < n && s->n_read < s->source->size) {
         int64_t left = s->source->size - s->n_read, count = left < PIECE ? left : PIECE, i = 0;
         const void *block = s->source->load(s->source->context, s->n_read, &count);
-        while (i < count && s->n_head < n) add_to_head(s, sample_at(s->dtype, block, i++));
+        while (i < count && s->n_head < n) add_to_head(s, fc_sample(s->dtype, block, i++));
         s->n_read += i;
     }
 }
@@ -141,11 +137,15 @@ static int misses(int dtype, double x, double q) {
 MAY_MISS(float, FLT_MAX)
 MAY_MISS(double, DBL_MAX)
 
+static int may_miss(int dtype, const void *strip, int64_t count, double q) {
+    FC_RETURN_BY_FLOAT(dtype, may_miss, (strip, count, q));
+}
+
 /* The first sample of a strip that misses the grid; -1 for none. */
 static int64_t miss_in_strip(int dtype, const void *strip, int64_t count, double q) {
-    int may = dtype == FC_FLOAT32 ? may_miss_float(strip, count, q) : may_miss_double(strip, count, q);
+    int may = may_miss(dtype, strip, count, q);
     for (int64_t i = 0; may && i < count; i++)
-        if (misses(dtype, sample_at(dtype, strip, i), q)) return i;
+        if (misses(dtype, fc_sample(dtype, strip, i), q)) return i;
     return -1;
 }
 
@@ -155,7 +155,7 @@ static int find_miss_in_block(search *s, const uint8_t *block, int64_t count, do
         int64_t n = count - i < STRIP ? count - i : STRIP;
         int64_t at = miss_in_strip(s->dtype, strip, n, q);
         s->left -= n;
-        if (at >= 0) return *x = sample_at(s->dtype, strip, at), 1;
+        if (at >= 0) return *x = fc_sample(s->dtype, strip, at), 1;
     }
     return 0;
 }

@@ -69,15 +69,14 @@ static double choose_quanta(int rule, double parameter, const fc_stats *s) {
  * quantized to itself when it is written again: where quanta are not well
  * above the rounding of the dtype, or the restored value overflows. */
 static int needs_care(int dtype, double quanta, const fc_stats *s) {
+    const fc_float *f = fc_float_of(dtype);
     double k = largest_magnitude(s) / quanta + 1;
-    if (dtype == FC_FLOAT32)
-        return k >= 0x1p22 || quanta < 0x1p-100 || k * quanta > (double)FLT_MAX;
-    return k >= 0x1p50 || quanta < 0x1p-900 || k * quanta > DBL_MAX;
+    return k >= f->careful_from || quanta < f->careful_below || k * quanta > f->largest;
 }
 
 double fc_careless_quanta(int dtype, double magnitude) {
-    return dtype == FC_FLOAT32 ? fmax(magnitude * 0x1.00001p-22, 0x1p-100)
-                               : fmax(magnitude * 0x1.00001p-50, 0x1p-900);
+    const fc_float *f = fc_float_of(dtype);
+    return fmax(magnitude * (0x1.00001p0 / f->careful_from), f->careful_below);
 }
 
 /* Among the other samples, and a multiple of the quanta, a mark is one of them: that

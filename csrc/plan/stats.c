@@ -88,21 +88,28 @@ SCAN_BITS(64)
 SCAN_FLOATS(float, FLT_MAX, fabsf)
 SCAN_FLOATS(double, DBL_MAX, fabs)
 
+static void scan_floats(int dtype, const void *block, int64_t count, double limit, fc_stats *s) {
+    FC_RETURN_BY_FLOAT(dtype, scan, (block, count, limit, s));
+}
+
+static fc_moments measure(int dtype, const void *block, int64_t count, const fc_stats *s) {
+    FC_RETURN_BY_FLOAT(dtype, fc_measure, (block, count, s->min, s->max, s->n));
+}
+
 static void scan_quantized(int dtype, int rule, double limit, const void *block, int64_t count,
                            fc_stats *s) {
-    if (dtype == FC_FLOAT32)
-        scan_float(block, count, (float)limit, s);
-    else
-        scan_double(block, count, limit, s);
-    if (rule != FC_QUANTA_PRECISION || !s->n) return;
-    s->moments = dtype == FC_FLOAT32 ? fc_measure_float(block, count, s->min, s->max, s->n)
-                                     : fc_measure_double(block, count, s->min, s->max, s->n);
+    scan_floats(dtype, block, count, limit, s);
+    if (rule == FC_QUANTA_PRECISION && s->n) s->moments = measure(dtype, block, count, s);
 }
 
 void fc_scan_block(int dtype, int rule, double limit, const void *block, int64_t count,
                    fc_stats *s) {
     memset(s, 0, sizeof *s);
-    switch (dtype) {
+    if (rule != FC_QUANTA_NONE) {
+        scan_quantized(dtype, rule, limit, block, count, s);
+        return;
+    }
+    switch ((fc_dtype)dtype) {
     case FC_INT8: scan_int8(block, count, s); return;
     case FC_INT16: scan_int16(block, count, s); return;
     case FC_INT32: scan_int32(block, count, s); return;
@@ -111,13 +118,10 @@ void fc_scan_block(int dtype, int rule, double limit, const void *block, int64_t
     case FC_UINT16: scan_uint16(block, count, s); return;
     case FC_UINT32: scan_uint32(block, count, s); return;
     case FC_UINT64: scan_uint64(block, count, s); return;
+    case FC_FLOAT32: scan_bits32(block, count, s); return;
+    case FC_FLOAT64: scan_bits64(block, count, s); return;
     }
-    if (rule != FC_QUANTA_NONE)
-        scan_quantized(dtype, rule, limit, block, count, s);
-    else if (dtype == FC_FLOAT32)
-        scan_bits32(block, count, s);
-    else
-        scan_bits64(block, count, s);
+    __builtin_trap();
 }
 
 static void merge_range(fc_stats *a, const fc_stats *b) {
@@ -159,5 +163,5 @@ FIND_LARGEST(float)
 FIND_LARGEST(double)
 
 int64_t fc_find_largest(int dtype, const void *block, int64_t count) {
-    return dtype == FC_FLOAT32 ? largest_float(block, count) : largest_double(block, count);
+    FC_RETURN_BY_FLOAT(dtype, largest, (block, count));
 }

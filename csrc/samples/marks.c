@@ -1,7 +1,6 @@
 #include "samples/marks.h"
 
 #include <math.h>
-#include <string.h>
 
 #include "base/vectors.h"
 #include "samples/dtype.h"
@@ -14,8 +13,8 @@ static int has_mark(const fc_marks *marks, double value) {
 
 fc_marks fc_make_marks(int dtype, const double *values, int64_t n) {
     fc_marks marks = {.zero = -1};
-    for (int64_t i = 0; i < n; i++) {
-        double value = dtype == FC_FLOAT32 ? (double)(float)values[i] : values[i];
+    for (int64_t i = 0; i < n && fc_is_float(dtype); i++) {
+        double value = fc_rounded(dtype, values[i]);
         if (!isfinite(value) || has_mark(&marks, value)) continue;
         if (value == 0) marks.zero = marks.n;
         marks.values[marks.n++] = value;
@@ -24,13 +23,7 @@ fc_marks fc_make_marks(int dtype, const double *values, int64_t n) {
 }
 
 int fc_is_unfit(int dtype, const fc_marks *marks, uint64_t bits) {
-    double value;
-    float narrow;
-    uint32_t low = (uint32_t)bits;
-    if (dtype == FC_FLOAT32)
-        memcpy(&narrow, &low, sizeof narrow), value = narrow;
-    else
-        memcpy(&value, &bits, sizeof value);
+    double value = fc_value_of_bits(dtype, bits);
     return isfinite(value) && !has_mark(marks, value);
 }
 
@@ -47,14 +40,17 @@ int fc_is_unfit(int dtype, const fc_marks *marks, uint64_t bits) {
 MASK(float)
 MASK(double)
 
+static int64_t mask(int dtype, const void *x, int64_t count, double mark, void *out) {
+    FC_RETURN_BY_FLOAT(dtype, mask, (x, count, mark, out));
+}
+
 /* Zero is a multiple of all quanta, so it is not masked. */
 const void *fc_mask(int dtype, int rule, const fc_marks *marks, const void *block, int64_t count,
                     void *out, fc_marked *marked) {
     *marked = (fc_marked){0, 0};
     for (int i = 0; i < marks->n && rule != FC_QUANTA_NONE; i++) {
         if (i == marks->zero) continue;
-        int64_t n = dtype == FC_FLOAT32 ? mask_float(block, count, (float)marks->values[i], out)
-                                        : mask_double(block, count, marks->values[i], out);
+        int64_t n = mask(dtype, block, count, marks->values[i], out);
         if (n) marked->seen |= UINT32_C(1) << i;
         marked->n += n;
         block = out;
@@ -71,5 +67,5 @@ COUNT_TO_ZEROS(float)
 COUNT_TO_ZEROS(double)
 
 int64_t fc_count_to_zeros(int dtype, const void *block, int64_t count) {
-    return dtype == FC_FLOAT32 ? to_zeros_float(block, count) : to_zeros_double(block, count);
+    FC_RETURN_BY_FLOAT(dtype, to_zeros, (block, count));
 }

@@ -1,4 +1,4 @@
-/* Marks: values that stand for missing samples. All functions are for floats. */
+/* Marks: values that stand for missing samples. Only floats have them. */
 #ifndef FC_MARKS_H
 #define FC_MARKS_H
 
@@ -17,8 +17,8 @@ typedef struct fc_marked {
     uint32_t seen; /* which marks: bit i for values[i] */
 } fc_marked;
 
-/* Returns the marks among `n` values, 0 to FC_MAX_MARKS, rounded to the dtype. Values that are not
- * finite need no mark: such samples are stored as they are anyway. */
+/* Returns the marks among `n` values, 0 to FC_MAX_MARKS, rounded to the dtype; none if it is no
+ * float. Values that are not finite need no mark: such samples are stored as they are anyway. */
 fc_marks fc_make_marks(int dtype, const double *values, int64_t n);
 
 /* Returns whether an exception with these bits is a sample that quanta could not hold: it is

@@ -1,11 +1,16 @@
 #include "samples/quanta.h"
 
-double fc_no_limit(int dtype) { return dtype == FC_FLOAT32 ? (double)FLT_MAX : DBL_MAX; }
+double fc_no_limit(int dtype) { return fc_is_float(dtype) ? fc_float_of(dtype)->largest : DBL_MAX; }
+
+static double round_down_float(double x) {
+    float nearest = (float)x;
+    return (double)nearest <= x ? nearest : nextafterf(nearest, 0);
+}
+
+static double round_down_double(double x) { return x; }
 
 double fc_limit_of(int dtype, double quanta) {
-    double limit = fmin(quanta * 0x1p63, fc_no_limit(dtype));
+    double limit = fmin(quanta * 0x1p63, fc_float_of(dtype)->largest);
     while (limit / quanta >= 0x1p63) limit = nextafter(limit, 0);
-    if (dtype != FC_FLOAT32) return limit;
-    float narrow = (float)limit;
-    return (double)narrow <= limit ? narrow : nextafterf(narrow, 0);
+    FC_RETURN_BY_FLOAT(dtype, round_down, (limit));
 }

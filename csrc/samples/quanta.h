@@ -8,9 +8,9 @@
 #include <stdint.h>
 
 #include "flaccodec.h"
+#include "samples/dtype.h"
 
-/* Returns the largest finite number of a dtype: a scan with this limit leaves out nothing that is
- * finite. */
+/* Returns the limit of a scan that leaves out nothing that is finite, of any dtype. */
 double fc_no_limit(int dtype);
 
 /* Returns the largest magnitude of a dtype that is below 2**63 quanta. */
@@ -34,25 +34,27 @@ static inline int64_t fc_quantize_exactly(double x, double quanta) {
 
 /* Returns what is decoded from k. */
 static inline double fc_restored(int dtype, int64_t k, double quanta) {
-    double value = (double)k * quanta;
-    return dtype == FC_FLOAT32 ? (double)(float)value : value;
+    return fc_rounded(dtype, (double)k * quanta);
 }
 
 /* Returns half the distance from |y| to the next larger number; at the largest number, to the one
  * before it. (The bits of the next number are those of the number, plus one.) */
+static inline double fc_half_step_float(double y) {
+    union { float value; uint32_t bits; } next = {(float)fabs(y)};
+    float from = next.value;
+    if (from >= FLT_MAX) return fc_float_of(FC_FLOAT32)->half_last_step;
+    next.bits++;
+    return ((double)next.value - (double)from) / 2;
+}
+static inline double fc_half_step_double(double y) {
+    union { double value; uint64_t bits; } next = {fabs(y)};
+    double from = next.value;
+    if (from >= DBL_MAX) return fc_float_of(FC_FLOAT64)->half_last_step;
+    next.bits++;
+    return (next.value - from) / 2;
+}
 static inline double fc_half_step(int dtype, double y) {
-    union { double value; uint64_t bits; } wide = {fabs(y)};
-    union { float value; uint32_t bits; } narrow = {(float)fabs(y)};
-    if (dtype == FC_FLOAT32) {
-        float from = narrow.value;
-        if (from >= FLT_MAX) return 0x1p103;
-        narrow.bits++;
-        return ((double)narrow.value - (double)from) / 2;
-    }
-    double from = wide.value;
-    if (from >= DBL_MAX) return 0x1p970;
-    wide.bits++;
-    return (wide.value - from) / 2;
+    FC_RETURN_BY_CHECKED_FLOAT(dtype, fc_half_step, (y));
 }
 
 #endif
