@@ -1,4 +1,4 @@
-"""Builds flaccodec._native, the cffi binding of csrc/ over the system's libFLAC."""
+"""The cffi binding flaccodec._native of csrc/. build_commands.py adds what it is linked with."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import cffi
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))  # builds run without it
 
-from build_flags import HERE, check_version, compile_args, core_sources, headers, link_args
+from build_flags import HERE
 
 
 def declarations() -> str:
@@ -22,23 +22,11 @@ def declarations() -> str:
 
 
 def make_builder() -> cffi.FFI:
-    check_version()
     builder = cffi.FFI()
     builder.cdef(declarations())
     builder.cdef('extern "Python" int flaccodec_ask(void *context);')  # core.py defines it
-    builder.set_source(
-        "flaccodec._native",
-        '#include "flaccodec.h"',
-        sources=core_sources(),
-        include_dirs=["csrc"],
-        depends=headers(),
-        extra_compile_args=compile_args(),
-        extra_link_args=link_args(),
-    )
+    builder.set_source("flaccodec._native", '#include "flaccodec.h"', include_dirs=["csrc"])
     return builder
 
 
 ffibuilder = make_builder()
-
-if __name__ == "__main__":
-    ffibuilder.compile(verbose=True)

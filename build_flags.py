@@ -1,4 +1,8 @@
-"""How the C sources are compiled, for the cffi module and for the HDF5 plugin alike."""
+"""How the C sources are compiled, for the cffi module and for the HDF5 plugin alike.
+
+Nothing here is looked for before something is compiled, so that metadata and source
+distributions are made without libFLAC.
+"""
 
 from __future__ import annotations
 
@@ -6,14 +10,32 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
+IS_MAC = sys.platform == "darwin"
+IS_DEBUG = bool(os.environ.get("FLACCODEC_DEBUG"))
+"""Whether what is installed keeps symbols, for profilers and debuggers."""
+
 MINIMUM = (1, 4, 0)
 HOW = (
     "Install it with your system's package manager: libflac-dev and pkg-config (Debian, Ubuntu), "
     "flac-devel and pkgconf (Fedora), flac and pkgconf (Homebrew, Arch)."
 )
+HOW_TO_COMPILE = (
+    "Install one with your system's package manager: build-essential (Debian, Ubuntu), "
+    "gcc (Fedora), base-devel (Arch); on macOS by xcode-select --install."
+)
+
+
+def check_compiler(command: list[str]) -> None:
+    """Refuse a build whose compiler, the first word of a command, is not there."""
+    if shutil.which(command[0]) is None:
+        raise SystemExit(
+            f"flaccodec: a C compiler is needed, and {command[0]} is not installed. "
+            f"{HOW_TO_COMPILE}"
+        )
 
 
 def pkg_config(*arguments: str) -> str:
@@ -59,6 +81,7 @@ def headers() -> list[str]:
 def compile_args() -> list[str]:
     return [
         "-O3",
+        "-g" if IS_DEBUG else "-g0",  # Python's own flags may say -g
         "-std=gnu11",
         "-pthread",
         "-fvisibility=hidden",
@@ -75,4 +98,6 @@ def compile_args() -> list[str]:
 
 
 def link_args() -> list[str]:
-    return [*pkg_config("--libs").split(), "-lm", "-pthread"]
+    # macOS's linker has no such option.
+    strip = [] if IS_MAC or IS_DEBUG else ["-Wl,-s"]
+    return [*pkg_config("--libs").split(), "-lm", "-pthread", *strip]

@@ -7,7 +7,7 @@ from setuptools import setup
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))  # builds run without it
 
-from build_hdf5 import BuildExtensions, make_plugin
+from build_commands import BuildExtensions, make_plugin
 
 setup(
     cffi_modules=["build_ffi.py:ffibuilder"],
