@@ -66,8 +66,8 @@ FC_INLINE int32_t fc_read_signed(fc_bits *b, int count) {
     return (int32_t)value >> (32 - count);
 }
 
-/* Reads zeros and the one bit that ends them. Returns how many zeros; if the reader has overrun then,
- * that means nothing. */
+/* Reads zeros and the one bit that ends them. Returns how many zeros; that means nothing if the
+ * reader has overrun then. */
 static inline uint64_t fc_read_unary(fc_bits *b) {
     uint64_t zeros = 0, word;
     while (!(word = fc_peek_bits(b)) && !fc_bits_overrun(b)) {

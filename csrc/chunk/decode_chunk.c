@@ -367,7 +367,8 @@ static int decode_job(void *context, int thread, int64_t job, fc_error *error) {
         int64_t frame = i == from.span ? from.frame : span.start / d->header.frame_size;
         int64_t end = i == until.span ? until.frame : last_frame(d, &span) + 1;
         if (frame >= end) continue;
-        if (at.stream != span.stream || at.frame != frame) at = find_position(d, span.stream, frame);
+        if (at.stream != span.stream || at.frame != frame)
+            at = find_position(d, span.stream, frame);
         for (; frame < end; frame++, at = step(d, at))
             if (decode_frame(d, w, &span, frame, at.position, error)) return error->code;
     }

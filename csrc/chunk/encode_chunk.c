@@ -30,7 +30,8 @@ static int check_options(const fc_encode_options *o, fc_error *error) {
         || o->n_marks < 0 || o->n_marks > FC_MAX_MARKS
         || (o->plain && (fc_is_float(o->dtype) || o->dtype == FC_UINT32)))
         return fc_fail(error, FC_ERR_ARGUMENT);
-    int wants_parameters = o->quanta_rule == FC_QUANTA_GIVEN || o->quanta_rule == FC_QUANTA_PRECISION;
+    int wants_parameters =
+        o->quanta_rule == FC_QUANTA_GIVEN || o->quanta_rule == FC_QUANTA_PRECISION;
     if (wants_parameters && o->n_parameters != 1 && o->n_parameters != o->n_streams)
         return fc_fail_values(error, FC_ERR_ARGUMENT, o->n_parameters, o->n_streams);
     return FC_OK;

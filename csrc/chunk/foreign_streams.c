@@ -179,7 +179,8 @@ static int decode_stream(void *context, int thread, int64_t stream, fc_error *er
                   .channels = s->channels, .stream_size = s->stream_size, .first = s->first,
                   .wanted = s->first, .end = s->last, .out = out, .frame = -1,
                   .stopping = &s->stopping};
-    if (!FLAC__stream_decoder_reset(r->flac)) return fc_fail_at(error, FC_ERR_MEMORY, stream, -1, -1);
+    if (!FLAC__stream_decoder_reset(r->flac))
+        return fc_fail_at(error, FC_ERR_MEMORY, stream, -1, -1);
     code = decode_wanted(r);
     return code ? fc_fail_at(error, code, stream, r->frame, -1) : FC_OK;
 }

@@ -44,7 +44,8 @@ static void scan_block(fc_encoding *e, int thread, int64_t stream, int64_t first
 static int64_t find_end(fc_encoding *e, int thread, int64_t stream) {
     int64_t size = e->options->stream_size, count;
     if (e->options->quanta_rule != FC_QUANTA_PRECISION || e->marks.zero < 0) return size;
-    for (int64_t first = (size - 1) / FC_SCAN_BLOCK * FC_SCAN_BLOCK; first >= 0; first -= FC_SCAN_BLOCK) {
+    int64_t first = (size - 1) / FC_SCAN_BLOCK * FC_SCAN_BLOCK;
+    for (; first >= 0; first -= FC_SCAN_BLOCK) {
         if (fc_is_stopped(e->stopping)) break;
         const void *block = load(e, thread, stream, first, size, &count);
         int64_t kept = fc_count_to_zeros(e->options->dtype, block, count);

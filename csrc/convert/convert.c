@@ -44,7 +44,8 @@ static void split_block(const uint64_t *x, int64_t count, const fc_plan *plan, i
     }
 }
 
-FC_WIDE_LOOP static void order_block(const int32_t *x, int64_t count, uint64_t offset, int32_t *out) {
+FC_WIDE_LOOP static void order_block(const int32_t *x, int64_t count, uint64_t offset,
+                                     int32_t *out) {
     for (int64_t i = 0; i < count; i++)
         out[i] = (int32_t)((uint32_t)fc_order32(x[i]) - (uint32_t)offset);
 }
@@ -94,13 +95,14 @@ static void join_block(const int32_t *low, const int32_t *high, int64_t count, u
     }
 }
 
-FC_WIDE_LOOP static void unorder_block(const int32_t *c, int64_t count, uint64_t offset, int32_t *out) {
+FC_WIDE_LOOP static void unorder_block(const int32_t *c, int64_t count, uint64_t offset,
+                                       int32_t *out) {
     for (int64_t i = 0; i < count; i++)
         out[i] = fc_order32((int32_t)((uint32_t)c[i] + (uint32_t)offset));
 }
 
 /* near: the sums are exact as doubles, so that this is restored(). */
-#define RESTORE_FLOATS(type)                                                                           \
+#define RESTORE_FLOATS(type)                                                                    \
     FC_WIDE_LOOP static void restore_near_##type(const int32_t *c, int64_t count,               \
                                               double offset, double quanta, type *out) {        \
         for (int64_t i = 0; i < count; i++)                                                     \

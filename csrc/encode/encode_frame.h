@@ -24,7 +24,8 @@ void fc_delete_frame_encoder(fc_frame_encoder *encoder);
 
 /* Writes a frame of 1 or 2 channels to `out`, with `number` as its number. `bits`, of a sample, is
  * 8, 12, 16, 20, 24 or 32; all samples must fit in them. `samples` is at least
- * FC_MIN_FRAME_SIZE. `out` has fc_frame_bound() + FC_FRAME_SLACK bytes. Returns the frame's size. */
+ * FC_MIN_FRAME_SIZE. `out` has fc_frame_bound() + FC_FRAME_SLACK bytes. Returns the frame's
+ * size. */
 size_t fc_encode_frame_fast(fc_frame_encoder *encoder, const int32_t *const *channel, int channels,
                             int bits, int64_t samples, int64_t number, uint8_t *out);
 

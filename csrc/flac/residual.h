@@ -16,7 +16,7 @@ typedef struct fc_residual {
     uint64_t loadable; /* bytes that may be loaded, counted from `bits->bytes` */
 } fc_residual;
 
-/* Returns the residual that is coded as `folded`: 0, 1, 2, 3, 4 ... stand for 0, -1, 1, -2, 2 ... */
+/* Returns the residual that `folded` stands for: 0, -1, 1, -2, 2 ... for 0, 1, 2, 3, 4 ... */
 FC_INLINE int32_t fc_unfold(int32_t folded) {
     return (int32_t)((uint32_t)folded >> 1) ^ -(folded & 1);
 }

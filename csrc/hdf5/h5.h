@@ -1,7 +1,7 @@
-/* What the filter needs of HDF5: types and functions of its public interface,
- * declared here so that building takes no headers of HDF5, and found at run
- * time so that the filter is linked to no HDF5. One process may have several
- * (h5py's, netCDF4's, the system's); each call goes to the one that called. */
+/* What the filter needs of HDF5: types and functions of its public interface. They are declared
+ * here, so that no headers of HDF5 are needed to build, and found at run time, so that the
+ * filter is linked to no HDF5. One process may have several (h5py's, netCDF4's, the system's);
+ * the filter calls the one that called it. */
 #ifndef FC_H5_H
 #define FC_H5_H
 
@@ -42,12 +42,11 @@ typedef struct {
                      size_t nbytes, size_t *buf_size, void **buf);
 } H5Z_class2_t;
 
-/* The functions of one HDF5, by the ends of their names. All are there, or
- * all are NULL, but for the allocators, which fall back on the system's.
+/* The functions of one HDF5, by the ends of their names. Either all are set or all are NULL; but
+ * the allocators are never NULL, they may be the system's.
  *
- * There are no variables among them, such as H5T_STD_I32LE_g or H5E_PLINE_g:
- * where a program uses one, linkers give it a place in the program, and what
- * dlsym finds in the library is never set. */
+ * Variables such as H5T_STD_I32LE_g or H5E_PLINE_g are not used: if a program uses one, its linker
+ * moves the variable into the program, and the one that dlsym() finds is never set. */
 typedef struct {
     void *(*allocate)(size_t size, int clear);     /* H5allocate_memory */
     void *(*resize)(void *memory, size_t size);    /* H5resize_memory */
@@ -80,9 +79,8 @@ typedef struct {
     int (*Tget_norm)(hid_t type);
 } fc_h5;
 
-/* The HDF5 that address, a return address of a callback, lies in. Never NULL:
- * of an HDF5 that shows no names, such as one linked into a program, only the
- * allocators are known. */
+/* Returns the HDF5 that contains `address`, the return address of a callback. Never NULL: if an
+ * HDF5 shows no names, such as one linked into a program, all but the allocators are NULL. */
 const fc_h5 *fc_h5_of(const void *address);
 
 #endif

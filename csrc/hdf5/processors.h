@@ -4,14 +4,16 @@
 
 #include "hdf5/reason.h"
 
-/* The number that was set, else that of FLACCODEC_NUM_THREADS, else of OMP_NUM_THREADS, both as
- * they were when this was loaded, else the processors that the process may use; but one in a pool, whose threads or processes
- * have them already: on threads other than the main one and in processes that were forked. 0
- * with a reason where the environment variable had no number. */
+/* Returns how many threads to use: the number that was set; else that of FLACCODEC_NUM_THREADS;
+ * else that of OMP_NUM_THREADS, both as they were when the filter was loaded; else the processors
+ * that the process may use. In that last case it is 1 in a pool, which uses the processors already:
+ * on a thread other than the main one, and in a process that was forked.
+ *
+ * Returns 0 with a reason if the environment variable has no number. */
 int fc_filter_threads(fc_reason *reason);
 
-/* For flaccodec/hdf5_filter.py, exported. chosen: threads, or 0 for none; in_pool: the
- * process is one of multiprocessing's. */
+/* Sets the number of threads; flaccodec's Python calls it. `chosen`: the number, 0 for none;
+ * `in_pool`: whether the process is one of multiprocessing's. */
 void flaccodec_set_threads(int chosen, int in_pool);
 
 #endif

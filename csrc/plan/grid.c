@@ -22,7 +22,7 @@
 #define STEPS 1024 /* that are spent on guesses for one stream: these, and more for */
 #define STEPS_A_SAMPLE 64 /* each sample up to */
 #define MOST_STEPS 32768 /* in all, and one for each sample */
-#define HARD_STEPS 64 /* and some where the dtype hardly resolves steps: most guesses go on for long */
+#define HARD_STEPS 64 /* and some if the dtype hardly resolves steps: most guesses take long */
 #define MOST_DOUBT 0.8
 #define ROUNDING 0x1p-51 /* relative, of a sum and a quotient of doubles and then some */
 #define LARGEST 0x1p51   /* multiples for which FC_ROUNDER works */

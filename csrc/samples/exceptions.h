@@ -6,8 +6,8 @@
 
 #define FC_EXCEPTION_MAX_RUN UINT32_MAX
 
-/* A run of samples with one value: `length` samples of `stream`, at least 1, from `start` on. `bits`
- * are those of the value, in the low bits. */
+/* A run of samples with one value: `length` samples of `stream`, at least 1, from `start` on.
+ * `bits` has the bits of the value, in its low ones. */
 typedef struct fc_exception {
     uint32_t stream;
     uint32_t length;
