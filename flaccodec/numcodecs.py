@@ -13,7 +13,7 @@ with needed("flaccodec.numcodecs", "numcodecs"):
     from numcodecs.compat import ensure_contiguous_ndarray, ensure_ndarray
 
 from flaccodec import core
-from flaccodec.chunks.options import CodecOptions
+from flaccodec.chunks.options import CodecOptions, explains_options
 from flaccodec.chunks.where_it_goes import SaysWhereItGoes
 from flaccodec.exceptions import ConfigurationError
 from flaccodec.runtime.threads import resolve_threads
@@ -32,6 +32,7 @@ class _Meta(SaysWhereItGoes, type(Codec)):  # type: ignore[misc]
     """That of numcodecs' codecs, with messages that help."""
 
 
+@explains_options()
 class Flac(Codec, metaclass=_Meta):  # type: ignore[misc]
     """FLAC compression of numeric arrays.
 
@@ -40,25 +41,8 @@ class Flac(Codec, metaclass=_Meta):  # type: ignore[misc]
 
     Parameters
     ----------
-    level : int, default 5
-        FLAC's level, 0 (fast) to 8 (small).
-    quanta : float, optional
-        For floats: values are rounded to multiples of this, so that no sample is off by
-        more than half of it. Floats without quanta and precision are kept bit for bit.
-    precision : int or float, optional
-        For floats: quanta are each stream's RMS about its mean / 10**precision, as the
-        flacarray package defines it. Writing what was read changes nothing more, unless
-        the mean is very many quanta.
-    frame_size : int, default 4096
-        Samples of a FLAC frame, 16 to 65535.
-    missing_value : float or sequence of float, optional
-        For float32 and float64 with quanta or precision: up to 7 numbers that mark missing
-        samples, besides NaN. They come back exactly, and have no part in the
-        quanta, however large they are.
-    strict : bool, default False
-        Raise `QuantaTooFineError` for a finite sample that quanta cannot hold. By default it is
-        stored exactly, with a `QuantaWarning`. Not part of the
-        configuration that is stored.
+    options
+        Those of `flaccodec.chunks.options.Options`.
 
     Notes
     -----
@@ -94,25 +78,12 @@ class Flac(Codec, metaclass=_Meta):  # type: ignore[misc]
         missing_value: float | Sequence[float] | None = None,
         strict: bool = False,
     ) -> None:
-        options = CodecOptions(level, quanta, precision, frame_size, missing_value, strict)
-        self.level = options.level
-        self.quanta = options.quanta
-        self.precision = options.precision
-        self.frame_size = options.frame_size
-        self.missing_value = options.missing_value
-        self.strict = options.strict
+        self.__dict__.update(vars(CodecOptions.among(locals())))
 
     @property
     def options(self) -> CodecOptions:
         """The configuration."""
-        return CodecOptions(
-            self.level,
-            self.quanta,
-            self.precision,
-            self.frame_size,
-            self.missing_value,
-            self.strict,
-        )
+        return CodecOptions.among(vars(self))
 
     def get_config(self) -> dict[str, Any]:
         """Return the codec's entry in ``.zarray``, with defaults; what is rare only if given."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from flaccodec import core
-from flaccodec.chunks.options import CodecOptions
+from flaccodec.chunks.options import CodecOptions, explains_options
 from flaccodec.exceptions import ConfigurationError
 from flaccodec.runtime.optional import check_version
 from flaccodec.samples.missing import with_marks
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["encoding"]
 
 
+@explains_options()
 def encoding(
     variable: Any = None,
     *,
@@ -39,29 +40,18 @@ def encoding(
     variable : xarray.DataArray or xarray.Variable, optional
         What is going to be written: its dtype, and what its own encoding says of it, are then
         checked at once, and what its attributes or encoding name as missing (CF's
-        ``missing_value`` and ``_FillValue``) is kept exactly beside quanta and precision. Times,
-        and with h5netcdf truth values, are what xarray writes as integers.
-    quanta : float, optional
-        For float32 and float64: values are rounded to multiples of this, in the units of the
-        data. Floats with neither quanta nor precision are kept bit for bit. NaN stays NaN.
-    precision : int or float, optional
-        For float32 and float64: quanta = RMS of each stream about its mean / 10**precision.
-    level : int
-        FLAC's level, 0 (fast) to 8 (small).
-    frame_size : int
-        Samples of a FLAC frame, 16 to 65535.
+        ``missing_value`` and ``_FillValue``) is kept exactly beside quanta and precision, as if
+        it were given as `missing_value` too. Times, and with h5netcdf truth values, are what
+        xarray writes as integers.
+    options
+        Those of `flaccodec.chunks.options.Options`.
     fill_value : float, optional
         What missing samples are stored as, xarray's ``_FillValue``; without it they stay NaN.
         It is kept exactly beside quanta and precision, which xarray's ``_FillValue`` alone would
         not be in Zarr: there it is not the array's fill value. Choose one far from all samples.
     engine : {"zarr", "h5netcdf"}
         "zarr" for `Dataset.to_zarr` (with ``zarr_format=3``), "h5netcdf" for
-        `Dataset.to_netcdf` with the same engine.
-    missing_value : float or sequence of float, optional
-        Numbers that mark missing samples in the data, as they are stored, besides those that the
-        variable names: up to 7 in all. They come back exactly, and have no part in the quanta.
-    strict : bool
-        For "zarr": `FlacCodec` explains.
+        `Dataset.to_netcdf` with the same engine, which takes no `strict`.
 
     Returns
     -------
@@ -87,12 +77,13 @@ def encoding(
     {'serializer': FlacCodec(level=5, quanta=0.5, precision=None, frame_size=4096), \
 'compressors': None}
     """
+    given = locals()
     for library in _LIBRARIES.get(engine, ()):
         check_version(library, "flaccodec.encoding", "xarray")
     if engine not in _ENGINES:
         known = " or ".join(map(repr, _ENGINES))
         raise ConfigurationError(f"engine must be {known}. Got {engine!r}{_ADVICE.get(engine, '')}")
-    options = CodecOptions(level, quanta, precision, frame_size, missing_value, strict)
+    options = CodecOptions.among(given)
     if strict and engine != "zarr":
         raise ConfigurationError(
             f"strict is for engine 'zarr'. Got engine {engine!r}: HDF5 loses files where a filter "
@@ -168,8 +159,7 @@ def _for_zarr(options: CodecOptions) -> dict[str, Any]:
     from flaccodec.zarr.codec import FlacCodec
 
     # xarray hands zarr what it has, and zarr puts Zstd behind a serializer unless told not to.
-    codec = FlacCodec(**options.to_dict(), strict=options.strict)
-    return {"serializer": codec, "compressors": None}
+    return {"serializer": FlacCodec(**vars(options)), "compressors": None}
 
 
 def _for_h5netcdf(options: CodecOptions) -> dict[str, Any]:

@@ -60,7 +60,7 @@ class Chunks(Contestant):
     def __init__(self, case: Case, threads: int) -> None:
         super().__init__(threads)
         self.settings = f"level {case.level}"
-        self._options = CodecOptions(case.level, case.quanta, case.precision)
+        self._options = CodecOptions(level=case.level, quanta=case.quanta, precision=case.precision)
 
     def encode(self, array: Array) -> Any:
         return self._options.encode(array, num_threads=self.threads)

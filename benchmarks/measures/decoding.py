@@ -66,7 +66,7 @@ class Prepared:
 
     def __init__(self, case: Case) -> None:
         self.case = case
-        options = CodecOptions(case.level, case.quanta, case.precision)
+        options = CodecOptions(level=case.level, quanta=case.quanta, precision=case.precision)
         self.chunk = options.encode(case.array, num_threads=thread_counts()[-1])
         largest_error(case, Chunks(case, 1), core.decode_chunk(self.chunk))
 

@@ -87,7 +87,7 @@ def _measure(run: Callable[[Array], Result], given: Array) -> tuple[Result, Size
 
 
 def _encode_on_all(case: Case, array: Array) -> Array:
-    options = CodecOptions(case.level, case.quanta, case.precision)
+    options = CodecOptions(level=case.level, quanta=case.quanta, precision=case.precision)
     return options.encode(array, num_threads=available_processors())
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from flaccodec import core
 from flaccodec.array.doors import Doors
 from flaccodec.array.ranks import OverRanks
-from flaccodec.chunks.options import CodecOptions
+from flaccodec.chunks.options import CodecOptions, explains_options
 from flaccodec.chunks.packed import Packed
 from flaccodec.exceptions import ConfigurationError, EmptyArrayError
 from flaccodec.groups.parts import packed_of
@@ -112,6 +112,7 @@ class FlacArray(Doors, OverRanks):
     # -- making --------------------------------------------------------------------
 
     @classmethod
+    @explains_options(but=("quanta", "precision"))
     def from_array(
         cls,
         arr: npt.ArrayLike,
@@ -132,8 +133,6 @@ class FlacArray(Doors, OverRanks):
             int8 to int64, uint8 to uint64, float32 or float64. What is not in memory but can be
             sliced (``np.memmap``, datasets of h5py, arrays of zarr and dask) is read by blocks of
             streams.
-        level : int
-            FLAC's level, 0 (fast) to 8 (small).
         quanta : float or array_like, optional
             For floats: one number, or one for each stream, in the units of the data. No
             sample is off by more than half of it.
@@ -150,12 +149,8 @@ class FlacArray(Doors, OverRanks):
             thread in pools of workers such as dask's. `set_num_threads` changes both.
         lossless : bool
             Keep floats bit for bit.
-        missing_value : float or sequence of float, optional
-            For floats: up to 7 numbers that mark missing samples. They come back exactly, and
-            have no part in the quanta.
-        strict : bool
-            Raise `QuantaTooFineError` for a finite sample that quanta cannot hold. By default it
-            is stored exactly, with a `QuantaWarning`.
+        options
+            Those of `flaccodec.chunks.options.Options`.
 
         Returns
         -------

@@ -1,13 +1,20 @@
-"""What shapes the bytes of a chunk: the configuration that all codecs share."""
+"""What shapes the bytes of a chunk: the configuration that all codecs share.
+
+`Options` states each option once: its name, type, default, check and text. What a codec adds is
+its signature, in which users and type checkers see the options; tests/test_options.py compares.
+"""
 
 from __future__ import annotations
 
+import inspect
 import math
 import numbers
 import operator
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, fields
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
@@ -31,7 +38,7 @@ MOST_MISSING = 7
 """Numbers that mark missing samples, besides the fill value: as many as HDF5's filter takes."""
 
 
-def _check_integer(name: str, value: Any, low: int, high: int) -> int:
+def _check_integer(name: str, low: int, high: int, value: Any) -> int:
     try:
         number = operator.index(value)
     except TypeError:
@@ -56,14 +63,18 @@ def _as_float(value: Any) -> float:
         return math.nan
 
 
-def _check_quanta(value: Any) -> float:
+def _check_quanta(value: Any) -> float | None:
+    if value is None:
+        return None
     quanta = _as_float(value)
     if not math.isfinite(quanta) or quanta <= 0:
         raise QuantaError(f"quanta must be a positive finite number. Got {value!r}.")
     return quanta
 
 
-def _check_precision(value: Any) -> int | float:
+def _check_precision(value: Any) -> int | float | None:
+    if value is None:
+        return None
     number = _as_float(value)
     if not abs(number) <= MAX_PRECISION:  # nor where it is NaN
         raise ConfigurationError(
@@ -95,26 +106,119 @@ def _check_missing(value: Any) -> float | tuple[float, ...] | None:
     return tuple(marks) if len(marks) > 1 else (marks[0] if marks else None)
 
 
-@dataclass(frozen=True, repr=False)
-class CodecOptions:
-    """The options of a codec, checked.
+# -- the options -----------------------------------------------------------------------
+
+
+def option(
+    default: Any,
+    check: Callable[[Any], Any] | None = None,
+    *,
+    stored: bool = True,
+    rare: bool = False,
+) -> Any:
+    """Make the field of an option.
 
     Parameters
     ----------
-    level : int
+    default : object
+        What it is if it is not given.
+    check : callable, optional
+        Returns the value to keep, or raises an error of ours.
+    stored : bool
+        Whether an array's metadata have it, and options that differ in it only are not equal.
+    rare : bool
+        Leave the default out of metadata and of `repr`: what is written without the option is
+        then as it was before there was this option. All new ones are so.
+    """
+    return field(default=default, compare=stored, metadata={"check": check, "rare": rare})
+
+
+@dataclass(frozen=True, repr=False, kw_only=True)
+class Options:
+    """The options of a codec as attributes, checked; what they mean, for all codecs.
+
+    Parameters
+    ----------
+    level : int, default 5
         FLAC's level, 0 (fast) to 8 (small).
     quanta : float, optional
-        For floats: the largest error allowed is half of this, in the units of the data.
+        For float32 and float64: values are rounded to multiples of this, in the units of
+        the data, so that no sample is off by more than half of it. Writing what was read
+        changes nothing more. Floats without quanta and precision are kept bit for bit.
     precision : int or float, optional
-        For floats: decimal digits of each stream's RMS to keep.
-    frame_size : int
-        Samples of a FLAC frame, 16 to 65535.
+        For float32 and float64: quanta are each stream's RMS about its mean / 10**precision,
+        as the flacarray package defines it. Writing what was read changes nothing more, unless
+        the mean is very many quanta. New samples in a part of a chunk give their streams new
+        quanta, by which their other samples are rounded again.
+    frame_size : int, default 4096
+        Samples of a FLAC frame, the least that is decoded for a slice; 16 to 65535.
     missing_value : float or sequence of float, optional
-        For floats: numbers that mark missing samples, `MOST_MISSING` at most. With quanta or
-        precision they come back exactly, and have no part in the quanta.
-    strict : bool
-        Refuse finite samples that quanta cannot hold, instead of storing them exactly with a
-        warning. A matter of this process: it is not stored with an array.
+        For floats that are rounded to quanta: up to 7 numbers that mark missing samples, besides
+        NaN and the fill value. They come back exactly, and have no part in the quanta, however
+        large they are.
+    strict : bool, default False
+        Raise `QuantaTooFineError` for a finite sample that quanta cannot hold. By default it is
+        stored exactly, with a `QuantaWarning`. This is not stored with an array: it holds for
+        what this process writes.
+    """
+
+    level: int = option(core.DEFAULT_LEVEL, partial(_check_integer, "level", 0, core.MAX_LEVEL))
+    quanta: float | None = option(None, _check_quanta)
+    precision: int | float | None = option(None, _check_precision)
+    frame_size: int = option(
+        core.DEFAULT_FRAME_SIZE,
+        partial(_check_integer, "frame_size", core.MIN_FRAME_SIZE, core.MAX_FRAME_SIZE),
+    )
+    missing_value: float | Sequence[float] | None = option(None, _check_missing, rare=True)
+    strict: bool = option(False, stored=False, rare=True)
+
+    def __post_init__(self) -> None:
+        checks = {option.name: option.metadata["check"] for option in fields(self)}
+        checked = {name: check(getattr(self, name)) for name, check in checks.items() if check}
+        if self.quanta is not None and self.precision is not None:
+            raise ConfigurationError(
+                "give quanta or precision, not both. "
+                f"Got quanta={self.quanta!r} and precision={self.precision!r}."
+            )
+        for name, value in checked.items():
+            object.__setattr__(self, name, value)
+
+
+_REFERENCE = "options\n    Those of `flaccodec.chunks.options.Options`.\n"
+_ENTRY = r"((\w+) : .+\n(?: +.+\n)+)"
+
+_Documented = TypeVar("_Documented", bound=Callable[..., Any])
+
+
+def explains_options(*, but: Collection[str] = ()) -> Callable[[_Documented], _Documented]:
+    """Put the texts of `Options` into a docstring, in place of its entry that refers to them.
+
+    Parameters
+    ----------
+    but : collection of str
+        Options that the docstring explains by itself. Others that a class or function takes, its
+        signature says.
+    """
+
+    def explain(documented: _Documented) -> _Documented:
+        if documented.__doc__ and Options.__doc__:  # not with python -OO
+            taken = inspect.signature(documented).parameters.keys() - set(but)
+            texts = re.findall(_ENTRY, inspect.cleandoc(Options.__doc__) + "\n")
+            entries = "".join(text for text, name in texts if name in taken)
+            documented.__doc__ = inspect.cleandoc(documented.__doc__).replace(_REFERENCE, entries)
+        return documented
+
+    return explain
+
+
+@dataclass(frozen=True, repr=False, kw_only=True)
+class CodecOptions(Options):
+    """The options of a codec, checked, and what they do.
+
+    Parameters
+    ----------
+    options
+        Those of `Options`.
 
     Raises
     ------
@@ -124,30 +228,11 @@ class CodecOptions:
         Quanta are not a positive finite number.
     """
 
-    level: int = core.DEFAULT_LEVEL
-    quanta: float | None = None
-    precision: int | float | None = None
-    frame_size: int = core.DEFAULT_FRAME_SIZE
-    missing_value: float | Sequence[float] | None = None
-    strict: bool = field(default=False, compare=False)
-
-    def __post_init__(self) -> None:
-        checked = {
-            "level": _check_integer("level", self.level, 0, core.MAX_LEVEL),
-            "quanta": None if self.quanta is None else _check_quanta(self.quanta),
-            "precision": None if self.precision is None else _check_precision(self.precision),
-            "frame_size": _check_integer(
-                "frame_size", self.frame_size, core.MIN_FRAME_SIZE, core.MAX_FRAME_SIZE
-            ),
-            "missing_value": _check_missing(self.missing_value),
-        }
-        if self.quanta is not None and self.precision is not None:
-            raise ConfigurationError(
-                "give quanta or precision, not both. "
-                f"Got quanta={self.quanta!r} and precision={self.precision!r}."
-            )
-        for name, value in checked.items():
-            object.__setattr__(self, name, value)
+    @classmethod
+    def among(cls, values: Mapping[str, Any]) -> Self:
+        """Return the options among the arguments of a call, or the attributes of an object."""
+        names = [option.name for option in fields(cls)]
+        return cls(**{name: values[name] for name in names if name in values})
 
     @classmethod
     def from_json(cls, configuration: Any, what: str) -> Self:
@@ -183,25 +268,24 @@ class CodecOptions:
             raise
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the options that are stored, defaults too, as JSON has them.
-
-        `missing_value` is there only if it was given.
-        """
-        stored = {option.name: getattr(self, option.name) for option in fields(self)}
-        del stored["strict"]
-        if self.missing_value is None:
-            del stored["missing_value"]
-        elif isinstance(self.missing_value, tuple):
-            stored["missing_value"] = list(self.missing_value)
-        return stored
-
-    def __repr__(self) -> str:
-        return f"CodecOptions({self.arguments()})"
+        """Return what is stored, as JSON has it: defaults too, but what is rare only if given."""
+        return self._given(stored=True)
 
     def arguments(self) -> str:
         """Return the options as they are given to a codec; those that are rare only if given."""
-        given = self.to_dict() | ({"strict": True} if self.strict else {})
-        return ", ".join(f"{name}={value!r}" for name, value in given.items())
+        return ", ".join(f"{name}={value!r}" for name, value in self._given().items())
+
+    def _given(self, *, stored: bool = False) -> dict[str, Any]:
+        values = {
+            option.name: getattr(self, option.name)
+            for option in fields(self)
+            if (option.compare or not stored)
+            and not (option.metadata["rare"] and getattr(self, option.name) == option.default)
+        }
+        return {name: list(v) if isinstance(v, tuple) else v for name, v in values.items()}
+
+    def __repr__(self) -> str:
+        return f"CodecOptions({self.arguments()})"
 
     @property
     def marks(self) -> tuple[float, ...]:

@@ -13,7 +13,7 @@ import h5py.h5z
 from h5py._objects import phil
 
 from flaccodec import core
-from flaccodec.chunks.options import CodecOptions
+from flaccodec.chunks.options import MOST_MISSING, CodecOptions, explains_options
 from flaccodec.chunks.where_it_goes import SaysWhereItGoes
 from flaccodec.exceptions import ConfigurationError, FlacCodecError, add_place
 from flaccodec.hdf5.low_level.driver import is_parallel
@@ -35,7 +35,7 @@ _LIBRARY = Path(PLUGIN_PATH) / "libh5flaccodec.so"
 _LAYOUT, _MARKS_LAYOUT = 1, 2
 _USER_VALUES = 6
 _VALUES = 11
-MOST_MARKS = 8
+MOST_MARKS = MOST_MISSING + 1
 """Numbers that mark missing samples of a dataset, the fill value among them."""
 
 _LOSSLESS, _QUANTA, _PRECISION = range(3)
@@ -248,6 +248,7 @@ class _Meta(SaysWhereItGoes, type(h5py.filters.FilterRefBase)):  # type: ignore[
     """That of h5py's filters, with messages that help."""
 
 
+@explains_options()
 class Flac(h5py.filters.FilterRefBase, metaclass=_Meta):  # type: ignore[misc]
     """FLAC compression of an HDF5 dataset, for ``create_dataset(..., compression=Flac())``.
 
@@ -256,23 +257,8 @@ class Flac(h5py.filters.FilterRefBase, metaclass=_Meta):  # type: ignore[misc]
 
     Parameters
     ----------
-    level : int, default 5
-        FLAC's level, 0 (fast) to 8 (small).
-    quanta : float, optional
-        For float32 and float64: values are rounded to multiples of this, in the units of
-        the data, so that no sample is off by more than half of it. Floats without quanta
-        and precision are kept bit for bit.
-    precision : int or float, optional
-        For float32 and float64: quanta are each stream's RMS about its mean / 10**precision.
-        Writing what was read changes nothing more, unless the mean is very many quanta. New
-        samples in a part of a chunk give their streams new quanta, by which their other samples
-        are rounded again.
-    frame_size : int, default 4096
-        Samples of a FLAC frame, 16 to 65535.
-    missing_value : float or sequence of float, optional
-        For float32 and float64 with quanta or precision: up to 7 numbers that mark missing
-        samples, besides the dataset's fill value. They come back exactly, and have no part in the
-        quanta, however large they are.
+    options
+        Those of `flaccodec.chunks.options.Options`.
 
     Raises
     ------
@@ -323,11 +309,11 @@ class Flac(h5py.filters.FilterRefBase, metaclass=_Meta):  # type: ignore[misc]
     ) -> None:
         if frame_size is None:
             frame_size = core.DEFAULT_FRAME_SIZE
-        self.options = CodecOptions(level, quanta, precision, frame_size, missing_value)
+        self.options = CodecOptions.among(locals())
         self.filter_options = client_data(self.options, self.options.marks)
 
     def __repr__(self) -> str:
         return f"Flac({self.options.arguments()})"
 
-    def __reduce__(self) -> tuple[type, tuple[Any, ...]]:
-        return type(self), tuple(self.options.to_dict().values())
+    def __reduce__(self) -> tuple[Any, tuple[()]]:
+        return functools.partial(type(self), **self.options.to_dict()), ()

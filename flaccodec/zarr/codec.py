@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import math
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,7 +16,7 @@ with needed("flaccodec.FlacCodec", "zarr"):
     from zarr.core.common import parse_named_configuration
 
 from flaccodec import core
-from flaccodec.chunks.options import CodecOptions
+from flaccodec.chunks.options import CodecOptions, Options, explains_options
 from flaccodec.chunks.selection import is_empty, plan_read, total_frames
 from flaccodec.chunks.where_it_goes import SaysWhereItGoes
 from flaccodec.exceptions import ConfigurationError, CorruptChunkError
@@ -29,7 +29,7 @@ from flaccodec.zarr.places import check_chunks, located
 from flaccodec.zarr.threads import in_thread
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
     from typing import Self
 
     import numpy.typing as npt
@@ -52,8 +52,9 @@ class _Meta(SaysWhereItGoes, type(ArrayBytesCodec)):  # type: ignore[misc]
     """That of zarr's codecs, with messages that help."""
 
 
-@dataclass(frozen=True, init=False, repr=False)
-class FlacCodec(ArrayBytesCodec, ArrayBytesCodecPartialDecodeMixin, metaclass=_Meta):
+@explains_options()
+@dataclass(frozen=True, repr=False, kw_only=True)
+class FlacCodec(Options, ArrayBytesCodec, ArrayBytesCodecPartialDecodeMixin, metaclass=_Meta):
     """FLAC compression of numeric arrays, as a Zarr v3 array-to-bytes codec.
 
     A chunk's last axis is the one along which FLAC predicts. Reading a slice fetches and
@@ -62,27 +63,8 @@ class FlacCodec(ArrayBytesCodec, ArrayBytesCodecPartialDecodeMixin, metaclass=_M
 
     Parameters
     ----------
-    level : int, default 5
-        FLAC's level, 0 (fast) to 8 (small).
-    quanta : float, optional
-        For float32 and float64: values are rounded to multiples of this, in the units of
-        the data, so that no sample is off by more than half of it. Writing what was read
-        changes nothing more. Floats without quanta and precision are kept bit for bit.
-    precision : int or float, optional
-        For float32 and float64: quanta are each stream's RMS about its mean / 10**precision,
-        as the flacarray package defines it. Writing what was read changes nothing more, unless
-        the mean is very many quanta. New samples in a part of a chunk give their streams new
-        quanta, by which their other samples are rounded again.
-    frame_size : int, default 4096
-        Samples of a FLAC frame, the least that is decoded for a slice; 16 to 65535.
-    missing_value : float or sequence of float, optional
-        For float32 and float64 with quanta or precision: up to 7 numbers that mark missing
-        samples, besides the array's fill value. They come back exactly, and have no part in the
-        quanta, however large they are.
-    strict : bool, default False
-        Raise `QuantaTooFineError` for a finite sample that quanta cannot hold. By default it is
-        stored exactly, with a `QuantaWarning`. Not stored in ``zarr.json``: it holds
-        for arrays that this process makes with the codec.
+    options
+        Those of `flaccodec.chunks.options.Options`.
 
     Raises
     ------
@@ -114,31 +96,10 @@ class FlacCodec(ArrayBytesCodec, ArrayBytesCodecPartialDecodeMixin, metaclass=_M
         "compressors=flaccodec.numcodecs.Flac(...)"
     )
 
-    level: int
-    quanta: float | None
-    precision: int | float | None
-    frame_size: int
-    missing_value: float | Sequence[float] | None
-    strict: bool = field(compare=False)
-
-    def __init__(
-        self,
-        *,
-        level: int = core.DEFAULT_LEVEL,
-        quanta: float | None = None,
-        precision: int | float | None = None,
-        frame_size: int = core.DEFAULT_FRAME_SIZE,
-        missing_value: float | Sequence[float] | None = None,
-        strict: bool = False,
-    ) -> None:
-        options = CodecOptions(level, quanta, precision, frame_size, missing_value, strict)
-        for option in fields(options):
-            object.__setattr__(self, option.name, getattr(options, option.name))
-
     @property
     def options(self) -> CodecOptions:
         """The configuration."""
-        return CodecOptions(**{name.name: getattr(self, name.name) for name in fields(self)})
+        return CodecOptions.among(vars(self))
 
     def __repr__(self) -> str:
         return f"FlacCodec({self.options.arguments()})"
@@ -171,8 +132,7 @@ class FlacCodec(ArrayBytesCodec, ArrayBytesCodecPartialDecodeMixin, metaclass=_M
         -------
         FlacCodec
         """
-        options = with_marks(self.options, attributes, fill_value)
-        return FlacCodec(**options.to_dict(), strict=self.strict)
+        return FlacCodec(**vars(with_marks(self.options, attributes, fill_value)))
 
     def evolve_from_array_spec(self, array_spec: ArraySpec) -> Self:
         """Refuse dtypes that cannot be encoded; inside of shards zarr asks only here."""

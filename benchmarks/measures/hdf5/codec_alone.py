@@ -45,7 +45,7 @@ class CodecAlone:
         return np.empty(self._chunks, dtype=self._case.array.dtype)
 
     def _encoded(self, copied: bool = False) -> Iterator[Array]:
-        options, room = CodecOptions(self._case.level, self._case.quanta), self._room()
+        options, room = CodecOptions(level=self._case.level, quanta=self._case.quanta), self._room()
         for at in self._places():
             if copied:
                 room[...] = self._case.array[at]
