@@ -25,7 +25,9 @@
 #define FC_FRAME_SIZE_BITS 20  /* of an index entry; the others are of the frame's CRC */
 #define FC_MIN_FRAME_SIZE 16   /* samples; only the last frame of a stream may have fewer */
 #define FC_MAX_FRAME_SIZE 65535
+#define FC_DEFAULT_FRAME_SIZE 4096
 #define FC_MAX_LEVEL 8
+#define FC_DEFAULT_LEVEL 5
 #define FC_MAX_MARKS 16 /* values that mark missing samples */
 #define FC_ASK_MS 100 /* milliseconds between two calls of fc_stop.ask */
 

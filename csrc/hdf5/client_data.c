@@ -8,9 +8,6 @@
 
 #include "samples/dtype.h"
 
-#define DEFAULT_LEVEL 5
-#define DEFAULT_FRAME_SIZE 4096
-
 /* Where each value is. */
 enum { LAYOUT, LEVEL, RULE, FIRST, SECOND, FRAME_SIZE, DTYPE, ORDER, N_STREAMS, SIZE_LOW,
        SIZE_HIGH };
@@ -72,7 +69,7 @@ static int read_rule(const unsigned *values, fc_client *c, fc_reason *reason) {
 /* What was not given has its default. */
 static void fill_in(const unsigned *given, size_t n, unsigned *values) {
     static const unsigned defaults[FC_CLIENT_USER_VALUES] = {
-        FC_CLIENT_LAYOUT, DEFAULT_LEVEL, FC_CLIENT_LOSSLESS, 0, 0, DEFAULT_FRAME_SIZE};
+        FC_CLIENT_LAYOUT, FC_DEFAULT_LEVEL, FC_CLIENT_LOSSLESS, 0, 0, FC_DEFAULT_FRAME_SIZE};
     memcpy(values, defaults, sizeof defaults);
     if (n) memcpy(values, given, n * sizeof *given);
 }

@@ -42,10 +42,10 @@ MAX_MARKS: int = lib.FC_MAX_MARKS
 FRAME_SIZE_MASK: int = (1 << lib.FC_FRAME_SIZE_BITS) - 1
 
 
-DEFAULT_LEVEL = 5
+DEFAULT_LEVEL: int = lib.FC_DEFAULT_LEVEL
 
 
-DEFAULT_FRAME_SIZE = 4096
+DEFAULT_FRAME_SIZE: int = lib.FC_DEFAULT_FRAME_SIZE
 
 
 Buffer = bytes | bytearray | memoryview | npt.NDArray[Any]
