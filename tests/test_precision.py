@@ -93,6 +93,12 @@ def test_any_samples(values, mean, repeats):
     check_quanta(samples)
 
 
+@pytest.mark.parametrize("factor", [1, 1e-153, 1e-171])
+def test_grids_far_from_the_quanta_do_not_count(factor):
+    """The nearest multiple gives none of these back in floating point; one beyond the reach did."""
+    check_quanta(np.array([0.0, 0.0, 1.6523509738632955]) * factor)
+
+
 @pytest.mark.parametrize("num_threads", [1, 2])
 def test_threads_and_neighbours_change_nothing(num_threads):
     streams = np.stack([noise("float64", 1e12 * i, 1 + i, 40_000, i) for i in range(4)])

@@ -288,13 +288,13 @@ static centre find_centre(const search *s, const distances *d, range r) {
     return shift_for(s, d, middle_of(r));
 }
 
-/* The step for one multiple of the anchor that the head lies on; 0 for none. */
-static double step_for(search *s, const distances *d, double multiple, int *has_room) {
+/* The step of a range for one multiple of the anchor that the head lies on; 0 for none. */
+static double step_for(search *s, const distances *d, range r, double multiple, int *has_room) {
     double anchor = fabs(s->anchor), x;
     centre c = shift_for(s, d, anchor / multiple);
-    *has_room = c.room >= 0;
     s->left -= d->n / 8;
     double q = (anchor + c.shift) / multiple;
+    *has_room = c.room >= 0 && r.lo <= q && q <= r.hi;
     double steps[] = {q, nextafter(q, 0), nextafter(q, INFINITY)};
     for (int i = 0; i < 3 && *has_room; i++)
         if (!find_miss_in_head(s, steps[i], &x)) return steps[i];
@@ -302,12 +302,12 @@ static double step_for(search *s, const distances *d, double multiple, int *has_
 }
 
 /* The same for the multiples about the centre. */
-static double step_near(search *s, const distances *d, centre c) {
+static double step_near(search *s, const distances *d, range r, centre c) {
     double first = rint((fabs(s->anchor) + c.shift) / c.step);
     int up = 1, down = 1;
     for (double i = 0; s->left > 0 && (up || down); i++) {
-        double q = up ? step_for(s, d, first + i, &up) : 0;
-        if (q == 0 && down && i > 0 && i < first) q = step_for(s, d, first - i, &down);
+        double q = up ? step_for(s, d, r, first + i, &up) : 0;
+        if (q == 0 && down && i > 0 && i < first) q = step_for(s, d, r, first - i, &down);
         if (q > 0) return q;
         if (i == 0) up = down = 1; /* the centre itself may be between two */
     }
@@ -320,7 +320,7 @@ static double try_centre(search *s, range r) {
         double x;
         measure(s, r, &d);
         centre c = find_centre(s, &d, r);
-        double q = step_near(s, &d, c);
+        double q = step_near(s, &d, r, c);
         if (q == 0 || !find_miss(s, q, &x)) return q;
     }
     return 0;
