@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from flaccodec import core
+from flaccodec.chunks.missing import with_marks
 from flaccodec.chunks.options import CodecOptions, explains_options
 from flaccodec.exceptions import ConfigurationError
 from flaccodec.runtime.optional import check_version
-from flaccodec.samples.missing import with_marks
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -19,7 +19,7 @@ from flaccodec.core.dtypes import (
 from flaccodec.core.errors import exception_of
 from flaccodec.core.native import ffi, lib
 from flaccodec.core.stop import stop_for_signals
-from flaccodec.core.views import _is_big_endian, address, owned, view_of
+from flaccodec.core.views import address, is_big_endian, owned, view_of
 from flaccodec.exceptions import (
     ConfigurationError,
     QuantaWarning,
@@ -137,7 +137,7 @@ def encode_chunk(
     options.n_streams, options.stream_size = stream_shape(array.shape)
     options.frame_size = frame_size
     options.quanta_rule = int(rule)
-    if keep_byte_order and _is_big_endian(array.dtype):
+    if keep_byte_order and is_big_endian(array.dtype):
         options.flags = lib.FC_FLAG_BIG_ENDIAN
     values = np.atleast_1d(np.asarray(0.0 if parameters is None else parameters, dtype=np.float64))
     values = np.ascontiguousarray(values.ravel())

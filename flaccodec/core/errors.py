@@ -40,7 +40,8 @@ def _where(error: Any) -> str:
     return f" (at {', '.join(parts)})" if parts else ""
 
 
-def _mismatch(error: Any, expect: Any) -> ChunkMismatchError:
+def mismatch(error: Any, expect: Any) -> ChunkMismatchError:
+    """Return the error of a chunk that is not of the dtype or shape that was expected."""
     if error.code == lib.FC_ERR_DTYPE:
         return ChunkMismatchError(
             f"expected a chunk of {dtype_name(error.want)}. Got one of {dtype_name(error.got)}."
@@ -109,7 +110,7 @@ def exception_of(error: Any, expect: Any = None) -> BaseException:
     if code == lib.FC_ERR_MEMORY:
         return MemoryError("flaccodec could not allocate memory")
     if code in (lib.FC_ERR_DTYPE, lib.FC_ERR_SHAPE):
-        return _mismatch(error, expect)
+        return mismatch(error, expect)
     text = ffi.string(lib.fc_code_text(code)).decode()
     message = f"{text}{_where(error)}{_details(error)}."
     if code == lib.FC_ERR_QUANTA_TOO_FINE:

@@ -15,7 +15,7 @@ from flaccodec.core.dtypes import (
     code_of,
     stream_shape,
 )
-from flaccodec.core.errors import _mismatch, exception_of
+from flaccodec.core.errors import exception_of, mismatch
 from flaccodec.core.native import ffi, lib
 from flaccodec.core.views import bytes_of, expectation
 from flaccodec.exceptions import (
@@ -179,14 +179,14 @@ def check_expected(header: ChunkHeader, dtype: np.dtype[Any], shape: Sequence[in
     got = code_of(header.dtype)
     if got != expect.dtype:
         error.code, error.got, error.want = lib.FC_ERR_DTYPE, got, expect.dtype
-        raise _mismatch(error, expect)
+        raise mismatch(error, expect)
     if (header.n_streams, header.stream_size) != (expect.n_streams, expect.stream_size):
         error.code, error.got, error.sample = (
             lib.FC_ERR_SHAPE,
             header.n_streams,
             header.stream_size,
         )
-        raise _mismatch(error, expect)
+        raise mismatch(error, expect)
 
 
 def head_bound(dtype: npt.DTypeLike, shape: Sequence[int], frame_size: int) -> int:

@@ -44,7 +44,8 @@ def address(array: npt.NDArray[Any]) -> Any:
     return ffi.cast("void *", array.__array_interface__["data"][0])
 
 
-def _is_big_endian(dtype: np.dtype[Any]) -> bool:
+def is_big_endian(dtype: np.dtype[Any]) -> bool:
+    """Whether samples have their bytes in this order, as numpy spells it on any machine."""
     order = dtype.byteorder
     return order == ">" or (order == "=" and sys.byteorder == "big")
 

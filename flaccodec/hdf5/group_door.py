@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from flaccodec.groups.layout import GroupStreams
 
 
-def _place(hgrp: h5py.Group) -> str:
+def place_of(hgrp: h5py.Group) -> str:
     """Return what to call a group in messages."""
     check_group(hgrp)
     return f"{hgrp.name} of {hgrp.file.filename}"
@@ -41,7 +41,7 @@ class HDF5Door:
 
     def place(self, group: Any) -> str:
         """Return what to call a group in messages."""
-        return _place(group)
+        return place_of(group)
 
     def to_write(self, group: h5py.Group) -> h5py.Group:
         """Return the group itself."""
@@ -85,7 +85,6 @@ class HDF5Door:
         self, group: h5py.Group, place: str, comm: Any, streams: SpreadStreams
     ) -> None:
         """Have all ranks create the group's datasets, and each write its rows."""
-
         made: list[h5py.Dataset] = []
 
         def create(name: str, array: Any) -> h5py.Dataset:

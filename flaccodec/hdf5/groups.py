@@ -15,7 +15,7 @@ from flaccodec.groups.encode import compress_array
 from flaccodec.groups.ranks import read_array_anywhere
 from flaccodec.groups.read import read_group
 from flaccodec.groups.write import write_group
-from flaccodec.hdf5.group_door import HDF5Door, _place
+from flaccodec.hdf5.group_door import HDF5Door, place_of
 from flaccodec.mpi.distribution import is_comm
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ def write_streams(hgrp: h5py.Group, streams: GroupStreams) -> None:
     def create(name: str, array: npt.NDArray[Any]) -> h5py.Dataset:
         return hgrp.create_dataset(name, data=array)
 
-    write_group(hgrp, _place(hgrp), streams, create)
+    write_group(hgrp, place_of(hgrp), streams, create)
 
 
 def read_streams(

@@ -16,6 +16,7 @@ with needed("FlacArray.to_zarr and from_zarr", "zarr"):
 
 from flaccodec import core
 from flaccodec.chunks import packing as stream_chunks
+from flaccodec.chunks.missing import with_marks
 from flaccodec.chunks.options import CodecOptions
 from flaccodec.chunks.packed import Packed
 from flaccodec.chunks.packing import (
@@ -28,7 +29,6 @@ from flaccodec.chunks.packing import (
 from flaccodec.exceptions import ConfigurationError, located
 from flaccodec.runtime.progress import check_progress
 from flaccodec.runtime.threads import choose_threads
-from flaccodec.samples.missing import with_marks
 from flaccodec.samples.quanta_warnings import WarnedOnce
 from flaccodec.zarr.codec import FlacCodec
 from flaccodec.zarr.grid import written_blocks, written_shape

@@ -16,6 +16,7 @@ with needed("flaccodec.FlacCodec", "zarr"):
     from zarr.core.common import parse_named_configuration
 
 from flaccodec import core
+from flaccodec.chunks.missing import with_marks
 from flaccodec.chunks.options import CodecOptions, Options, explains_options
 from flaccodec.chunks.selection import is_empty, plan_read, total_frames
 from flaccodec.chunks.where_it_goes import SaysWhereItGoes
@@ -23,7 +24,6 @@ from flaccodec.exceptions import ConfigurationError, CorruptChunkError
 from flaccodec.runtime import memory
 from flaccodec.runtime.threads import resolve_threads
 from flaccodec.samples.masks import check_unmasked
-from flaccodec.samples.missing import with_marks
 from flaccodec.zarr.chunk_reader import ChunkReader
 from flaccodec.zarr.places import check_chunks, located
 from flaccodec.zarr.threads import in_thread

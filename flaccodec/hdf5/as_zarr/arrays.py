@@ -18,6 +18,7 @@ with needed("flaccodec.hdf5.to_zarr", "zarr"):
     from zarr.storage import LocalStore
 
 from flaccodec import core
+from flaccodec.chunks.missing import with_marks
 from flaccodec.exceptions import ConfigurationError, located
 from flaccodec.hdf5.as_zarr.attributes import (
     dimension_names,
@@ -32,7 +33,6 @@ from flaccodec.hdf5.low_level.lock import collection_waits
 from flaccodec.hdf5.members import made_whole_or_not
 from flaccodec.runtime.jobs import run_in_any_order
 from flaccodec.runtime.threads import available_processors
-from flaccodec.samples.missing import with_marks
 from flaccodec.zarr.arrays import chunk_key, is_plain
 from flaccodec.zarr.codec import FlacCodec
 from flaccodec.zarr.grid import written_shape

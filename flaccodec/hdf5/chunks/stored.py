@@ -16,6 +16,7 @@ from h5py import h5d, h5fd, h5t
 
 from flaccodec import core
 from flaccodec.chunks.index import ChunkIndex
+from flaccodec.chunks.missing import ATTRIBUTES, with_marks
 from flaccodec.chunks.ranges import needed_ranges
 from flaccodec.chunks.selection import plan_read, total_frames
 from flaccodec.exceptions import ConfigurationError, CorruptChunkError, located
@@ -32,7 +33,6 @@ from flaccodec.hdf5.filter import (
 )
 from flaccodec.hdf5.low_level.driver import is_parallel
 from flaccodec.runtime import memory
-from flaccodec.samples.missing import ATTRIBUTES, with_marks
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

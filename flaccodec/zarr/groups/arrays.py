@@ -22,7 +22,7 @@ from flaccodec.groups.read import read_group
 from flaccodec.groups.write import write_group
 from flaccodec.mpi.distribution import is_comm
 from flaccodec.zarr.groups.consolidated import past_consolidated
-from flaccodec.zarr.groups.door import CHUNK_BYTES, ZarrDoor, _place
+from flaccodec.zarr.groups.door import CHUNK_BYTES, ZarrDoor, place_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -62,7 +62,7 @@ def write_streams(zgrp: zarr.Group, streams: GroupStreams) -> None:
     ConfigurationError
         The streams cannot be written as format 1.
     """
-    place, group = _place(zgrp), past_consolidated(zgrp)
+    place, group = place_of(zgrp), past_consolidated(zgrp)
 
     def create(name: str, array: npt.NDArray[Any]) -> Any:
         if name != COMPRESSED:
@@ -271,7 +271,7 @@ def write_array(
         }
         return ranks.write_array(ZarrDoor(), zgrp, mpi_comm, arr, options)
     array = compress_parts(arr, level, quanta, precision, use_threads, progress)
-    place, group = _place(zgrp), past_consolidated(zgrp)
+    place, group = place_of(zgrp), past_consolidated(zgrp)
 
     def create(name: str, table: npt.NDArray[Any]) -> zarr.Array[Any]:
         return group.create_array(name, data=table)

@@ -50,7 +50,7 @@ CHUNK_BYTES = 2**21
 """Of the compressed bytes. Readers that fetch no ranges, such as flacarray, read whole chunks."""
 
 
-def _place(zgrp: zarr.Group) -> str:
+def place_of(zgrp: zarr.Group) -> str:
     """Return what to call a group in messages."""
     if not isinstance(zgrp, zarr.Group):
         raise TypeError(f"zgrp must be a zarr.Group. Got {type(zgrp).__name__}.")
@@ -59,7 +59,7 @@ def _place(zgrp: zarr.Group) -> str:
 
 def readable(zgrp: zarr.Group) -> zarr.Group:
     """Return a group to read from, past consolidated metadata that do not tell of its streams."""
-    _place(zgrp)
+    place_of(zgrp)
     return with_members(zgrp, FORMAT_VERSION, (COMPRESSED, STREAM_STARTS, STREAM_BYTES))
 
 
@@ -74,7 +74,7 @@ class ZarrDoor:
 
     def place(self, group: Any) -> str:
         """Return what to call a group in messages."""
-        return _place(group)
+        return place_of(group)
 
     def to_write(self, group: zarr.Group) -> zarr.Group:
         """Return the group past consolidated metadata."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
@@ -270,6 +269,3 @@ def choose_pipeline() -> None:
 
 FlacCodecPipeline.__module__ = PUBLIC
 register_pipeline(FlacCodecPipeline)
-
-with contextlib.suppress(ImportError):  # earlier zarrs have none
-    from flaccodec.zarr.pipeline import fused as zarr_fused  # noqa: F401
