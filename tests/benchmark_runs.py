@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from pathlib import Path
 from types import SimpleNamespace
 
-ROOT = str(Path(__file__).parents[1])
-if ROOT not in sys.path:
-    sys.path.append(ROOT)  # behind an installed flaccodec
+from support.paths import ROOT
+
+SOURCES = str(ROOT)
+if SOURCES not in sys.path:
+    sys.path.append(SOURCES)  # behind an installed flaccodec
 
 RUN = """
 import runpy, sys
@@ -22,5 +23,5 @@ Run = SimpleNamespace
 
 
 def bench(*arguments: object) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-c", RUN, ROOT, *map(str, arguments)]
+    command = [sys.executable, "-c", RUN, SOURCES, *map(str, arguments)]
     return subprocess.run(command, capture_output=True, text=True, check=False)

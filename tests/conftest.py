@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import flaccodec
+from support.paths import ROOT
 
 # A shared machine may stop for longer than any deadline.
 hypothesis.settings.register_profile(
@@ -18,7 +19,6 @@ hypothesis.settings.register_profile(
 )
 hypothesis.settings.load_profile("ours")
 
-ROOT = Path(__file__).resolve().parents[1]
 RECORDINGS = ROOT.parent / "shared" / "data"
 
 

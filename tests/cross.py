@@ -11,9 +11,9 @@ import os
 import subprocess
 from pathlib import Path
 
+from support.paths import ROOT
 from support.sources import CSRC, core_sources
 
-ROOT = Path(__file__).resolve().parents[1]
 CACHE = ROOT / ".cache" / "cross"
 MACHINES = {"aarch64": "arm64", "s390x": "s390x"}
 """What the packages call each."""

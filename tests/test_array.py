@@ -13,7 +13,6 @@ import numpy as np
 import pytest
 import zarr
 from hypothesis import given
-from strategies import FLOATS, INTEGERS, float_arrays, integer_arrays, layouts, same_bits
 
 import flaccodec
 from flaccodec import FlacArray, FlacCodec
@@ -27,6 +26,7 @@ from flaccodec.exceptions import (
     QuantaError,
     UnsupportedDtypeError,
 )
+from support.strategies import FLOATS, INTEGERS, float_arrays, integer_arrays, layouts, same_bits
 
 RNG = np.random.default_rng(0)
 WALK = np.cumsum(RNG.integers(-9, 9, (4, 3, 500)), axis=-1)

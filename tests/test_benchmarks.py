@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
-from benchmark_runs import ROOT, Run, bench
+
+from benchmark_runs import Run, bench
+from support.paths import ROOT
 
 pytest.importorskip("flacarray", reason="the benchmark's rival flacarray is not installed")
 pytest.importorskip("pcodec", reason="the benchmark's rival pcodec is not installed")
@@ -151,7 +153,7 @@ def test_file_names_machine_but_neither_host_nor_paths(run: Run) -> None:
     assert set(machine["versions"]) >= {"flaccodec", "numpy", "zarr", "libFLAC"}
     text = run.file.read_text()
     assert str(run.file.parent) not in text
-    assert ROOT not in text
+    assert str(ROOT) not in text
 
 
 def test_table_is_markdown(run: Run) -> None:

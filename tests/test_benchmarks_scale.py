@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from benchmark_runs import Run, bench
 
 pytest.importorskip("flacarray", reason="the benchmark's rival flacarray is not installed")

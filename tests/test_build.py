@@ -9,12 +9,13 @@ import tarfile
 from pathlib import Path
 
 import pytest
+
+from support.paths import ROOT
 from support.sources import core_sources, hdf5_sources, headers
 
 pytest.importorskip("setuptools")
 pytest.importorskip("cffi")
 
-ROOT = Path(__file__).resolve().parents[1]
 
 COMPILER = """#!{python}
 import os, sys

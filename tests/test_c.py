@@ -6,7 +6,8 @@ import subprocess
 from pathlib import Path
 
 import pytest
-import sanitized
+
+from support import sanitized
 from support.sources import core_sources
 
 PROGRAMS = sorted((Path(__file__).parent / "c").glob("test_*.c"))

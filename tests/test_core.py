@@ -8,7 +8,6 @@ import hypothesis.strategies as st
 import numpy as np
 import pytest
 from hypothesis import given, settings
-from strategies import FLOATS, INTEGERS, float_arrays, integer_arrays, layouts, same_bits
 
 from flaccodec import core
 from flaccodec.core import QuantaRule, decode_chunk, encode_chunk
@@ -20,6 +19,7 @@ from flaccodec.exceptions import (
     QuantaTooFineError,
     UnsupportedDtypeError,
 )
+from support.strategies import FLOATS, INTEGERS, float_arrays, integer_arrays, layouts, same_bits
 
 frame_sizes = st.sampled_from([16, 17, 100, 4096, 65535])
 

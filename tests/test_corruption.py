@@ -8,7 +8,6 @@ import hypothesis.strategies as st
 import numpy as np
 import pytest
 from hypothesis import given
-from strategies import same_bits
 
 from flaccodec import core
 from flaccodec.core import QuantaRule, decode_chunk, decode_spans, encode_chunk
@@ -21,6 +20,7 @@ from flaccodec.exceptions import (
     TruncatedChunkError,
     UnknownVersionError,
 )
+from support.strategies import same_bits
 
 
 def make(kind):

@@ -12,16 +12,16 @@ import pytest
 import xarray
 import zarr
 from dask.base import tokenize
-from needs import needs
-from watched_store import WatchedStore
 from zarr.storage import LocalStore, MemoryStore
 
 import flaccodec
 import flaccodec.zarr
 from flaccodec import FlacArray, FlacCodec, core
 from flaccodec.runtime import threads
+from support.needs import needs
+from support.watched_store import WatchedStore
 
-pytest_plugins = ["schedulers"]
+pytest_plugins = ["support.schedulers"]
 
 SHAPE = (6, 40_960)
 CHUNKS = (2, 10_240)

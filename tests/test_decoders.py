@@ -2,14 +2,11 @@
 
 import contextlib
 import subprocess
-from pathlib import Path
 
 import hypothesis.strategies as st
 import numpy as np
 import pytest
 from hypothesis import given
-from other_process import OtherProcess
-from strategies import float_arrays, integer_arrays, same_bits
 
 from flaccodec.core import (
     SPAN_DTYPE,
@@ -20,8 +17,11 @@ from flaccodec.core import (
     read_header,
 )
 from flaccodec.exceptions import FrameError
+from support.other_process import OtherProcess
+from support.paths import DATA, TESTS
+from support.strategies import float_arrays, integer_arrays, same_bits
 
-STORED = sorted((Path(__file__).parent / "data" / "v1").glob("*.bin"))
+STORED = sorted((DATA / "v1").glob("*.bin"))
 LEVELS = range(9)
 
 
@@ -56,7 +56,7 @@ def test_libflac_decodes_where_it_is_asked_for(tmp_path):
             libflac.decode(chunk)
 
 
-OUTSIDE = sorted((Path(__file__).parent / "fuzz" / "corpus" / "chunk").glob("outside-*"))
+OUTSIDE = sorted((TESTS / "fuzz" / "corpus" / "chunk").glob("outside-*"))
 """Chunks, right but for samples that have more bits than their frames say."""
 
 

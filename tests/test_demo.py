@@ -3,7 +3,6 @@
 import re
 import subprocess
 import sys
-from pathlib import Path
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -12,8 +11,9 @@ import pytest
 from flaccodec import FlacArray, demo
 from flaccodec.demo import create_fake_data, plot_data, plot_residual
 from flaccodec.exceptions import ConfigurationError
+from support.paths import ROOT
 
-DEMO = Path(__file__).resolve().parents[1] / "examples" / "demo.py"
+DEMO = ROOT / "examples" / "demo.py"
 
 
 def run(*arguments):

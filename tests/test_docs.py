@@ -2,13 +2,14 @@
 
 import doctest
 import re
-from pathlib import Path
 
 import pytest
 from sybil import Sybil
 from sybil.parsers.markdown import PythonCodeBlockParser
 
-PAGE = Path(__file__).resolve().parents[1] / "docs" / "xarray_dask.md"
+from support.paths import DOCS
+
+PAGE = DOCS / "xarray_dask.md"
 
 
 def test_the_blocks_run_and_print_what_is_shown(tmp_path):

@@ -4,11 +4,11 @@ import hypothesis.strategies as st
 import numpy as np
 import pytest
 from hypothesis import given
-from other_process import OtherProcess
-from strategies import float_arrays, integer_arrays, same_bits
 
 from flaccodec.chunks.index import ChunkIndex
 from flaccodec.core import QuantaRule, decode_chunk, decode_streams, encode_chunk
+from support.other_process import OtherProcess
+from support.strategies import float_arrays, integer_arrays, same_bits
 
 OUR_LEVELS = range(6)
 

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
 
 import flaccodec
 from flaccodec import core
+from support.paths import ROOT
 
-pytest_plugins = ["nginx"]
+pytest_plugins = ["support.servers.nginx"]
 
-EXAMPLES = Path(__file__).parent.parent / "examples"
+EXAMPLES = ROOT / "examples"
 
 
 def run(name, *arguments, cwd):

@@ -15,13 +15,13 @@ import numpy as np
 import pytest
 import zarr
 from hypothesis import given
-from strategies import float_arrays, same_bits
 
 import flaccodec
 from flaccodec import FlacArray, FlacCodec, hdf5
 from flaccodec.core import QuantaRule, decode_chunk, encode_chunk, stream_tables
 from flaccodec.exceptions import QuantaWarning, UnsupportedDtypeError
 from flaccodec.hdf5 import Flac
+from support.strategies import float_arrays, same_bits
 
 NETCDF = 9.969209968386869e36
 FILLS = [NETCDF, -9999.0, 0.1, np.nan]

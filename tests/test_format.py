@@ -1,4 +1,4 @@
-"""docs/format.md, the C library and tests/reference_reader.py say the same.
+"""docs/format.md, the C library and tests/support/reference_reader.py say the same.
 
 The vectors in tests/data/ are what each released format version wrote. A file
 that is missing or changed fails a test; nothing here writes any.
@@ -13,16 +13,12 @@ import struct
 import subprocess
 import sys
 from dataclasses import fields
-from pathlib import Path
 
-import flac_writer
 import numpy as np
 import pytest
-import reference_reader as reference
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
-from other_process import OtherProcess
 
 from flaccodec import FlacCodec, core
 from flaccodec.core import QuantaRule
@@ -35,10 +31,12 @@ from flaccodec.exceptions import (
     TruncatedChunkError,
     UnknownVersionError,
 )
+from support import flac_writer
+from support import reference_reader as reference
+from support.other_process import OtherProcess
+from support.paths import DATA, DOCS
 
-HERE = Path(__file__).resolve().parent
-DATA = HERE / "data"
-DOCUMENT = HERE.parent / "docs" / "format.md"
+DOCUMENT = DOCS / "format.md"
 
 # Every format version that a release wrote, and the SHA-256 of its manifest.
 MANIFESTS = {1: "a53b229ae58e34ae4a9a3bb9cde42cd3ddcdaf5d8c4697db83ec7b41f6ad885a"}

@@ -6,9 +6,9 @@ import subprocess
 from pathlib import Path
 
 import pytest
-import sanitized
 
 from flaccodec.core import decode_chunk
+from support import sanitized
 
 FUZZ = Path(__file__).parent / "fuzz"
 CORPUS = FUZZ / "corpus"

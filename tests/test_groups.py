@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import json
 import tarfile
-from pathlib import Path
 from types import SimpleNamespace
 
 import flacarray.hdf5
@@ -15,9 +14,6 @@ import numcodecs
 import numpy as np
 import pytest
 import zarr
-from interchange.cases import QUANTA, SHAPES, cases
-from interchange.environments import REQUIREMENTS, run_program
-from watched_store import IgnoresRanges, WatchedStore, WithoutRanges
 from zarr.storage import MemoryStore
 
 import flaccodec.zarr
@@ -38,8 +34,12 @@ from flaccodec.groups.packed import packed_of, streams_of
 from flaccodec.groups.read import read_bytes
 from flaccodec.zarr.groups import arrays as group_zarr
 from flaccodec.zarr.groups.door import ZarrDoor, readable
+from interchange.cases import QUANTA, SHAPES, cases
+from interchange.environments import REQUIREMENTS, run_program
+from support.paths import DATA
+from support.watched_store import IgnoresRanges, WatchedStore, WithoutRanges
 
-FILES = Path(__file__).parent / "data" / "flacarray"
+FILES = DATA / "flacarray"
 CASES = cases(wide_int64=True)
 
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 import h5py
 import numpy as np
 import pytest
-from flacarrays import ARRAYS, FLOATS, WALK
-from strategies import same_bits
 
 from flaccodec import FlacArray, core
 from flaccodec.chunks import packing as stream_chunks
@@ -19,6 +17,8 @@ from flaccodec.exceptions import (
 )
 from flaccodec.hdf5 import Flac
 from flaccodec.hdf5 import filter as hdf5_filter
+from support.flacarrays import ARRAYS, FLOATS, WALK
+from support.strategies import same_bits
 
 
 @pytest.fixture

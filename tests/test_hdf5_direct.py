@@ -13,8 +13,6 @@ import numpy as np
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from needs import needs
-from strategies import same_bits
 
 from flaccodec import core, hdf5
 from flaccodec.exceptions import (
@@ -28,6 +26,8 @@ from flaccodec.hdf5 import Flac
 from flaccodec.hdf5 import direct as hdf5_direct
 from flaccodec.hdf5 import selection as hdf5_selection
 from flaccodec.hdf5.chunks import stored as hdf5_chunks
+from support.needs import needs
+from support.strategies import same_bits
 
 SHAPE, CHUNKS = (7, 5, 230), (3, 2, 100)
 

@@ -8,12 +8,12 @@ import h5py
 import numpy as np
 import pytest
 import zarr
-from strategies import same_bits
 
 from flaccodec import FlacArray, core, hdf5
 from flaccodec.exceptions import ConfigurationError
 from flaccodec.hdf5 import Flac, virtual_zarr
 from flaccodec.hdf5.low_level import library as hdf5_library
+from support.strategies import same_bits
 
 SHAPE, CHUNKS = (5, 250), (2, 100)
 DONT_FILTER_PARTIAL_CHUNKS = 2

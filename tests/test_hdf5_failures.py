@@ -7,30 +7,26 @@ from __future__ import annotations
 
 import os
 import sys
-from pathlib import Path
 
 import h5netcdf
 import h5py
 import numpy as np
 import pytest
-import sanitized
 import xarray
 import zarr
-from strategies import same_bits
-from support.sources import CSRC, core_sources, hdf5_sources
-from test_hdf5_programs import VALGRIND, pkg_config, python, run
 
 from flaccodec import FlacArray, hdf5
 from flaccodec.exceptions import ConfigurationError
 from flaccodec.hdf5 import FILTER_ID, Flac
 from flaccodec.hdf5.chunks import fletcher32 as hdf5_fletcher32
+from support import sanitized
+from support.environments.parallel_h5py import parallel_h5py
+from support.mpirun import mpirun
+from support.paths import ROOT
+from support.sources import CSRC, core_sources, hdf5_sources
+from support.strategies import same_bits
+from test_hdf5_programs import VALGRIND, pkg_config, python, run
 
-sys.path.insert(0, str(Path(__file__).parent / "mpi"))
-
-from environments import parallel_h5py
-from runner import mpirun
-
-ROOT = Path(__file__).resolve().parents[1]
 WRAPPED = ["malloc", "calloc", "realloc", "fc_h5_of"]
 
 

@@ -15,14 +15,14 @@ import pytest
 import zarr
 from hypothesis import given
 from hypothesis import strategies as st
-from strategies import FLOATS, INTEGERS, float_arrays, integer_arrays, same_bits
-from support.sources import CSRC
 
 from flaccodec import FlacCodec, core, hdf5
 from flaccodec.chunks.options import CodecOptions
 from flaccodec.exceptions import ConfigurationError, QuantaError
 from flaccodec.hdf5 import FILTER_ID, Flac
 from flaccodec.hdf5 import filter as hdf5_filter
+from support.sources import CSRC
+from support.strategies import FLOATS, INTEGERS, float_arrays, integer_arrays, same_bits
 
 DTYPES = [order + np.dtype(name).str[1:] for name in INTEGERS + FLOATS for order in "<>"]
 

@@ -14,7 +14,9 @@ import pytest
 from sybil import Sybil
 from sybil.parsers.markdown import CodeBlockParser, PythonCodeBlockParser
 
-GUIDE = Path(__file__).resolve().parents[1] / "docs" / "hdf5.md"
+from support.paths import DOCS
+
+GUIDE = DOCS / "hdf5.md"
 LANGUAGES = ("python", "console", "c")
 KEPT = "HDF5_PLUGIN_PATH"
 

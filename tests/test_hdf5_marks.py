@@ -13,8 +13,6 @@ import numpy as np
 import pytest
 import xarray
 from h5py import h5d, h5p, h5s, h5t
-from strategies import same_bits
-from test_hdf5_programs import run
 
 import flaccodec
 from flaccodec import hdf5
@@ -22,6 +20,8 @@ from flaccodec.chunks.options import CodecOptions
 from flaccodec.exceptions import ConfigurationError
 from flaccodec.hdf5 import FILTER_ID, Flac
 from flaccodec.hdf5 import filter as hdf5_filter
+from support.strategies import same_bits
+from test_hdf5_programs import run
 
 SHAPE, CHUNKS = (3, 15_000), (2, 10_000)
 FILLS = [-9999.3, 1e20, np.nan, 0.0]

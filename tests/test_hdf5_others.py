@@ -6,7 +6,6 @@ import os
 import re
 import subprocess
 import sys
-from pathlib import Path
 
 import h5py
 import numpy as np
@@ -17,10 +16,11 @@ import zarr
 import flaccodec.numcodecs
 from flaccodec import hdf5
 from flaccodec.hdf5 import Flac
+from support.paths import DOCS
 
 WITHOUT = {k: v for k, v in os.environ.items() if k != "HDF5_PLUGIN_PATH"}
 WITH_PLUGIN = WITHOUT | {"HDF5_PLUGIN_PATH": hdf5.PLUGIN_PATH}
-PAGE = (Path(__file__).resolve().parents[1] / "docs" / "hdf5.md").read_text()
+PAGE = (DOCS / "hdf5.md").read_text()
 
 X = np.arange(160_000, dtype="f4").reshape(16, -1)
 

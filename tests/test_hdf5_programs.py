@@ -15,15 +15,15 @@ import numpy as np
 import pytest
 import xarray
 import zarr
-from strategies import same_bits
-from support.sources import CSRC, core_sources, hdf5_sources
 
 from flaccodec import hdf5
 from flaccodec.chunks.options import CodecOptions
 from flaccodec.hdf5 import FILTER_ID, Flac
 from flaccodec.hdf5 import filter as hdf5_filter
+from support.paths import ROOT
+from support.sources import CSRC, core_sources, hdf5_sources
+from support.strategies import same_bits
 
-ROOT = Path(__file__).resolve().parents[1]
 WITH_PLUGIN = os.environ | {"HDF5_PLUGIN_PATH": hdf5.PLUGIN_PATH}
 WITHOUT = {k: v for k, v in os.environ.items() if k != "HDF5_PLUGIN_PATH"}
 VALGRIND = [

@@ -7,12 +7,12 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
-from test_hdf5_programs import WITH_PLUGIN, WITHOUT, python
 
 from flaccodec import hdf5
 from flaccodec.exceptions import ConfigurationError
 from flaccodec.hdf5 import Flac
 from flaccodec.runtime import threads
+from test_hdf5_programs import WITH_PLUGIN, WITHOUT, python
 
 SHAPE = (80, 100_000)  # one chunk, which takes more threads than any processor of ours has
 VARIABLE = "FLACCODEC_NUM_THREADS"

@@ -17,14 +17,14 @@ import xarray
 import zarr
 from h5py import h5t
 from obspec_utils.registry import ObjectStoreRegistry
-from strategies import same_bits
 
 from flaccodec import FlacCodec, core, hdf5, numcodecs
 from flaccodec.exceptions import ConfigurationError, FrameError
 from flaccodec.hdf5 import Flac, VirtualParser, virtual_zarr
 from flaccodec.hdf5.chunks import places as hdf5_places
+from support.strategies import same_bits
 
-pytest_plugins = ["nginx"]
+pytest_plugins = ["support.servers.nginx"]
 
 SHAPE, CHUNKS = (16, 30_000), (8, 12_000)
 

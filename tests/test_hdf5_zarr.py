@@ -15,7 +15,6 @@ import xarray
 import zarr
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from strategies import FLOATS, INTEGERS, same_bits
 from zarr.errors import ContainsArrayError
 
 from flaccodec import FlacCodec, core, create_array, hdf5
@@ -32,6 +31,7 @@ from flaccodec.hdf5 import filter as hdf5_filter
 from flaccodec.hdf5.as_zarr import arrays as hdf5_zarr
 from flaccodec.hdf5.as_zarr import attributes as hdf5_attributes
 from flaccodec.hdf5.chunks import fletcher32 as hdf5_fletcher32
+from support.strategies import FLOATS, INTEGERS, same_bits
 
 SHAPE, CHUNKS = (5, 7, 230), (2, 3, 100)
 DTYPES = [order + np.dtype(name).str[1:] for name in INTEGERS + FLOATS for order in "<>"]

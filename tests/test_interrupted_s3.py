@@ -19,7 +19,7 @@ from zarr.storage import ObjectStore
 import flaccodec
 from flaccodec import hdf5
 
-pytest_plugins = ["s3"]
+pytest_plugins = ["support.servers.s3"]
 
 SHAPE, CHUNKS = (12, 4000), (1, 4000)
 MOMENTS = 10

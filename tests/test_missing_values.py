@@ -14,7 +14,6 @@ import pytest
 import xarray as xr
 import zarr
 from hypothesis import given
-from strategies import float_arrays, same_bits
 
 import flaccodec
 import flaccodec.numcodecs
@@ -23,6 +22,7 @@ from flaccodec.chunks.missing import marks_named, with_marks
 from flaccodec.chunks.options import CodecOptions
 from flaccodec.core import QuantaRule, decode_chunk, encode_chunk, stream_tables
 from flaccodec.exceptions import ConfigurationError
+from support.strategies import float_arrays, same_bits
 
 CASES = [({"quanta": 0.01}, -9999.3, 0.0051), ({"precision": 3}, 1e20, 0.0011)]
 DTYPES = ["<f4", ">f4", "<f8", ">f8"]

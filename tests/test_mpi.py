@@ -7,7 +7,6 @@ import os
 import re
 import subprocess
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -17,12 +16,9 @@ import flaccodec.mpi
 import flaccodec.zarr
 from flaccodec.exceptions import ConfigurationError
 from flaccodec.mpi.grid import divisors, whole_streams
-
-FOLDER = Path(__file__).parent / "mpi"
-sys.path.insert(0, str(FOLDER))
-
-from environments import parallel_h5py  # noqa: E402 - lies beside the programs
-from runner import mpirun  # noqa: E402
+from support.environments.parallel_h5py import parallel_h5py
+from support.mpirun import mpirun
+from support.paths import DOCS
 
 RANKS = [1, 2, 3, 4]
 
@@ -124,7 +120,7 @@ def test_selftest_fails_with_a_verdict(tmp_path):
 
 @pytest.mark.parametrize("ranks", [1, 3])
 def test_examples_of_the_documentation(ranks, tmp_path):
-    text = (Path(__file__).parents[1] / "docs" / "mpi.md").read_text()
+    text = (DOCS / "mpi.md").read_text()
     program = tmp_path / "examples.py"
     program.write_text("\n".join(re.findall(r"```python\n(.*?)```", text, re.DOTALL)))
     output = mpirun(ranks, program, folder=tmp_path)

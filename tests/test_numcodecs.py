@@ -6,7 +6,6 @@ import pytest
 import zarr
 from hypothesis import given
 from numcodecs.registry import get_codec
-from strategies import float_arrays, integer_arrays, same_bits
 
 from flaccodec import FlacCodec
 from flaccodec.exceptions import (
@@ -16,6 +15,7 @@ from flaccodec.exceptions import (
     UnsupportedDtypeError,
 )
 from flaccodec.numcodecs import Flac
+from support.strategies import float_arrays, integer_arrays, same_bits
 
 ARRAYS = [
     np.arange(1000, dtype="int32"),

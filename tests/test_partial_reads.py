@@ -10,7 +10,6 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 import zarr
-from watched_store import IgnoresRanges, RaisesBeyondTheEnd, WatchedStore, WithoutRanges
 from zarr.core.buffer import cpu
 from zarr.storage import LocalStore, MemoryStore
 
@@ -19,6 +18,7 @@ from flaccodec import FlacCodec, core
 from flaccodec.chunks.ranges import MAX_REQUESTS, MERGE_GAP, merge_ranges
 from flaccodec.exceptions import FlacCodecError, FrameError
 from flaccodec.zarr import chunk_reader as partial
+from support.watched_store import IgnoresRanges, RaisesBeyondTheEnd, WatchedStore, WithoutRanges
 
 FRAME = core.DEFAULT_FRAME_SIZE
 SHAPE = (8, 25 * FRAME)

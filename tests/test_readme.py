@@ -1,11 +1,12 @@
 """The README's Python runs, block after block."""
 
 import re
-from pathlib import Path
 
 import pytest
 
-README = Path(__file__).resolve().parents[1] / "README.md"
+from support.paths import ROOT
+
+README = ROOT / "README.md"
 
 
 @pytest.mark.filterwarnings("ignore:Numcodecs codecs are not in the Zarr version 3")

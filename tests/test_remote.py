@@ -18,7 +18,7 @@ from flaccodec import FlacCodec, core
 from flaccodec.exceptions import CorruptChunkError
 from flaccodec.zarr import chunk_reader as partial
 
-pytest_plugins = ["nginx", "s3"]
+pytest_plugins = ["support.servers.nginx", "support.servers.s3"]
 
 FRAME = core.DEFAULT_FRAME_SIZE
 SHAPE = (8, 50 * FRAME)

@@ -9,7 +9,6 @@ import h5py
 import numpy as np
 import pytest
 import zarr
-from watched_store import InOrder
 from zarr.core.array_spec import ArrayConfig, ArraySpec
 from zarr.core.buffer import cpu, default_buffer_prototype
 from zarr.core.dtype import Float32, Int32
@@ -20,6 +19,7 @@ from flaccodec import FlacCodec, core, hdf5
 from flaccodec.chunks.index import ChunkIndex
 from flaccodec.chunks.options import CodecOptions
 from flaccodec.zarr import chunk_reader as partial
+from support.watched_store import InOrder
 
 FRAME, N_FRAMES = 16, 6
 SHAPE = 1, FRAME * N_FRAMES

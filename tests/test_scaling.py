@@ -4,22 +4,22 @@ from __future__ import annotations
 
 import re
 from math import ceil
-from pathlib import Path
 
 import numpy as np
 import pytest
 import zarr
 from sybil import Sybil
 from sybil.parsers.markdown import PythonCodeBlockParser
-from watched_store import WatchedStore
 from zarr.storage import MemoryStore
 
 import flaccodec
 from flaccodec import FlacCodec, core
 from flaccodec.chunks.options import CodecOptions
 from flaccodec.zarr import chunk_reader as partial
+from support.paths import DOCS
+from support.watched_store import WatchedStore
 
-PAGE = Path(__file__).resolve().parents[1] / "docs" / "scaling.md"
+PAGE = DOCS / "scaling.md"
 FRAME = 256
 SHAPE = (12, 4 * 16_384)
 

@@ -4,7 +4,6 @@ import pickle
 
 import numpy as np
 import pytest
-from flac_writer import Subframe, frame, stream, stream_info
 
 from flaccodec.compress import array_compress
 from flaccodec.core import decode_streams
@@ -19,6 +18,7 @@ from flaccodec.exceptions import (
 )
 from flaccodec.hdf5 import read_array, write_array
 from flaccodec.utils import float_to_int, int_to_float
+from support.flac_writer import Subframe, frame, stream, stream_info
 
 flacarray = pytest.importorskip("flacarray", reason="the real flacarray is not installed")
 theirs_compress = pytest.importorskip("flacarray.compress").array_compress

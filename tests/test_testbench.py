@@ -9,14 +9,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import sanitized
-import testbench
-from flac_writer import Subframe, frame, metadata_block, stream, stream_info
-from other_process import OtherProcess
 
+import testbench
 from flaccodec import core
 from flaccodec.core import decode_chunk, decode_streams
 from flaccodec.exceptions import CorruptStreamError, FrameError
+from support import sanitized
+from support.flac_writer import Subframe, frame, metadata_block, stream, stream_info
+from support.other_process import OtherProcess
 
 RECIPES = testbench.RECIPES
 NOT_OURS = -1

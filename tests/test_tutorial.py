@@ -8,13 +8,14 @@ import doctest
 import re
 import shutil
 import struct
-from pathlib import Path
 
 import pytest
 from sybil import Sybil
 from sybil.parsers.markdown import PythonCodeBlockParser
 
-TUTORIAL = Path(__file__).resolve().parents[1] / "docs" / "tutorial.md"
+from support.paths import DOCS
+
+TUTORIAL = DOCS / "tutorial.md"
 PICTURES = TUTORIAL.with_suffix("")
 
 

@@ -4,16 +4,16 @@ import os
 import sys
 from importlib.metadata import version
 
-import debian
-import kept
 import pytest
 
 from flaccodec.runtime import optional
+from support.environments import debian, kept
 
 pytest.importorskip("packaging")  # not beside zarr 2, where the same versions are claimed
-import versions
 from packaging.requirements import Requirement
 from packaging.version import Version
+
+from support.environments import versions
 
 PART = os.environ.get("FLACCODEC_TEST_VERSIONS")
 

@@ -11,15 +11,15 @@ import pytest
 import xarray
 import zarr
 from distributed import Client, LocalCluster
-from needs import needs
 
 import flaccodec
 from flaccodec import FlacCodec, hdf5
 from flaccodec.chunks.options import CodecOptions
 from flaccodec.exceptions import ConfigurationError, QuantaError, UnsupportedDtypeError
 from flaccodec.hdf5 import filter as hdf5_filter
+from support.needs import needs
 
-pytest_plugins = ["schedulers"]
+pytest_plugins = ["support.schedulers"]
 
 STREAMS, SAMPLES = 4, 20_480
 QUANTA = 1e-2

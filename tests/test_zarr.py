@@ -9,7 +9,6 @@ import threading
 import numpy as np
 import pytest
 import zarr
-from strategies import FLOATS, INTEGERS, same_bits
 from zarr.codecs import BloscCodec, BytesCodec, ShardingCodec, TransposeCodec, ZstdCodec
 from zarr.codecs.numcodecs import Delta
 from zarr.storage import LocalStore, MemoryStore
@@ -26,6 +25,7 @@ from flaccodec.exceptions import (
     QuantaTooFineError,
     UnsupportedDtypeError,
 )
+from support.strategies import FLOATS, INTEGERS, same_bits
 
 pytestmark = pytest.mark.usefixtures("pipeline")
 RNG = np.random.default_rng(0)

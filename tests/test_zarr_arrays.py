@@ -8,8 +8,6 @@ import h5py
 import numpy as np
 import pytest
 import zarr
-from flacarrays import ARRAYS, FLOATS, RNG, WALK
-from strategies import same_bits
 from zarr.codecs import BytesCodec, ShardingCodec, ZstdCodec
 
 from flaccodec import FlacArray, FlacCodec, core, create_array
@@ -21,6 +19,8 @@ from flaccodec.exceptions import (
     CorruptChunkError,
     UnsupportedDtypeError,
 )
+from support.flacarrays import ARRAYS, FLOATS, RNG, WALK
+from support.strategies import same_bits
 
 
 @pytest.fixture

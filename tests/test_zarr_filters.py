@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 import zarr
-from strategies import same_bits
 from zarr.codecs import BytesCodec, TransposeCodec
 
 from flaccodec import FlacCodec
 from flaccodec.exceptions import ConfigurationError
+from support.strategies import same_bits
 
 pytestmark = [
     pytest.mark.usefixtures("pipeline"),

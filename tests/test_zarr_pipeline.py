@@ -6,7 +6,6 @@ import sys
 import numpy as np
 import pytest
 import zarr
-from watched_store import WatchedStore
 from zarr.codecs import ShardingCodec, TransposeCodec, ZstdCodec
 from zarr.core import codec_pipeline
 from zarr.core.buffer import default_buffer_prototype
@@ -17,6 +16,7 @@ import flaccodec
 from flaccodec import FlacCodec, core
 from flaccodec.exceptions import FrameError, QuantaTooFineError
 from flaccodec.zarr.pipeline.pipeline import FlacCodecPipeline
+from support.watched_store import WatchedStore
 
 PATH = "flaccodec.zarr_pipeline.FlacCodecPipeline"
 DATA = np.random.default_rng(0).integers(-1000, 1000, (6, 7, 900)).astype("int32")

@@ -7,12 +7,12 @@ import pytest
 import zarr
 from hypothesis import assume, given, note, settings
 from hypothesis.stateful import rule, run_state_machine_as_test
-from strategies import FLOATS, INTEGERS, same_bits
 from zarr.storage import LocalStore, MemoryStore, ZipStore
 from zarr.testing import strategies as zst
 from zarr.testing.stateful import ZarrHierarchyStateMachine
 
 from flaccodec import FlacCodec
+from support.strategies import FLOATS, INTEGERS, same_bits
 
 pytestmark = pytest.mark.usefixtures("pipeline")
 dtypes = st.sampled_from([np.dtype(d) for d in INTEGERS + FLOATS])

@@ -9,7 +9,8 @@ import functools
 from dataclasses import dataclass, field
 
 import numpy as np
-from flac_writer import Residual, Subframe, frame, stream, stream_info
+
+from support.flac_writer import Residual, Subframe, frame, stream, stream_info
 
 LEFT_OUT = (  # of more channels than streams have here
     "subset/38 - 3 channels (3.0)",

@@ -29,7 +29,7 @@ from flaccodec.core import QuantaRule
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))
 
-import reference_reader  # noqa: E402 - it lies beside the tests, not in a package
+from support import reference_reader  # noqa: E402
 
 INTEGERS = ("int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64")
 FLOATS = ("float32", "float64")

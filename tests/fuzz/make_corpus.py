@@ -12,10 +12,9 @@ import numpy as np
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))
 
-from flac_writer import Residual, Subframe, frame, stream, stream_info  # noqa: E402
-
 from flaccodec import core  # noqa: E402
 from flaccodec.core import QuantaRule, encode_chunk  # noqa: E402
+from support.flac_writer import Residual, Subframe, frame, stream, stream_info  # noqa: E402
 
 CORPUS = HERE / "corpus"
 ESCAPE = ("escape", None)

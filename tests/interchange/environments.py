@@ -1,15 +1,15 @@
 """Environments in which versions of the flacarray package run.
 
-Each has its own numpy, h5py and zarr, and is kept between runs (see tests/kept.py).
+Each has its own numpy, h5py and zarr, and is kept between runs (see kept.py of tests/support).
 """
 
 import subprocess
 import sys
 from pathlib import Path
 
+from support.environments import kept
+
 PROGRAMS = Path(__file__).resolve().parent
-sys.path.insert(0, str(PROGRAMS.parent))
-import kept  # noqa: E402 - lies in the folder above
 
 # flacarray 0.2.2 knows zarr-python 2 alone; zarr 2 needs what numcodecs dropped in 0.16.
 REQUIREMENTS = {

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from typing import TYPE_CHECKING
 
-CSRC = Path(__file__).resolve().parents[2] / "csrc"
+from support.paths import ROOT
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+CSRC = ROOT / "csrc"
 """The folder that `#include` lines are written from."""
 
 

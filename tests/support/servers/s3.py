@@ -1,6 +1,6 @@
 """An S3 server for tests: moto's, on the loopback address, with a log of the requests.
 
-Take its fixtures into a test module with ``pytest_plugins = ["s3"]``.
+Take its fixtures into a test module with ``pytest_plugins = ["support.servers.s3"]``.
 """
 
 from __future__ import annotations

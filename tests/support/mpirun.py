@@ -1,12 +1,13 @@
-"""Programs of this folder under mpirun."""
+"""Programs of tests/mpi under mpirun."""
 
 import os
 import signal
 import subprocess
 import sys
-from pathlib import Path
 
-FOLDER = Path(__file__).resolve().parent
+from support.paths import TESTS
+
+FOLDER = TESTS / "mpi"
 
 OPTIONS = ["--allow-run-as-root", "--oversubscribe"]
 VARIABLES = {

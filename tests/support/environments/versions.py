@@ -20,10 +20,14 @@ import tempfile
 import tomllib
 from pathlib import Path
 
-from debian import CannotHaveError, Debian
-from kept import ROOT, environment, locked, pip
 from packaging.requirements import Requirement
 from packaging.version import Version
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
+from support.environments.debian import CannotHaveError, Debian
+from support.environments.kept import environment, locked, pip
+from support.paths import ROOT
 
 NAMES = ("oldest", "zarr2", "newest")
 EXTRAS = {

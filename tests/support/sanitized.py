@@ -4,11 +4,9 @@ import contextlib
 import fcntl
 import os
 import subprocess
-from pathlib import Path
 
 from support.sources import CSRC, core_sources
 
-ROOT = Path(__file__).resolve().parents[1]
 CODES = ["this processor's", "avx2", "portable"]
 """Whose code is run; that for AVX2, on a processor that has more, needs asking for."""
 

@@ -1,6 +1,6 @@
 """A web server for tests: nginx, with a configuration of its own, run as whoever runs the test.
 
-Take its fixture into a test module with ``pytest_plugins = ["nginx"]``.
+Take its fixture into a test module with ``pytest_plugins = ["support.servers.nginx"]``.
 """
 
 from __future__ import annotations

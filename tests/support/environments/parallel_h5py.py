@@ -1,7 +1,7 @@
 """An h5py built for parallel HDF5, in a folder of its own.
 
 It is made once, against Debian's libhdf5-openmpi-dev, and kept between runs (see
-tests/kept.py). Programs that have the folder in PYTHONPATH import it in place of the h5py from
+kept.py). Programs that have the folder in PYTHONPATH import it in place of the h5py from
 PyPI, which is built without MPI; all else is what runs the tests.
 """
 
@@ -10,8 +10,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-import kept
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
+from support.environments import kept
 
 REQUIREMENT = "h5py==3.16.0"
 BUILD_REQUIREMENTS = ["cython>=3.1,<4", "pkgconfig", "setuptools>=77"]

@@ -1,6 +1,6 @@
 """dask's ways to run tasks: threads, processes, and a cluster of two processes.
 
-Take the fixtures into a test module with ``pytest_plugins = ["schedulers"]``.
+Take the fixtures into a test module with ``pytest_plugins = ["support.schedulers"]``.
 """
 
 from __future__ import annotations

@@ -8,7 +8,10 @@ import sys
 import urllib.request
 from pathlib import Path
 
-from kept import ROOT, cache, kept, locked
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
+from support.environments.kept import cache, kept, locked
+from support.paths import ROOT
 
 RELEASE = "trixie"
 PACKAGES = "ca-certificates,git,python3"

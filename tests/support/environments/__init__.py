@@ -1,0 +1,1 @@
+"""Environments that tests make once and keep between runs, and what makes them."""

@@ -1,0 +1,1 @@
+"""Servers on this machine, as fixtures: ``pytest_plugins = ["support.servers.nginx"]``."""
