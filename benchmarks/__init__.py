@@ -1,7 +1,7 @@
 """What measures flaccodec. docs/benchmarks.md and docs/scaling.md are made of its results.
 
-Each room imports from rooms that stand above it in this list only (tests/test_benchmarks.py
-checks that):
+Each room imports from rooms that stand above it in this list only (which
+tests/test_project/test_benchmarks.py checks):
 
 - ``results.py``: the form of a run's JSON file.
 - ``data``: the arrays that are compressed, and the slices that are read.

@@ -32,7 +32,7 @@ def pytest_addoption(parser):
     parser.addoption(
         "--make-pictures",
         action="store_true",
-        help="have tests/test_tutorial.py make the pictures in docs/tutorial/ anew",
+        help="have tests/test_docs/test_tutorial.py make the pictures in docs/tutorial/ anew",
     )
 
 

@@ -1,5 +1,5 @@
 /* Does one thing of decoding so many times, for a counter of instructions: restores
- * blocks of samples, or decodes a chunk. tests/cross.py counts them.
+ * blocks of samples, or decodes a chunk. tests/test_c/cross.py counts them.
  *
  * cc -O3 -Icsrc benchmarks/c/decode_counted.c $(find csrc -name '*.c' ! -path '*hdf5*') -lFLAC -lm
  * ./a.out [case [times]] */

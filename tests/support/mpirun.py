@@ -1,4 +1,4 @@
-"""Programs of tests/mpi under mpirun."""
+"""Programs of tests/test_mpi/programs under mpirun."""
 
 import os
 import signal
@@ -7,7 +7,7 @@ import sys
 
 from support.paths import TESTS
 
-FOLDER = TESTS / "mpi"
+FOLDER = TESTS / "test_mpi" / "programs"
 
 OPTIONS = ["--allow-run-as-root", "--oversubscribe"]
 VARIABLES = {

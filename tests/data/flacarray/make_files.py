@@ -2,7 +2,8 @@
 
 Run as ``python make_files.py`` in any environment; those with flacarray are made on the way.
 Each archive holds ``groups.h5`` and ``groups.zarr`` with a group for each case of
-``tests/interchange/cases.py``, and ``values.npz`` with what that version itself reads of them.
+``tests/test_groups/interchange/cases.py``, and ``values.npz`` with what that version itself
+reads of them.
 """
 
 import sys
@@ -13,7 +14,7 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parents[1]))
 
-from interchange.environments import REQUIREMENTS, run_program  # noqa: E402  # after sys.path
+from test_groups.interchange.environments import REQUIREMENTS, run_program  # noqa: E402
 
 
 def without_times(member):

@@ -42,36 +42,37 @@ NEWEST_MINOR = 19
 # The doors to Zarr, HDF5, numcodecs, xarray and dask, and what they stand on. Not those tests that
 # need more than the libraries whose versions are tested: flacarray, icechunk, VirtualiZarr.
 DOORS = (
-    "test_dask.py",
-    "test_fill_values.py",
-    "test_hdf5_direct.py",
-    "test_hdf5_filter.py",
-    "test_hdf5_threads.py",
-    "test_hdf5_zarr.py",
-    "test_imports.py",
-    "test_masks.py",
-    "test_misfits.py",
-    "test_missing_values.py",
-    "test_numcodecs.py",
-    "test_optional.py",
-    "test_partial_*.py",
-    "test_sliced_inputs.py",
-    "test_streams.py",
-    "test_versions.py",
-    "test_xarray.py",
-    "test_zarr.py",
-    "test_zarr_filters.py",
-    "test_zarr_grid.py",
-    "test_zarr_pipeline.py",
-    "test_zarr_testing.py",
+    "test_array/test_dask.py",
+    "test_array/test_streams.py",
+    "test_array/test_xarray.py",
+    "test_array/doors/test_sliced_inputs.py",
+    "test_chunks/test_selections.py",
+    "test_hdf5/as_zarr/test_zarr.py",
+    "test_hdf5/direct",
+    "test_hdf5/filter/test_filter.py",
+    "test_hdf5/filter/test_threads.py",
+    "test_project/test_imports.py",
+    "test_project/test_versions.py",
+    "test_runtime/test_optional.py",
+    "test_samples/test_fill_values.py",
+    "test_samples/test_masks.py",
+    "test_samples/test_misfits.py",
+    "test_samples/test_missing_values.py",
+    "test_zarr/format2/test_numcodecs.py",
+    "test_zarr/partial/test_partial_reads.py",
+    "test_zarr/test_filters.py",
+    "test_zarr/test_grid.py",
+    "test_zarr/test_pipeline.py",
+    "test_zarr/test_strategies.py",
+    "test_zarr/test_zarr.py",
 )
 ZARR2 = (
-    "test_hdf5_direct.py",
-    "test_optional.py",
-    "test_streams.py",
-    "test_versions.py",
-    "test_zarr2.py",
-    "test_zarr2_programs.py",
+    "test_array/test_streams.py",
+    "test_hdf5/direct",
+    "test_project/test_versions.py",
+    "test_runtime/test_optional.py",
+    "test_zarr/format2/test_zarr2.py",
+    "test_zarr/format2/test_zarr2_programs.py",
 )
 
 
@@ -175,7 +176,7 @@ def state_of(source):
     return digest.hexdigest()
 
 
-def run_tests(name, python, source, patterns, arguments):
+def run_tests(name, python, source, names, arguments):
     """Install flaccodec and run tests against it, in sight of no other sources."""
     # A worker of pytest that runs this has no part in these tests.
     variables = {k: v for k, v in os.environ.items() if not k.startswith("PYTEST")}
@@ -192,11 +193,7 @@ def run_tests(name, python, source, patterns, arguments):
         shared = ROOT.parent / "shared"
         if shared.is_dir():
             (folder.parent / "shared").symlink_to(shared.resolve())
-        tests = arguments or [
-            str(path.relative_to(folder))
-            for pattern in patterns
-            for path in sorted((folder / "tests").glob(pattern))
-        ]
+        tests = arguments or [f"tests/{name}" for name in names]
         command = [python, "-m", "pytest", "-n", "auto", "-q", *tests]
         return subprocess.run(list(map(str, command)), cwd=folder, env=variables).returncode == 0
 
@@ -240,11 +237,7 @@ def newest(source, arguments):
     except CannotHaveError as error:
         say(f"no Debian 13: {error}")
     else:
-        tests = arguments or [
-            str(path.relative_to(source))
-            for pattern in DOORS
-            for path in sorted((source / "tests").glob(pattern))
-        ]
+        tests = arguments or [f"tests/{name}" for name in DOORS]
         return debian.run_tests(source, tests)
     first = oldest_python()[1] + 1
     python = find_python(range(NEWEST_MINOR, first - 1, -1))
