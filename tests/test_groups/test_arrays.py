@@ -6,7 +6,6 @@ import json
 import flacarray
 import flacarray.hdf5
 import flacarray.zarr
-import h5py
 import numpy as np
 import pytest
 import zarr
@@ -16,58 +15,18 @@ from hypothesis import strategies as st
 import flaccodec.hdf5
 import flaccodec.zarr
 from flaccodec import FlacArray
-from flaccodec.compress import array_compress
-from flaccodec.decompress import array_decompress
 from flaccodec.exceptions import (
     ConfigurationError,
     CorruptStreamError,
     EmptyArrayError,
     QuantaError,
-    QuantaTooFineError,
     UnsupportedDtypeError,
 )
 from flaccodec.groups.grid import fit_quanta
-from flaccodec.groups.layout import DATASETS
-from flaccodec.runtime import progress
 from flaccodec.samples.grid import whole_offset
+from test_groups.arrays import DTYPES, another, make, modules, options_of, read, write
 
 SHAPES = [(900,), (1, 900), (4, 900), (2, 3, 900)]
-DTYPES = ["int32", "int64", "float32", "float64"]
-
-
-def make(dtype, shape):
-    scale = 2.0**40 if dtype == "int64" else 1000
-    return np.random.default_rng(0).normal(0, scale, shape).astype(dtype)
-
-
-def options_of(dtype):
-    return {"quanta": 0.01} if dtype.startswith("f") else {}
-
-
-@pytest.fixture(params=["hdf5", "zarr2", "zarr3"])
-def kind(request):
-    return request.param
-
-
-@pytest.fixture
-def group(kind, tmp_path):
-    if kind == "hdf5":
-        with h5py.File(tmp_path / "a.h5", "w") as file:
-            yield file.create_group("g")
-    else:
-        yield zarr.create_group(tmp_path / "a.zarr", zarr_format=int(kind[-1]))
-
-
-def modules(kind):
-    return (flaccodec.hdf5, flacarray.hdf5) if kind == "hdf5" else (flaccodec.zarr, flacarray.zarr)
-
-
-def write(fa, group):
-    (fa.write_hdf5 if isinstance(group, h5py.Group) else fa.write_zarr)(group)
-
-
-def read(cls, group, **options):
-    return (cls.read_hdf5 if isinstance(group, h5py.Group) else cls.read_zarr)(group, **options)
 
 
 @pytest.mark.parametrize("shape", SHAPES)
@@ -110,10 +69,6 @@ def test_a_flacarray_there_and_back(dtype, shape, group):
 
 def at_level(dtype, level, shape=(3, 5000)):
     return (level + np.random.default_rng(0).normal(size=shape)).astype(dtype)
-
-
-def another(group, name="another"):
-    return group.create_group(name)
 
 
 def assert_near_what_is_read(fa, values):
@@ -420,241 +375,3 @@ def test_a_flacarray_of_no_stream_is_refused(dtype, kind, group):
     with pytest.raises(EmptyArrayError, match=r"group .*a\.(h5|zarr).*: a FlacArray must have at"):
         read(FlacArray, group, keep=np.zeros(3, bool))
     assert modules(kind)[0].read_array(group, keep=np.zeros(3, bool)).shape == (0, 900)
-
-
-# -- what cannot be --------------------------------------------------------------------------
-
-TINY = (np.random.default_rng(0).normal(size=(2, 5)) * 1e-36).astype("float32")
-
-
-@pytest.mark.parametrize(
-    ("data", "options"),
-    [
-        (TINY, {"precision": 4}),
-        (TINY, {"quanta": [1e-30, 1e-40]}),
-        (np.float64(1e-290) * TINY, {"quanta": [5e-308, 1e-310]}),
-    ],
-)
-@pytest.mark.parametrize("progress", [False, True])
-def test_quanta_whose_gains_are_infinite_are_refused(data, options, progress, kind, group):
-    ours, _ = modules(kind)
-    stream = 0 if "precision" in options else 1
-    match = f"too fine for gains of {data.dtype} .at stream {stream}.*smallest quanta that would"
-    with pytest.raises(QuantaTooFineError, match=match) as caught:
-        ours.write_array(data, group, **options, progress=progress)
-    assert caught.value.stream == stream
-    assert not list(group)
-    ours.write_array(data, group, quanta=caught.value.smallest)
-    off = np.abs(ours.read_array(group).astype("float64") - data)
-    assert off.max() <= 0.51 * caught.value.smallest
-    with pytest.raises(UnsupportedDtypeError, match=f"(?s){match}.*to_zarr"):
-        write(FlacArray.from_array(data, **options), another(group))
-
-
-def test_a_flacarray_whose_gains_are_infinite_is_refused(group):
-    fa = FlacArray.from_array(np.array([[1, 2], [0, 1e-30]], "float32"))
-    with pytest.raises(UnsupportedDtypeError, match=r"at stream 1\).*to_zarr"):
-        write(fa, group)
-    assert not list(group)
-
-
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_quanta_whose_gains_are_too_small_are_refused(dtype, kind, group):
-    largest = float(np.finfo(dtype).max)
-    data = np.array([[0, largest / 2]], dtype)
-    ours, _ = modules(kind)
-    with pytest.raises(QuantaError, match=r"too coarse.*\(at stream 0\).* largest"):
-        ours.write_array(data, group, quanta=largest)
-    ours.write_array(data, group, quanta=largest / 2)
-    np.testing.assert_allclose(ours.read_array(group), data, rtol=1e-6)
-
-
-@pytest.mark.parametrize("dtype", DTYPES)
-def test_masked_arrays_are_refused(dtype, kind, group):
-    data = np.ma.masked_array(make(dtype, (3, 900)), mask=np.ones((3, 900)))
-    for options in ({}, {"progress": True}):
-        with pytest.raises(ConfigurationError, match=r"must not be masked.*filled"):
-            modules(kind)[0].write_array(data, group, **options_of(dtype), **options)
-    with pytest.raises(ConfigurationError, match=r"must not be masked.*filled"):
-        array_compress(data, **options_of(dtype))
-
-
-def test_both_quanta_and_precision_are_refused_of_integers_too(kind, group):
-    data = make("int32", (3, 900))
-    for write_integers in (
-        array_compress,
-        lambda data, **options: modules(kind)[0].write_array(data, group, **options),
-    ):
-        with pytest.raises(ConfigurationError, match="quanta or precision, not both"):
-            write_integers(data, quanta=1, precision=1)
-        write_integers(data, quanta=1)
-    assert "quanta" not in group.attrs["flaccodec"]
-    np.testing.assert_array_equal(modules(kind)[0].read_array(group), data)
-
-
-@pytest.mark.parametrize("samples", [5, (1, 2), "all", slice(0, 9, 3)])
-def test_what_is_no_slice_is_refused(samples, kind, group):
-    ours, _ = modules(kind)
-    ours.write_array(make("int32", (3, 900)), group)
-    match = "stream_slice must (be a slice|have no step).* Got"
-    for options in ({}, {"keep": np.zeros(3, bool)}, {"progress": True}):
-        with pytest.raises(ConfigurationError, match=match):
-            ours.read_array(group, stream_slice=samples, **options)
-
-
-def test_indices_are_none_of_all_streams_as_in_flacarray(kind, group):
-    ours, theirs = modules(kind)
-    data = make("int32", (3, 900))
-    ours.write_array(data, group)
-    for module in (ours, theirs):
-        values, indices = module.read_array(group, keep_indices=True)
-        np.testing.assert_array_equal(values, data)
-        assert indices is None
-    for cls in (FlacArray, flacarray.FlacArray):
-        values = read(cls, group).to_array(keep_indices=True)
-        np.testing.assert_array_equal(values, data)
-
-
-def test_lists_are_compressed():
-    compressed, starts, nbytes, *_ = array_compress([[1, 2, 3], [4, 5, 6]])
-    restored = array_decompress(compressed, 3, starts, nbytes, is_int64=True)
-    np.testing.assert_array_equal(restored, [[1, 2, 3], [4, 5, 6]])
-    with pytest.raises(ConfigurationError, match="without axes"):
-        array_compress(3)
-    with pytest.raises(UnsupportedDtypeError, match="int16"):
-        array_compress(np.zeros(3, "int16"))
-
-
-@pytest.mark.parametrize("name", ["stream_offsets", "stream_gains"])
-@pytest.mark.parametrize("table", [np.zeros(6), np.zeros((3, 2)), 1.0, np.full((2, 3), "no")])
-def test_tables_of_another_shape_are_refused(name, table):
-    compressed, starts, nbytes, offsets, gains = array_compress(
-        make("float32", (2, 3, 90)), quanta=1
-    )
-    tables = {"stream_offsets": offsets, "stream_gains": gains, name: table}
-    match = rf"{name} must be numbers of the shape of stream_starts, \(2, 3\)\. Got"
-    with pytest.raises(ConfigurationError, match=match):
-        array_decompress(compressed, 90, starts, nbytes, **tables)
-
-
-# -- how far it is ------------------------------------------------------------------------
-
-
-@pytest.fixture
-def two_streams_a_block(monkeypatch):
-    monkeypatch.setattr(progress, "BLOCK_SAMPLES", 2 * 900 + 100)
-
-
-def contents(group):
-    datasets = {name: group[name][...] for name in DATASETS if name in group}
-    return datasets, {name: group.attrs[name] for name in sorted(group.attrs)}
-
-
-def assert_equal_contents(one, other):
-    (tables, attributes), (other_tables, other_attributes) = contents(one), contents(other)
-    assert attributes == other_attributes
-    assert set(tables) == set(other_tables)
-    for name, table in tables.items():
-        assert table.dtype == other_tables[name].dtype
-        np.testing.assert_array_equal(table, other_tables[name])
-
-
-def shown(capsys, what, blocks):
-    """Whether a bar went to so many blocks, and nothing else was printed."""
-    printed = capsys.readouterr()
-    return (
-        printed.out == ""
-        and f"{what}: 100%" in printed.err
-        and f"{blocks}/{blocks}" in printed.err
-        and printed.err.count("100%") == 1
-    )
-
-
-@pytest.mark.usefixtures("two_streams_a_block")
-@pytest.mark.parametrize(("shape", "blocks"), [((900,), 1), ((1, 900), 1), ((5, 900), 3)])
-@pytest.mark.parametrize("dtype", DTYPES)
-def test_arrays_are_the_same_under_a_bar(dtype, shape, blocks, kind, group, capsys):
-    data = make(dtype, shape)
-    ours, _ = modules(kind)
-    plain, barred = group.create_group("plain"), group.create_group("barred")
-    ours.write_array(data, plain, **options_of(dtype))
-    values = ours.read_array(plain)
-    assert capsys.readouterr() == ("", "")
-    ours.write_array(data, barred, **options_of(dtype), progress=True)
-    assert shown(capsys, "write_array", blocks)
-    assert_equal_contents(plain, barred)
-    restored = ours.read_array(plain, progress=True)
-    assert shown(capsys, "read_array", blocks)
-    assert (restored.dtype, restored.shape) == (values.dtype, values.shape)
-    np.testing.assert_array_equal(restored, values)
-
-
-@pytest.mark.usefixtures("two_streams_a_block")
-def test_parts_of_arrays_are_the_same_under_a_bar(kind, group, capsys):
-    ours, _ = modules(kind)
-    ours.write_array(make("float64", (2, 3, 900)), group, precision=3)
-    for keep in (np.array([[True, False, True], [True, True, True]]), np.zeros((2, 3), bool)):
-        arguments = {"keep": keep, "stream_slice": slice(30, 50), "keep_indices": True}
-        values, indices = ours.read_array(group, **arguments)
-        restored, others = ours.read_array(group, **arguments, progress=True)
-        assert shown(capsys, "read_array", max(1, -(-keep.sum() // 2)))
-        assert restored.shape == (keep.sum(), 20)
-        np.testing.assert_array_equal(restored, values)
-        assert others == indices
-    with pytest.raises(ConfigurationError, match="no step"):
-        ours.read_array(group, stream_slice=slice(0, 9, 2), progress=True)
-
-
-@pytest.mark.usefixtures("two_streams_a_block")
-@pytest.mark.parametrize("name", ["quanta", "precision"])
-def test_options_of_each_stream_go_with_it_under_a_bar(name, group, kind):
-    data = make("float32", (2, 3, 900))
-    options = {name: np.array([[1, 2, 3], [0.5, 1.5, 2.5]])}
-    ours, _ = modules(kind)
-    plain, barred = group.create_group("plain"), group.create_group("barred")
-    ours.write_array(data, plain, **options)
-    ours.write_array(data, barred, **options, progress=True)
-    assert_equal_contents(plain, barred)
-    with pytest.raises(ConfigurationError, match=f"{name} must be one number or have the shape"):
-        ours.write_array(data, group, **{name: np.ones(6)}, progress=True)
-
-
-@pytest.mark.usefixtures("two_streams_a_block")
-@pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("each", [False, True])
-def test_flacarrays_are_the_same_under_a_bar(dtype, each, group, capsys):
-    data = make(dtype, (5, 900))
-    quanta = {"quanta": 0.5 ** np.arange(1, 6) if each else 1 / 64} if dtype[0] == "f" else {}
-    fa = FlacArray.from_array(data, **quanta)
-    plain, barred = group.create_group("plain"), group.create_group("barred")
-    kind = "hdf5" if isinstance(group, h5py.Group) else "zarr"
-    write(fa, plain)
-    again = read(FlacArray, plain)
-    assert capsys.readouterr() == ("", "")
-    getattr(fa, f"write_{kind}")(barred, progress=True)
-    if dtype == "int32":  # moved, in no time
-        assert capsys.readouterr() == ("", "")
-    else:
-        assert shown(capsys, f"write_{kind}", 3)
-    assert_equal_contents(plain, barred)
-    assert read(FlacArray, barred, progress=True) == again == fa
-    assert shown(capsys, f"read_{kind}", 3)
-
-
-@pytest.mark.usefixtures("two_streams_a_block")
-def test_errors_name_the_stream_among_all_under_a_bar(kind, group):
-    ours, _ = modules(kind)
-    data = make("float32", (5, 900))
-    data[3, 7] = 1e12
-    with pytest.raises(QuantaTooFineError, match="at stream 3, sample"):
-        ours.write_array(data, group, quanta=1e-3, progress=True)
-    ours.write_array(make("int32", (5, 900)), group)
-    compressed = group["compressed"]
-    at = int(group["stream_starts"][3]) + 300
-    compressed[at] = int(compressed[at]) ^ 255
-    for reader in (ours.read_array, FlacArray.read_hdf5 if kind == "hdf5" else FlacArray.read_zarr):
-        with pytest.raises(CorruptStreamError, match="stream 3"):
-            reader(group, progress=True)
-        keep = np.array([True, False, False, True, True])
-        with pytest.raises(CorruptStreamError, match="stream 3"):
-            reader(group, keep=keep, progress=True)
