@@ -290,7 +290,7 @@ def main() -> None:
     chunks = sum(p.stat().st_size for p in folder.glob("*.bin"))
     total = sum(p.stat().st_size for p in folder.iterdir())
     print(f"{len(vectors)} vectors, {chunks:,} bytes of chunks, {total:,} bytes in all")
-    print(f"SHA-256 of the manifest, for tests/test_core/test_format.py: {sha256(text.encode())}")
+    print(f"SHA-256 of the manifest, for test_core/format/vectors.py: {sha256(text.encode())}")
 
 
 if __name__ == "__main__":
