@@ -26,11 +26,6 @@ SHAPE = 1, FRAME * N_FRAMES
 KEY = "c/0/0"
 
 
-@pytest.fixture(autouse=True)
-def index_cache(monkeypatch):
-    monkeypatch.setattr(partial, "index_cache", partial.IndexCache())
-
-
 class RewrittenStore(MemoryStore):
     """Has another writing of a chunk at each request, as it is told."""
 
