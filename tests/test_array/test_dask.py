@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from multiprocessing import get_context
+from threading import Lock
 
 import dask
 import dask.array as da
@@ -242,18 +243,18 @@ def test_a_number_that_was_set_goes_for_pools_too(decoded, eight_processors):
     assert {n for _, n in decoded} == {3}
 
 
+REPLACED = Lock()
+"""Held where functions are replaced, as other threads would take what stands in for them."""
+
+
 def chosen_threads(_=None):
     """Return how many threads an index of a FlacArray is decoded with here."""
     numbers = []
     fa = FlacArray.from_array(np.arange(9))
-    original = core.decode_spans
-    core.decode_spans = lambda *args, num_threads: numbers.append(num_threads)
-    threads.available_processors, before = (lambda: 8), threads.available_processors
-    try:
+    with REPLACED, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(core, "decode_spans", lambda *_, num_threads: numbers.append(num_threads))
+        patch.setattr(threads, "available_processors", lambda: 8)
         fa[2:5]
-    finally:
-        core.decode_spans = original
-        threads.available_processors = before
     return numbers
 
 
