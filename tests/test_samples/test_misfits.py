@@ -11,7 +11,12 @@ from hypothesis import strategies as st
 
 from flaccodec import core
 from flaccodec.core import QuantaRule
-from flaccodec.exceptions import QuantaError, QuantaTooFineError, QuantaWarning
+from flaccodec.exceptions import (
+    ConfigurationError,
+    QuantaError,
+    QuantaTooFineError,
+    QuantaWarning,
+)
 
 FLOATS = ["float32", "float64"]
 
@@ -188,5 +193,5 @@ def test_several_marks(dtype, order):
 
 
 def test_too_many_marks():
-    with pytest.raises(core.ConfigurationError, match="at most 16"):
+    with pytest.raises(ConfigurationError, match="at most 16"):
         encode(noise("float64"), 0.1, marks=range(17))
