@@ -3,6 +3,7 @@
 import re
 
 import pytest
+
 from support.sources import CSRC, core_sources, hdf5_sources, headers
 
 ROOMS = [
