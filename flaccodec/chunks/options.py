@@ -1,7 +1,8 @@
 """What shapes the bytes of a chunk: the configuration that all codecs share.
 
 `Options` states each option once: its name, type, default, check and text. What a codec adds is
-its signature, in which users and type checkers see the options; tests/test_options.py compares.
+its signature, in which users and type checkers see the options;
+tests/test_chunks/test_options.py compares.
 """
 
 from __future__ import annotations
