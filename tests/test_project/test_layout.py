@@ -3,11 +3,11 @@
 import ast
 import importlib
 import tomllib
-from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[1]
+from support.paths import ROOT
+
 PACKAGE = ROOT / "flaccodec"
 MOST_LINES, MOST_FILES = 500, 14
 MODULES = {
