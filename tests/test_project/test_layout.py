@@ -3,15 +3,17 @@
 import ast
 import importlib
 import tomllib
+from pathlib import Path
 
 import pytest
 
+import flaccodec
 from support.paths import ROOT
 
-PACKAGE = ROOT / "flaccodec"
+PACKAGE = Path(flaccodec.__file__).parent  # elsewhere than ROOT, if the wheel is tested
 MOST_LINES, MOST_FILES = 500, 14
 MODULES = {
-    ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path
+    ".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts).removesuffix(".__init__"): path
     for path in sorted(PACKAGE.rglob("*.py"))
 }
 TREES = {name: ast.parse(path.read_text()) for name, path in MODULES.items()}

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 import flaccodec
+from support.paths import ROOT
 
-ROOT = next(path for path in Path(__file__).resolve().parents if (path / "MANIFEST.in").exists())
 PACKAGE = Path(flaccodec.__file__).parent  # elsewhere than ROOT, if the wheel is tested
 DOCS = ROOT / "docs"
 PAGE = (DOCS / "architecture.md").read_text()
