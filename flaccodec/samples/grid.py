@@ -28,6 +28,9 @@ if TYPE_CHECKING:
     Choose = Callable[[Any], "_Choice"]
     Judge = Callable[[Any, "_Choice"], Judged]
 
+SPARE_BITS = {np.dtype(np.float32): 8, np.dtype(np.float64): 13}
+"""Of a dtype's integers, that `sufficient_quanta` leaves unused."""
+
 COARSE = {np.dtype(np.float32): 2.0, np.dtype(np.float64): 8.0}
 """Spacings of a dtype that quanta have at least where a sample's place on the grid is sure.
 
@@ -210,7 +213,7 @@ def smallest_quanta(values: Floats, bits: int = 0) -> float:
 
 def sufficient_quanta(values: Floats) -> float:
     """Return quanta that all streams can have, in a FlacArray (quantized) and in a group."""
-    spare = 8 if values.dtype.itemsize == 4 else 13
+    spare = SPARE_BITS[values.dtype]
     return smallest_quanta(values.ravel(), spare)
 
 
@@ -420,10 +423,9 @@ def _nothing(values: Floats) -> npt.NDArray[Any]:
 def _nearest(values: Floats, some: _Choice) -> npt.NDArray[Any]:
     """Return the integers whose values are the nearest; what they cannot hold is clipped."""
     dtype = values.dtype
-    wide = np.float64 if dtype == np.float32 else dtype
     with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
-        steps = (dtype.type(1) / some.gains).astype(wide)
-        whole = values.astype(wide) - some.offsets.astype(wide)[:, np.newaxis]
+        steps = (dtype.type(1) / some.gains).astype(np.float64)
+        whole = values.astype(np.float64) - some.offsets.astype(np.float64)[:, np.newaxis]
         whole /= steps[:, np.newaxis]
         np.rint(whole, out=whole)
     return _held(whole, dtype)
@@ -442,7 +444,7 @@ def _whole(
 def _held(whole: Floats, dtype: np.dtype[Any]) -> npt.NDArray[Any]:
     integers = np.dtype(f"int{width(dtype)}")
     limit = 2.0 ** (width(dtype) - 1)
-    largest = np.nextafter(limit, 0) if dtype == np.float64 else limit - 1
+    largest = min(limit - 1, np.nextafter(limit, 0))  # 64 bits have more digits than a float64
     with np.errstate(invalid="ignore"):
         clipped: npt.NDArray[Any] = np.clip(np.nan_to_num(whole), -limit, largest).astype(integers)
     return clipped
