@@ -27,6 +27,7 @@ x = np.cumsum(np.random.default_rng(0).integers(-9, 9, (16, 20_000)), axis=1).as
 file = h5py.File("o", "w", driver="core", backing_store=False)
 d = file.create_dataset("x", data=x, chunks=(2, 20_000), compression=hdf5.Flac())
 file.flush()
+d.dims  # h5py imports it late, too
 
 def count():
     return len(os.listdir("/proc/self/task"))
